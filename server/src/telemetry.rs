@@ -1,1 +1,86 @@
-//! Stub.
+//! Recording spans: who is sampled, and where a finished span goes. Ground: knows nothing of calls or stores.
+//!
+//! A span costs an id and a send on a bounded channel; when the channel is full the span is dropped and counted, never
+//! waited for. Home drains the channel into its trace store, a child ships it to home.
+
+pub mod fields;
+mod open_span;
+mod sampler;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::{NodeName, Span, SpanId, TraceId};
+use rand::Rng;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+
+pub use open_span::OpenSpan;
+pub use sampler::{Sampler, Sampling};
+
+/// Finished spans that wait to be stored or shipped: a second of a busy node. Beyond it they are dropped.
+pub const SPANS_WAITING_MAX: usize = 65_536;
+
+/// Takes finished spans of one node.
+#[derive(Debug)]
+pub struct Recorder {
+    node: NodeName,
+    clock: Clock,
+    spans: mpsc::Sender<Span>,
+    finished: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Recorder {
+    /// A recorder, and the end where its spans come out.
+    pub fn channel(node: NodeName, clock: Clock) -> (Arc<Self>, mpsc::Receiver<Span>) {
+        let (spans, out) = mpsc::channel(SPANS_WAITING_MAX);
+        let recorder = Self {
+            node,
+            clock,
+            spans,
+            finished: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        };
+        (Arc::new(recorder), out)
+    }
+
+    /// Takes a finished span; drops and counts it when too many wait.
+    pub fn record(&self, span: Span) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+        if self.spans.try_send(span).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The node whose spans these are.
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// The node's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Spans finished so far, the dropped ones included.
+    pub fn finished(&self) -> u64 {
+        self.finished.load(Ordering::Relaxed)
+    }
+
+    /// Spans dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// A fresh trace id.
+pub fn new_trace_id() -> TraceId {
+    TraceId(rand::rng().random_range(1..=u128::MAX))
+}
+
+/// A fresh span id.
+pub fn new_span_id() -> SpanId {
+    SpanId(rand::rng().random_range(1..=u64::MAX))
+}

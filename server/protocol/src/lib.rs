@@ -1,1 +1,18 @@
+//! What crosses a process boundary: names, calls' errors, spans, wire frames and the JSON of the HTTP API.
+//!
+//! No I/O, no clock, no tokio; compiles for `wasm32` too, so that the web UI uses the very same types. A type derives
+//! `Serialize` only here: serializable means that another process depends on it.
 
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod control;
+pub mod error;
+pub mod name;
+pub mod span;
+pub mod trace;
+
+pub use error::{CallError, ErrorCode};
+pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
+pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};
+pub use trace::{SpanId, TraceContext, TraceId};

@@ -1,0 +1,58 @@
+//! The JSON of `/api/v1`: what scripts, the CLI and the web UI read and write. Additive changes only.
+//!
+//! Lists page by cursor ([`Page`]). Times are integers with their unit in the name; `*_unix_ns` exceeds 2^53, so a
+//! reader in JavaScript parses it as a big integer.
+
+pub mod calls;
+pub mod edges;
+pub mod events;
+pub mod handlers;
+pub mod nodes;
+pub mod placement;
+pub mod problem;
+pub mod queues;
+pub mod traces;
+
+use serde::{Deserialize, Serialize};
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// The cursor of the next page (`?before=`), absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// `GET /api/v1/status`: the node in one look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Cleave's version.
+    pub version: String,
+    /// The data directory.
+    pub data: String,
+    /// Where the UI and this API listen, as `127.0.0.1:7070`.
+    pub ui: String,
+    /// Where the ingress listens.
+    pub ingress: String,
+    /// The sampling mode: `100/s`, `all` or `off`.
+    pub sampling: String,
+    /// When home started.
+    pub started_unix_ms: u64,
+    /// Spans recorded and dropped since then.
+    pub spans: SpanCounts,
+}
+
+/// What became of the spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanCounts {
+    /// Spans that nodes finished for sampled traces.
+    pub finished: u64,
+    /// Spans in the store.
+    pub recorded: u64,
+    /// Spans dropped because a buffer was full.
+    pub dropped: u64,
+    /// The size of the trace store, in bytes.
+    pub stored_bytes: u64,
+}

@@ -1,0 +1,29 @@
+//! `call/{interface}/{function}`: a function by hand.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::trace::TraceId;
+
+/// What to call it with. `args` is an array by position, or an object by parameter name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    /// The arguments; absent for a function without parameters.
+    #[serde(default)]
+    pub args: Value,
+    /// The time that it may take, in ms; 5,000 when absent, at most 300,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallReply {
+    /// The result; `null` for a function that returns nothing.
+    pub result: Value,
+    /// The trace of the call: always sampled.
+    pub trace_id: TraceId,
+    /// How long it took.
+    pub duration_ns: u64,
+}

@@ -1,0 +1,156 @@
+//! `handlers` and `handlers/{name}`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{HandlerName, InterfaceName, NodeName};
+
+/// Where a handler stands between its file and its first call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum HandlerState {
+    /// Being read or compiled.
+    Loading,
+    /// Called by whoever imports it.
+    Serving,
+    /// An import has no provider yet; starts when one arrives.
+    Waiting {
+        /// The interfaces that nobody serves.
+        on: Vec<InterfaceName>,
+    },
+    /// The file is not usable; an older version may still serve.
+    Rejected {
+        /// Why, naming the thing.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// Its node is starting again.
+    Down {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Whether a function can leave its caller's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reach {
+    /// Plain values only: can be served anywhere.
+    Routable,
+    /// Carries resources, streams or futures: only within one process.
+    LocalOnly,
+}
+
+/// One function of an interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// The name as in WIT.
+    pub name: String,
+    /// The WIT signature: `func(id: string) -> result<product, fault>`.
+    pub signature: String,
+    /// Whether it can leave the process.
+    pub reach: Reach,
+    /// The first line of its documentation, where the component carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docs: Option<String>,
+    /// Whether its error type has the case `call-failed`, so that a failed call need not trap its caller.
+    pub reports_failed_calls: bool,
+}
+
+/// An interface that a handler exports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// The interface, with its version.
+    pub interface: InterfaceName,
+    /// Its functions; empty for interfaces of the platform (`wasi:http/incoming-handler`).
+    pub functions: Vec<Function>,
+    /// The handler that serves it to others instead of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadowed_by: Option<HandlerName>,
+}
+
+/// What an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportKind {
+    /// Served by the host within the process.
+    Capability,
+    /// Served by the platform behind the router: queue, state.
+    BuiltIn,
+    /// Another handler's interface.
+    Handler,
+    /// Types only: nothing needs to serve it.
+    Types,
+}
+
+/// An interface that a handler imports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// The interface, with its version.
+    pub interface: InterfaceName,
+    /// What it is.
+    pub kind: ImportKind,
+    /// The functions that it uses.
+    pub functions: Vec<String>,
+    /// The handler that serves it, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<HandlerName>,
+}
+
+/// A handler, in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Handler {
+    /// Its name: the file's stem.
+    pub name: HandlerName,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: HandlerState,
+    /// BLAKE3 of the file, first 12 hexadecimal digits.
+    pub version: String,
+    /// The file's size.
+    pub size_bytes: u64,
+    /// How long compiling took; 0 when it came from the cache.
+    pub compile_ms: u64,
+    /// When this version began to serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_unix_ms: Option<u64>,
+    /// Whether it answers HTTP.
+    pub http: bool,
+    /// What it exports.
+    pub exports: Vec<Export>,
+    /// What it imports.
+    pub imports: Vec<Import>,
+    /// The nodes that serve it.
+    pub nodes: Vec<NodeName>,
+    /// Live figures.
+    pub figures: Figures,
+    /// What deserves a look: failed calls that would trap, a shadowed interface, a rejected newer file.
+    pub warnings: Vec<String>,
+}
+
+/// A handler's live figures, over all its nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Calls since start.
+    pub calls: u64,
+    /// Failed calls since start.
+    pub errors: u64,
+    /// Calls in the last ten seconds, per second.
+    pub rate_per_s: f64,
+    /// Instances waiting for a call.
+    pub instances_idle: u64,
+    /// Instances in a call.
+    pub instances_busy: u64,
+    /// Instances made since start.
+    pub instances_made: u64,
+}
+
+/// `handlers/{name}`: a handler with its WIT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HandlerDetail {
+    /// As in the list.
+    #[serde(flatten)]
+    pub handler: Handler,
+    /// Its world and interfaces as WIT text.
+    pub wit: String,
+}

@@ -1,0 +1,50 @@
+//! `nodes`: the processes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{HandlerName, NodeName};
+
+/// Where a node stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeState {
+    /// Its process runs, it is not ready yet.
+    Starting,
+    /// It serves.
+    Ready,
+    /// It finishes what it accepted.
+    Draining,
+    /// Its process ended; it starts again after a pause.
+    Down,
+}
+
+/// One `cleave` process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// `home`, or the name of its handler or group.
+    pub name: NodeName,
+    /// Where it stands.
+    pub state: NodeState,
+    /// Its process id; 0 while it is down.
+    pub pid: u32,
+    /// Its QUIC address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Grows by one with each start of its process.
+    pub incarnation: u64,
+    /// The handlers that it serves.
+    pub handlers: Vec<HandlerName>,
+    /// When its process started.
+    pub started_unix_ms: u64,
+    /// CPU time that the process used, in seconds.
+    pub cpu_seconds: f64,
+    /// Its resident memory.
+    pub resident_bytes: u64,
+    /// UDP payload that it sent over QUIC.
+    pub quic_bytes_sent: u64,
+    /// UDP payload that it received over QUIC.
+    pub quic_bytes_received: u64,
+    /// Why it was down last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}

@@ -1,0 +1,115 @@
+//! `traces` and `traces/{id}`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{HandlerName, NodeName};
+use crate::span::Span;
+use crate::trace::{SpanId, TraceId};
+
+/// A trace, in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceSummary {
+    /// Its id.
+    pub trace_id: TraceId,
+    /// The root's name: `POST /cart/checkout`.
+    pub name: String,
+    /// The root's handler.
+    pub handler: HandlerName,
+    /// The earliest start of its spans.
+    pub start_unix_ns: u64,
+    /// From the earliest start to the latest end.
+    pub duration_ns: u64,
+    /// Spans recorded.
+    pub spans: u32,
+    /// Spans that failed.
+    pub errors: u32,
+    /// Nodes that took part, counted.
+    pub nodes: u32,
+    /// Handlers that took part, by name.
+    pub handlers: Vec<HandlerName>,
+    /// The placement in force: `together`, `apart`, `groups`.
+    pub placement: String,
+    /// The root's failure, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// `traces/{id}`: at most [`SPANS_MAX`] spans, in tree order (depth first, by start).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TraceDetail {
+    /// As in the list.
+    pub summary: TraceSummary,
+    /// The spans.
+    pub spans: Vec<SpanRow>,
+    /// Spans that the store has beyond those listed.
+    pub truncated: u32,
+    /// Spans whose parent is not in the store.
+    pub orphans: u32,
+    /// Traces that continue this one through a queue, or that this one continues.
+    pub linked: Vec<LinkedTrace>,
+}
+
+/// The most spans that one answer lists.
+pub const SPANS_MAX: usize = 10_000;
+
+/// A span with what its place in the tree says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpanRow {
+    /// The span.
+    pub span: Span,
+    /// Levels below the root.
+    pub depth: u32,
+    /// Start after the trace's start, in ns, after clocks of nodes were aligned by their parents.
+    pub offset_ns: u64,
+    /// Duration minus the time that its children cover.
+    pub self_ns: u64,
+    /// The parts of the critical path that lie in this span, as (start, end) offsets in ns.
+    pub critical: Vec<(u64, u64)>,
+}
+
+/// A trace on the other side of a link.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinkedTrace {
+    /// The other trace.
+    pub trace_id: TraceId,
+    /// Its name: `process checkout.email`.
+    pub name: String,
+    /// The span of this trace that the link touches.
+    pub here: SpanId,
+    /// The other trace's root duration.
+    pub duration_ns: u64,
+    /// From the end of this trace's span to the start of the other one: the wait in the queue.
+    pub wait_ns: u64,
+    /// Whether the other trace continues this one (`true`), or this one continues it.
+    pub follows: bool,
+    /// The handler at its root.
+    pub handler: HandlerName,
+    /// The node of its root.
+    pub node: NodeName,
+    /// Spans of it that failed.
+    pub errors: u32,
+}
+
+/// What `traces` can be filtered by; every field narrows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TraceQuery {
+    /// Traces in which this handler took part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<HandlerName>,
+    /// Traces with a call along this edge: `checkout -> shop:email/email`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<String>,
+    /// At least this long, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ms: Option<u64>,
+    /// `ok` or `error`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// At most this many, 1 to 500; 50 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The cursor of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}

@@ -1,0 +1,210 @@
+//! What nodes tell each other beside calls: routes from home, readiness, spans and figures from children.
+//!
+//! One control stream a direction and connection carries these, in order. Snapshots are whole and numbered, so that a
+//! lost one is healed by the next.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{HandlerName, InterfaceName, NodeName, QueueName};
+use crate::span::{Span, Transport};
+
+/// The longest control message, in bytes: a batch of spans stays far below it.
+pub const CONTROL_BYTES_MAX: usize = 16 << 20;
+
+/// One control message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Control {
+    /// Home → child: who serves what, and what the receiver shall load.
+    Routes(Box<Routes>),
+    /// Child → home: every handler of this generation of routes is loaded and can be called.
+    Ready {
+        /// The generation of the routes.
+        generation: u64,
+        /// Handlers that could not be loaded, with the reason.
+        failed: Vec<(HandlerName, String)>,
+    },
+    /// Home → everyone: this process is gone; calls to it end now.
+    PeerDown {
+        /// The node.
+        node: NodeName,
+        /// Its incarnation that died.
+        incarnation: u64,
+    },
+    /// Child → home: finished spans.
+    Spans(Vec<Span>),
+    /// Child → home: counters, once a second.
+    Figures(Box<Figures>),
+    /// Home → child: finish what you accepted, then exit.
+    Drain,
+}
+
+/// Who serves what. The first provider of an interface that is not the caller itself is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routes {
+    /// Grows with every snapshot.
+    pub generation: u64,
+    /// The mode in force, for spans: `together`, `apart`, `groups`.
+    pub placement: String,
+    /// The nodes.
+    pub nodes: Vec<NodeRoute>,
+    /// The handlers.
+    pub handlers: Vec<HandlerRoute>,
+    /// Providers by interface.
+    pub interfaces: Vec<InterfaceRoute>,
+    /// Edges that go through a queue.
+    pub queued: Vec<QueuedEdge>,
+}
+
+/// A node and how to reach it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRoute {
+    /// Its name.
+    pub name: NodeName,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Which start of its process this is.
+    pub incarnation: u64,
+}
+
+/// A handler and where it is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlerRoute {
+    /// Its name.
+    pub name: HandlerName,
+    /// The node that serves it.
+    pub node: NodeName,
+    /// BLAKE3 of its component: the key of its compiled code in the cache.
+    pub artifact: String,
+    /// Whether it answers HTTP.
+    pub http: bool,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+/// A handler's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Linear memory of one instance, summed over its memories, in bytes.
+    pub memory_bytes_max: u64,
+    /// Instances at the same time.
+    pub instances_max: u32,
+    /// The time that one call may take where the caller sets no deadline, in ms.
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // 64 MiB holds a Rust or JavaScript guest; 64 instances cover the depth and width of two busy cores.
+        Self {
+            memory_bytes_max: 64 << 20,
+            instances_max: 64,
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+/// Who serves an interface, in order of preference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceRoute {
+    /// The interface as its provider exports it.
+    pub interface: InterfaceName,
+    /// The handlers that export it; the first one that is not the caller is called.
+    pub providers: Vec<HandlerName>,
+}
+
+/// An edge that goes through a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedEdge {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// The interface that is called.
+    pub interface: InterfaceName,
+    /// The queue: `<caller>.<callee>`.
+    pub queue: QueueName,
+}
+
+/// A child's counters, whole since its start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Spans that it finished, the dropped ones included.
+    pub spans_finished: u64,
+    /// Spans that it dropped.
+    pub spans_dropped: u64,
+    /// UDP payload sent over QUIC.
+    pub quic_bytes_sent: u64,
+    /// UDP payload received over QUIC.
+    pub quic_bytes_received: u64,
+    /// Calls that its handlers made.
+    pub edges: Vec<EdgeFigures>,
+    /// Instances of its handlers.
+    pub instances: Vec<(HandlerName, InstanceFigures)>,
+}
+
+/// One edge's counters, whole since the node's start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EdgeFigures {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// Who serves.
+    pub callee: HandlerName,
+    /// What is called.
+    pub interface: InterfaceName,
+    /// The way the last call went.
+    pub transport: Transport,
+    /// Calls.
+    pub calls: u64,
+    /// Failed calls.
+    pub errors: u64,
+    /// Calls that ended with the callee's own `err`.
+    pub errs: u64,
+    /// Arguments, in bytes.
+    pub bytes_in: u64,
+    /// Results, in bytes.
+    pub bytes_out: u64,
+    /// Latency: (value in ns, count) of the histogram's non-empty buckets.
+    pub latency_ns: Vec<(u64, u64)>,
+}
+
+/// A handler's instances on one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceFigures {
+    /// Waiting for a call.
+    pub idle: u64,
+    /// In a call.
+    pub busy: u64,
+    /// Made since the node's start.
+    pub made: u64,
+}
+
+/// What a child gets on stdin, as length-prefixed JSON; nothing secret is in its arguments or environment.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Birth {
+    /// Its name.
+    pub node: NodeName,
+    /// Which start of its process this is.
+    pub incarnation: u64,
+    /// Home's QUIC address.
+    pub home: SocketAddr,
+    /// The authority's certificate, PEM.
+    pub authority_pem: String,
+    /// Its own certificate, PEM.
+    pub certificate_pem: String,
+    /// Its own private key, PEM.
+    pub key_pem: String,
+    /// Where compiled code lies.
+    pub cache: PathBuf,
+    /// The sampling mode: `100/s`, `all` or `off`.
+    pub sampling: String,
+}
+
+impl std::fmt::Debug for Birth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Birth")
+            .field("node", &self.node)
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
