@@ -8,9 +8,11 @@
 pub mod api;
 pub mod control;
 pub mod error;
+pub mod exchange;
 pub mod name;
 pub mod span;
 pub mod trace;
+pub mod value;
 
 pub use error::{CallError, ErrorCode};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
