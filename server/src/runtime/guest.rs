@@ -1,0 +1,146 @@
+//! `Guest`: everything one instance may touch: its store's data.
+//!
+//! One handler per store, one call at a time. What belongs to the call in progress (deadline, trace, log lines, the time
+//! spent in outgoing calls) is set before it and taken after it; nothing of a call is seen by the next one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::span::{LOG_BYTES_MAX, LOGS_MAX, Log};
+use protocol::{HandlerName, TraceContext};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::host::{NoOutgoing, Stdio};
+use super::limits::MemoryLimiter;
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+
+/// The data of a store.
+pub(super) struct Guest {
+    pub(super) handler: HandlerName,
+    pub(super) router: Dispatcher,
+    pub(super) limiter: MemoryLimiter,
+    pub(super) call: CallInProgress,
+    pub(super) table: ResourceTable,
+    clock: Clock,
+    stdio: Stdio,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing_http: NoOutgoing,
+}
+
+/// What belongs to the call in progress.
+pub(super) struct CallInProgress {
+    pub(super) deadline: Instant,
+    pub(super) trace: TraceContext,
+    pub(super) hop: u8,
+    /// Time spent in outgoing calls.
+    pub(super) outgoing: Duration,
+    pub(super) logs: Vec<Log>,
+    pub(super) logs_dropped: u64,
+    /// The last line that told of an error: what a trap is explained with.
+    pub(super) last_error: Option<String>,
+}
+
+impl CallInProgress {
+    pub(super) fn new(deadline: Instant, trace: TraceContext, hop: u8) -> Self {
+        Self {
+            deadline,
+            trace,
+            hop,
+            outgoing: Duration::ZERO,
+            logs: Vec::new(),
+            logs_dropped: 0,
+            last_error: None,
+        }
+    }
+}
+
+impl Guest {
+    pub(super) fn new(
+        handler: HandlerName,
+        router: Dispatcher,
+        clock: Clock,
+        memory_bytes_max: u64,
+        call: CallInProgress,
+    ) -> Self {
+        let stdio = Stdio::default();
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
+        Self {
+            handler,
+            router,
+            limiter: MemoryLimiter::new(memory_bytes_max),
+            call,
+            table: ResourceTable::new(),
+            clock,
+            stdio,
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outgoing_http: NoOutgoing,
+        }
+    }
+
+    /// Begins a call.
+    pub(super) fn begin(&mut self, call: CallInProgress) {
+        self.call = call;
+    }
+
+    /// Adds a log line to the call in progress.
+    pub(super) fn log(&mut self, level: &str, message: &str) {
+        let message = cut(message);
+        tracing::debug!(target: "guest", handler = %self.handler, level, "{message}");
+        if matches!(level, "error" | "critical" | "stderr") {
+            self.call.last_error = Some(message.to_owned());
+        }
+        if !self.call.trace.sampled {
+            return;
+        }
+        if self.call.logs.len() >= LOGS_MAX {
+            self.call.logs_dropped += 1;
+            return;
+        }
+        let log = Log {
+            unix_ns: self.clock.unix_ns(),
+            level: Arc::from(level),
+            message: message.to_owned(),
+        };
+        self.call.logs.push(log);
+    }
+
+    /// Turns what the guest wrote to stdout and stderr into log lines.
+    pub(super) fn collect_stdio(&mut self) {
+        for (level, line) in self.stdio.take_lines() {
+            self.log(level, &line);
+        }
+    }
+}
+
+fn cut(message: &str) -> &str {
+    let mut end = message.len().min(LOG_BYTES_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outgoing_http,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Each import that another handler serves becomes a `Call`.
+//!
+//! A function whose error has the case `call-failed` reports a failed call there; without it, a failed call traps the
+//! caller with the reason: remote calls are not magic. The time spent here counts as the caller's outgoing time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use protocol::api::handlers::ImportKind;
+use protocol::value::{put_bytes, put_leb};
+use protocol::{CallError, FunctionPath, TypeHash};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, LinkerInstance};
+
+use super::artifact::{Artifact, ImportedFunction};
+use super::codec::{AfterLower, Lifted, Lowered};
+use super::guest::Guest;
+use super::wit_type::CallFailed;
+use crate::dispatch::Call;
+
+/// A failed call that its caller had no way to report: the reason of the caller's trap.
+#[derive(Debug, thiserror::Error)]
+#[error("`{function}` failed: {error}")]
+pub(super) struct FailedCall {
+    pub(super) function: Arc<FunctionPath>,
+    pub(super) error: CallError,
+}
+
+/// What an import's closure knows.
+struct Outgoing {
+    function: Arc<FunctionPath>,
+    hash: TypeHash,
+    call_failed: Option<CallFailed>,
+}
+
+/// Defines every import that is not a capability.
+pub(super) fn define(linker: &mut Linker<Guest>, artifact: &Artifact) -> wasmtime::Result<()> {
+    for interface in &artifact.imports {
+        if !matches!(interface.kind, ImportKind::Handler | ImportKind::BuiltIn) {
+            continue;
+        }
+        let mut instance = linker.instance(interface.name.as_str())?;
+        for function in &interface.functions {
+            define_function(&mut instance, function)?;
+        }
+    }
+    Ok(())
+}
+
+fn define_function(
+    instance: &mut LinkerInstance<'_, Guest>,
+    function: &ImportedFunction,
+) -> wasmtime::Result<()> {
+    let outgoing = Outgoing {
+        function: Arc::clone(&function.path),
+        hash: function.hash,
+        call_failed: function.ty.call_failed(),
+    };
+    let name = &function.path.function;
+    // Flat values go through exactly as many slots; what goes through memory does not look at the slots.
+    let params = function.ty.flat_params().unwrap_or(0);
+    match function.ty.flat_results().unwrap_or(0) {
+        0 => define_params::<0>(instance, name, params, outgoing),
+        _ => define_params::<1>(instance, name, params, outgoing),
+    }
+}
+
+fn define_params<const R: usize>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    params: usize,
+    outgoing: Outgoing,
+) -> wasmtime::Result<()> {
+    macro_rules! by_count {
+        ($($count:literal)*) => {
+            match params {
+                $($count => wrap::<$count, R>(instance, name, outgoing),)*
+                more => wasmtime::bail!("`{name}` has {more} flat parameters, 16 are the most"),
+            }
+        };
+    }
+    by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+fn wrap<const P: usize, const R: usize>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    outgoing: Outgoing,
+) -> wasmtime::Result<()> {
+    let outgoing = Arc::new(outgoing);
+    instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
+        let outgoing = Arc::clone(&outgoing);
+        Box::new(async move {
+            let (bytes, after) = call(store, &outgoing, args.bytes, args.began).await?;
+            Ok(Lowered::<R>::new(bytes, after))
+        })
+    })
+}
+
+async fn call(
+    mut store: StoreContextMut<'_, Guest>,
+    outgoing: &Outgoing,
+    args: Vec<u8>,
+    began: Instant,
+) -> wasmtime::Result<(Bytes, Option<AfterLower>)> {
+    let guest = store.data();
+    let call = Call {
+        caller: guest.handler.clone(),
+        handler: None,
+        function: Arc::clone(&outgoing.function),
+        type_hash: Some(outgoing.hash),
+        args: args.into(),
+        deadline: guest.call.deadline,
+        trace: guest.call.trace,
+        hop: guest.call.hop + 1,
+        lift_ns: began.elapsed().as_nanos() as u64,
+    };
+    let router = Arc::clone(&guest.router);
+    let outcome = router.dispatch(call).await;
+    let back = Instant::now();
+    store.data_mut().call.outgoing += back - began;
+    match outcome {
+        Ok(reply) => {
+            let after = reply.span.map(|span| AfterLower::Reply(span, back));
+            Ok((reply.value, after))
+        }
+        Err(error) => match outgoing.call_failed {
+            Some(case) => Ok((encode_call_failed(case, &error), None)),
+            None => Err(wasmtime::Error::new(FailedCall {
+                function: Arc::clone(&outgoing.function),
+                error,
+            })),
+        },
+    }
+}
+
+/// `err(call-failed({ code, message, retryable }))` of a `result<T, E>`.
+fn encode_call_failed(case: CallFailed, error: &CallError) -> Bytes {
+    let mut out = Vec::with_capacity(16 + error.message.len());
+    out.push(1);
+    put_leb(&mut out, u64::from(case.case));
+    put_leb(&mut out, error.code as u64);
+    put_bytes(&mut out, error.message.as_bytes());
+    out.push(u8::from(error.is_retryable()));
+    out.into()
+}
