@@ -6,14 +6,18 @@
 
 pub mod artifact;
 pub mod cache;
+pub mod catalog;
 mod codec;
 mod deployed;
 pub mod engine;
+pub mod folder;
 mod guest;
 mod host;
 mod imports;
 mod incoming;
+pub mod inspect;
 mod instance;
+pub mod json;
 mod limits;
 mod pool;
 pub mod wit_type;

@@ -86,6 +86,14 @@ impl OpenSpan {
             .expect("the span is taken only when it is dropped")
     }
 
+    /// Sets its beginning to an earlier moment.
+    pub fn began_at(&mut self, began: Instant) {
+        let earlier = self.began.saturating_duration_since(began).as_nanos() as u64;
+        self.began = began;
+        let span = self.span_mut();
+        span.start_unix_ns = span.start_unix_ns.saturating_sub(earlier);
+    }
+
     /// When it began.
     pub fn began(&self) -> Instant {
         self.began
