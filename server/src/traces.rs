@@ -1,1 +1,292 @@
-//! Stub.
+//! Traces: where finished spans go, and how they are asked for.
+//!
+//! One SQLite file, one task that writes it in batches, readers beside it. Promises: taking a span never waits, what
+//! does not fit is dropped and counted; spans may come in any order, twice, late and from any node; a trace keeps its
+//! place in the list; the file keeps to its limit by deleting the oldest traces; it is all there after a restart.
+//!
+//! Not here: who is sampled and what a span is made of (`telemetry`), counts of every call (`edges`).
+
+mod critical;
+mod detail;
+mod retention;
+mod sink;
+mod store;
+mod summary;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use protocol::api::traces::{TraceDetail, TraceQuery, TraceSummary};
+use protocol::api::{Page, SpanCounts};
+use protocol::{NodeName, Span, TraceId};
+use sqlx::Connection;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::db::{self, Db};
+use crate::shutdown::Tasks;
+use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
+
+use detail::Shelf;
+use sink::{Inlets, Sink, Tally};
+use store::read::{self, Filter};
+use store::{Store, Words};
+
+/// The size that the store keeps to where nothing else is said: about two million spans.
+pub const RETENTION_BYTES_DEFAULT: u64 = 512 << 20;
+/// The least size that makes sense: some minutes of a busy shop.
+pub const RETENTION_BYTES_MIN: u64 = 1 << 20;
+
+/// Traces of a page where nothing else is said, and at most.
+const PAGE_DEFAULT: u32 = 50;
+const PAGE_MAX: u32 = 500;
+/// Batches of other nodes that wait; their spans count against [`SPANS_WAITING_MAX`] too.
+const BATCHES_WAITING_MAX: usize = 1_024;
+/// Batches of summaries that a follower may fall behind.
+const LIVE_BATCHES_MAX: usize = 64;
+/// Callers that wait for a flush.
+const FLUSHES_MAX: usize = 16;
+
+/// Why traces could not be opened, asked for or flushed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// A query that cannot be answered.
+    #[error("read `{field}` of a query for traces: `{value}` is no {expected}")]
+    Query {
+        /// The parameter.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What it should have been.
+        expected: &'static str,
+    },
+}
+
+/// The traces of all nodes; a cheap clone.
+#[derive(Debug, Clone)]
+pub struct Traces(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    words: Arc<Words>,
+    recorder: Arc<Recorder>,
+    batches: mpsc::Sender<Vec<Span>>,
+    flushes: mpsc::Sender<oneshot::Sender<()>>,
+    tally: Arc<Tally>,
+    /// What other nodes say of their spans.
+    nodes: Mutex<HashMap<NodeName, NodeSpans>>,
+}
+
+/// A node's counts: of its incarnation now, and of those before.
+#[derive(Debug, Default)]
+struct NodeSpans {
+    incarnation: u64,
+    finished: u64,
+    dropped: u64,
+    past_finished: u64,
+    past_dropped: u64,
+}
+
+impl Traces {
+    /// Opens the file and starts the task that writes it. `spans` is where `recorder`'s spans come out. When `tasks`
+    /// are cancelled, what was taken until then is written and the file is closed: cancel them after the last call.
+    pub async fn open(
+        file: &Path,
+        retention_bytes: u64,
+        recorder: Arc<Recorder>,
+        spans: mpsc::Receiver<Span>,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
+        let (db, store) = Store::open(file).await?;
+        let (batches, batches_out) = mpsc::channel(BATCHES_WAITING_MAX);
+        let (flushes, flushes_out) = mpsc::channel(FLUSHES_MAX);
+        let tally = Arc::new(Tally {
+            recorded: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            stored_bytes: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            live: broadcast::Sender::new(LIVE_BATCHES_MAX),
+        });
+        let traces = Self(Arc::new(Inner {
+            db: db.clone(),
+            words: store.words(),
+            recorder,
+            batches,
+            flushes,
+            tally: Arc::clone(&tally),
+            nodes: Mutex::default(),
+        }));
+        let sink = Sink {
+            db,
+            store,
+            inlets: Inlets {
+                spans,
+                batches: batches_out,
+                flushes: flushes_out,
+            },
+            tally,
+            retention_bytes: retention_bytes.max(RETENTION_BYTES_MIN),
+        };
+        tasks.spawn("traces", sink.run(tasks.token()));
+        Ok(traces)
+    }
+
+    /// Takes spans that another node recorded. Never waits: when too many wait already they are dropped and counted.
+    pub fn ingest(&self, spans: Vec<Span>) {
+        let tally = &self.0.tally;
+        let count = spans.len();
+        let waiting = tally.waiting.fetch_add(count, Ordering::Relaxed);
+        let is_taken = waiting + count <= SPANS_WAITING_MAX && self.0.batches.try_send(spans).is_ok();
+        if !is_taken {
+            tally.waiting.fetch_sub(count, Ordering::Relaxed);
+            tally.dropped.fetch_add(count as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes how many spans another node finished and dropped since its start.
+    pub fn note_node(&self, node: &NodeName, incarnation: u64, finished: u64, dropped: u64) {
+        let mut nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = nodes.entry(node.clone()).or_default();
+        if incarnation < known.incarnation {
+            return;
+        }
+        if incarnation > known.incarnation {
+            known.past_finished += std::mem::take(&mut known.finished);
+            known.past_dropped += std::mem::take(&mut known.dropped);
+            known.incarnation = incarnation;
+        }
+        known.finished = known.finished.max(finished);
+        known.dropped = known.dropped.max(dropped);
+    }
+
+    /// What became of the spans since this node's start.
+    pub fn counts(&self) -> SpanCounts {
+        let inner = &self.0;
+        let mut counts = SpanCounts {
+            finished: inner.recorder.finished(),
+            recorded: inner.tally.recorded.load(Ordering::Relaxed),
+            dropped: inner.recorder.dropped() + inner.tally.dropped.load(Ordering::Relaxed),
+            stored_bytes: inner.tally.stored_bytes.load(Ordering::Relaxed),
+        };
+        let nodes = inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        for node in nodes.values() {
+            counts.finished += node.past_finished + node.finished;
+            counts.dropped += node.past_dropped + node.dropped;
+        }
+        counts
+    }
+
+    /// Waits until all spans taken so far are in the store.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let (done, flushed) = oneshot::channel();
+        let sent = self.0.flushes.send(done).await;
+        sent.map_err(|_| db::Error::Closed)?;
+        Ok(flushed.await.map_err(|_| db::Error::Closed)?)
+    }
+
+    /// The summaries of traces whose root has ended, whenever they have changed, oldest first. One that still grows
+    /// comes again; who falls behind misses the oldest.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<[TraceSummary]>> {
+        self.0.tally.live.subscribe()
+    }
+
+    /// A page of traces, those that arrived last first. Pages neither repeat nor leave out a trace while new ones come.
+    pub async fn list(&self, query: &TraceQuery) -> Result<Page<TraceSummary>, Error> {
+        let filter = filter(query)?;
+        let limit = filter.limit as usize - 1;
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let mut rows = read::list(&mut connection, &inner.words, &filter)
+            .await
+            .map_err(fault)?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(|last| last.id.to_string());
+        Ok(Page {
+            items: rows.into_iter().map(|row| row.summary).collect(),
+            next,
+        })
+    }
+
+    /// A trace with its spans, its critical path and the traces linked with it.
+    pub async fn get(&self, trace_id: TraceId) -> Result<Option<TraceDetail>, Error> {
+        let inner = &self.0;
+        let shelf = inner.shelf(trace_id).await;
+        let Some(shelf) = shelf.map_err(|error| inner.db.error(error))? else {
+            return Ok(None);
+        };
+        Ok(Some(shelf.show()))
+    }
+}
+
+impl Inner {
+    /// Reads a trace as it is at one moment.
+    async fn shelf(&self, trace_id: TraceId) -> Result<Option<Shelf>, sqlx::Error> {
+        let mut connection = self.db.readers().acquire().await?;
+        let mut moment = connection.begin().await?;
+        let Some(stored) = read::trace(&mut moment, &self.words, trace_id).await? else {
+            return Ok(None);
+        };
+        let place = (stored.id, trace_id);
+        let linked = read::linked(&mut moment, &self.words, place).await?;
+        let bars = read::bars(&mut moment, stored.id).await?;
+        // Laying out the largest trace takes some milliseconds of one core: not on a thread that serves calls.
+        let root = stored.root;
+        let layout = tokio::task::spawn_blocking(move || detail::lay_out(bars, root))
+            .await
+            .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+        let spans = read::spans(&mut moment, &self.words, place, |span| layout.has(span)).await?;
+        Ok(Some(Shelf {
+            summary: stored.summary,
+            layout,
+            spans,
+            linked,
+        }))
+    }
+}
+
+fn filter(query: &TraceQuery) -> Result<Filter, Error> {
+    let fault = |field, value: &str, expected| Error::Query {
+        field,
+        value: value.to_owned(),
+        expected,
+    };
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(fault("limit", &limit.to_string(), "number from 1 to 500"));
+    }
+    let before = match &query.before {
+        None => i64::MAX,
+        Some(cursor) => cursor
+            .parse()
+            .map_err(|_| fault("before", cursor, "cursor of a page of traces"))?,
+    };
+    let has_failed = match query.status.as_deref() {
+        None => None,
+        Some("error") => Some(true),
+        Some("ok") => Some(false),
+        Some(other) => return Err(fault("status", other, "status: write `ok` or `error`")),
+    };
+    Ok(Filter {
+        handler: query.handler.as_ref().map(|handler| handler.as_str().to_owned()),
+        edge: query.edge.clone(),
+        min_ns: query
+            .min_ms
+            .map(|ms| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX)),
+        has_failed,
+        before,
+        // One more than is shown tells whether there is a next page.
+        limit: limit + 1,
+    })
+}

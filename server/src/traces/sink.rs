@@ -1,0 +1,220 @@
+//! The sink: the one task that writes. Spans come in one by one from this node and in batches from others.
+//!
+//! Promises: a span that was taken is in the store within a batch's time (50 ms, or 2,000 spans if they come sooner);
+//! what cannot be stored is counted as dropped; at the end, what was taken is written before the file is closed.
+//! Between batches it deletes the oldest traces, a slice at a time, when the store has passed its limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use protocol::Span;
+use protocol::api::traces::TraceSummary;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::store::Store;
+use crate::db::Db;
+
+/// The most spans of one transaction.
+const BATCH_SPANS: usize = 2_000;
+/// How long a batch waits for more spans: short enough to be seen live, long enough to share a commit.
+const BATCH_WAIT: Duration = Duration::from_millis(50);
+/// The most summaries that one batch tells who follows; the newest ones.
+const LIVE_MAX: usize = 100;
+
+/// What the sink and those who ask about it share.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) recorded: AtomicU64,
+    pub(super) dropped: AtomicU64,
+    pub(super) stored_bytes: AtomicU64,
+    /// Spans in batches that wait.
+    pub(super) waiting: AtomicUsize,
+    pub(super) live: broadcast::Sender<Arc<[TraceSummary]>>,
+}
+
+/// What the sink reads.
+#[derive(Debug)]
+pub(super) struct Inlets {
+    pub(super) spans: mpsc::Receiver<Span>,
+    pub(super) batches: mpsc::Receiver<Vec<Span>>,
+    /// Who waits until all that was taken is stored.
+    pub(super) flushes: mpsc::Receiver<oneshot::Sender<()>>,
+}
+
+/// The writing task.
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) db: Db,
+    pub(super) store: Store,
+    pub(super) inlets: Inlets,
+    pub(super) tally: Arc<Tally>,
+    pub(super) retention_bytes: u64,
+}
+
+/// Why the sink woke up.
+enum Wake {
+    Ended,
+    Flush(oneshot::Sender<()>),
+    Span(Span),
+    Batch(Vec<Span>),
+    /// There is more to delete than one slice.
+    Prune,
+}
+
+impl Sink {
+    /// Runs until it is cancelled, then writes what was taken and closes the file.
+    pub(super) async fn run(mut self, cancelled: CancellationToken) {
+        let mut is_over = self.measure().await;
+        loop {
+            let mut flushed = None;
+            match self.inlets.wake(&cancelled, is_over).await {
+                Wake::Ended => break,
+                Wake::Flush(done) => {
+                    self.write_waiting().await;
+                    flushed = Some(done);
+                }
+                Wake::Span(span) => self.write_with(vec![span], &cancelled).await,
+                Wake::Batch(batch) => {
+                    self.tally.take(&batch);
+                    self.write_with(batch, &cancelled).await;
+                }
+                Wake::Prune => {}
+            }
+            is_over = self.keep_within_limit().await;
+            if let Some(done) = flushed {
+                // Whoever asked may have given up.
+                let _ = done.send(());
+            }
+        }
+        self.inlets.spans.close();
+        self.inlets.batches.close();
+        self.write_waiting().await;
+        self.db.close().await;
+        let path = self.db.path().display().to_string();
+        if let Err(error) = self.store.close().await {
+            tracing::warn!(db.path = path, %error, "trace store did not close cleanly");
+        }
+    }
+
+    /// Writes what has come together with what comes soon.
+    async fn write_with(&mut self, mut batch: Vec<Span>, cancelled: &CancellationToken) {
+        self.inlets.fill(&mut batch, cancelled, &self.tally).await;
+        self.write(batch).await;
+    }
+
+    /// Writes all that was taken so far.
+    async fn write_waiting(&mut self) {
+        let mut left = self.inlets.spans.len();
+        let mut batches = self.inlets.batches.len();
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < BATCH_SPANS && left > 0 {
+                left -= 1;
+                batch.extend(self.inlets.spans.try_recv());
+            }
+            while batch.len() < BATCH_SPANS && batches > 0 {
+                batches -= 1;
+                if let Ok(more) = self.inlets.batches.try_recv() {
+                    self.tally.take(&more);
+                    batch.extend(more);
+                }
+            }
+            if batch.is_empty() {
+                return;
+            }
+            self.write(batch).await;
+        }
+    }
+
+    async fn write(&mut self, batch: Vec<Span>) {
+        let taken = batch.len() as u64;
+        match self.store.write(batch).await {
+            Ok(written) => {
+                self.tally.recorded.fetch_add(written.recorded, Ordering::Relaxed);
+                self.tally.dropped.fetch_add(written.refused, Ordering::Relaxed);
+                let newest = written.changed.len().saturating_sub(LIVE_MAX);
+                if !written.changed.is_empty() {
+                    // Nobody may be following.
+                    let _ = self.tally.live.send(written.changed[newest..].into());
+                }
+            }
+            Err(error) => {
+                self.tally.dropped.fetch_add(taken, Ordering::Relaxed);
+                tracing::error!(spans.dropped = taken, %error, "spans could not be stored");
+            }
+        }
+        if let Err(error) = self.store.checkpoint_if_due().await {
+            tracing::warn!(%error, "trace store's log keeps growing");
+        }
+    }
+
+    /// Deletes a slice where the store is too large; whether there is more to delete.
+    async fn keep_within_limit(&mut self) -> bool {
+        if !self.measure().await {
+            return false;
+        }
+        match self.store.prune().await {
+            Ok(has_deleted) => has_deleted && self.measure().await,
+            Err(error) => {
+                tracing::error!(%error, "old traces could not be deleted");
+                false
+            }
+        }
+    }
+
+    /// Notes the store's size; whether it is beyond the limit.
+    async fn measure(&mut self) -> bool {
+        match self.store.live_bytes().await {
+            Ok(bytes) => {
+                self.tally.stored_bytes.store(bytes, Ordering::Relaxed);
+                bytes > self.retention_bytes
+            }
+            Err(error) => {
+                tracing::warn!(%error, "trace store's size is not known");
+                false
+            }
+        }
+    }
+}
+
+impl Inlets {
+    async fn wake(&mut self, cancelled: &CancellationToken, has_more_to_prune: bool) -> Wake {
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => Wake::Ended,
+            Some(done) = self.flushes.recv() => Wake::Flush(done),
+            Some(span) = self.spans.recv() => Wake::Span(span),
+            Some(batch) = self.batches.recv() => Wake::Batch(batch),
+            () = std::future::ready(()), if has_more_to_prune => Wake::Prune,
+        }
+    }
+
+    /// Adds what comes to a batch until it is full or its time is over.
+    async fn fill(&mut self, batch: &mut Vec<Span>, cancelled: &CancellationToken, tally: &Tally) {
+        let deadline = tokio::time::sleep(BATCH_WAIT);
+        tokio::pin!(deadline);
+        let mut are_spans_open = true;
+        while batch.len() < BATCH_SPANS {
+            let room = BATCH_SPANS - batch.len();
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return,
+                () = &mut deadline => return,
+                taken = self.spans.recv_many(batch, room), if are_spans_open => are_spans_open = taken > 0,
+                Some(more) = self.batches.recv() => {
+                    tally.take(&more);
+                    batch.extend(more);
+                }
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// A batch no longer waits.
+    pub(super) fn take(&self, batch: &[Span]) {
+        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+    }
+}

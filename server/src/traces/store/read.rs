@@ -1,0 +1,266 @@
+//! What readers ask: a page of traces, the spans of one, and the traces linked with it.
+
+use std::sync::Arc;
+
+use protocol::api::traces::{LinkedTrace, TraceSummary};
+use protocol::{Span, SpanId, TraceId};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::tree::Bar;
+use super::insert::TRACE_COLUMNS;
+use super::open::OpenTrace;
+use super::row::{self, SPAN_COLUMNS, damaged, handler, node, span_id, trace_bytes, trace_id};
+use super::words::Words;
+
+/// The most linked traces that are told, either way.
+const LINKED_MAX: i64 = 100;
+
+/// What a page of traces is asked for.
+#[derive(Debug, Clone, Default)]
+pub(in crate::traces) struct Filter {
+    pub(in crate::traces) handler: Option<String>,
+    pub(in crate::traces) edge: Option<String>,
+    pub(in crate::traces) min_ns: Option<i64>,
+    pub(in crate::traces) has_failed: Option<bool>,
+    /// Traces that arrived before this one.
+    pub(in crate::traces) before: i64,
+    pub(in crate::traces) limit: u32,
+}
+
+/// A trace as its row has it.
+#[derive(Debug)]
+pub(in crate::traces) struct Stored {
+    pub(in crate::traces) id: i64,
+    pub(in crate::traces) root: SpanId,
+    pub(in crate::traces) summary: TraceSummary,
+}
+
+/// A page of traces, the newest first. By word it reads `parts` in the order of its key, else `traces` by id or, for
+/// failed ones, `traces_failed`.
+pub(in crate::traces) async fn list(
+    connection: &mut SqliteConnection,
+    words: &Words,
+    filter: &Filter,
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let mut parts = Vec::new();
+    for text in [&filter.edge, &filter.handler].into_iter().flatten() {
+        let Some(word) = words.id(text) else {
+            return Ok(Vec::new());
+        };
+        parts.push(word);
+    }
+    let mut query = sqlx::query(AssertSqlSafe(list_statement(filter, parts.len())));
+    if let Some(word) = parts.first() {
+        query = query.bind(*word);
+    }
+    query = query.bind(filter.before);
+    if let Some(word) = parts.get(1) {
+        query = query.bind(*word);
+    }
+    if let Some(min_ns) = filter.min_ns {
+        query = query.bind(min_ns);
+    }
+    let rows = query.bind(filter.limit).fetch_all(connection).await?;
+    rows.iter().map(|row| stored(row, words)).collect()
+}
+
+fn list_statement(filter: &Filter, parts: usize) -> String {
+    let columns = trace_columns();
+    let mut statement = match (parts, filter.has_failed) {
+        (0, Some(true)) => {
+            format!("SELECT {columns} FROM traces t INDEXED BY traces_failed WHERE t.id < ?")
+        }
+        (0, _) => format!("SELECT {columns} FROM traces t WHERE t.id < ?"),
+        _ => format!(
+            "SELECT {columns} FROM parts p CROSS JOIN traces t ON t.id = p.trace WHERE p.word = ? AND p.trace < ?"
+        ),
+    };
+    if parts > 1 {
+        statement.push_str(" AND EXISTS (SELECT 1 FROM parts q WHERE q.word = ? AND q.trace = t.id)");
+    }
+    if filter.min_ns.is_some() {
+        statement.push_str(" AND t.end_at - t.start_at >= ?");
+    }
+    statement.push_str(match filter.has_failed {
+        None => "",
+        Some(true) => " AND t.errors > 0",
+        Some(false) => " AND t.errors = 0",
+    });
+    statement.push_str(if parts > 0 {
+        " ORDER BY p.trace DESC LIMIT ?"
+    } else {
+        " ORDER BY t.id DESC LIMIT ?"
+    });
+    statement
+}
+
+/// One trace, by the index on its id.
+pub(in crate::traces) async fn trace(
+    connection: &mut SqliteConnection,
+    words: &Words,
+    id: TraceId,
+) -> Result<Option<Stored>, sqlx::Error> {
+    let statement = format!("SELECT {} FROM traces t WHERE t.trace_id = ?", trace_columns());
+    let row = sqlx::query(AssertSqlSafe(statement))
+        .bind(trace_bytes(id))
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| stored(&row, words)).transpose()
+}
+
+/// What a tree needs of a trace's spans, in the order of their arrival.
+pub(in crate::traces) async fn bars(
+    connection: &mut SqliteConnection,
+    trace: i64,
+) -> Result<Vec<Bar>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT span_id, parent_id, node, start_at, duration_ns FROM spans WHERE trace = ? ORDER BY rowid",
+    )
+    .bind(trace)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Bar {
+                id: row.try_get::<i64, _>(0)?.cast_unsigned(),
+                parent: row.try_get::<Option<i64>, _>(1)?.map(i64::cast_unsigned),
+                node: row.try_get(2)?,
+                start_ns: row.try_get::<i64, _>(3)?.unsigned_abs(),
+                duration_ns: row.try_get::<i64, _>(4)?.unsigned_abs(),
+            })
+        })
+        .collect()
+}
+
+/// The spans of a trace that `wanted` says, in the order of their arrival.
+pub(in crate::traces) async fn spans(
+    connection: &mut SqliteConnection,
+    words: &Words,
+    trace: (i64, TraceId),
+    wanted: impl Fn(SpanId) -> bool,
+) -> Result<Vec<Span>, sqlx::Error> {
+    let statement = format!(
+        "SELECT {} FROM spans WHERE trace = ? ORDER BY rowid",
+        SPAN_COLUMNS.join(", ")
+    );
+    let rows = sqlx::query(AssertSqlSafe(statement))
+        .bind(trace.0)
+        .fetch_all(connection)
+        .await?;
+    let mut spans = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if wanted(span_id(row.try_get(1)?)) {
+            spans.push(row::span(row, trace.1, words)?);
+        }
+    }
+    Ok(spans)
+}
+
+/// A trace that the writer has forgotten, or never seen.
+pub(super) async fn open_trace(
+    connection: &mut SqliteConnection,
+    words: &Words,
+    trace_id: TraceId,
+) -> Result<Option<OpenTrace>, sqlx::Error> {
+    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM traces WHERE trace_id = ?")
+        .bind(trace_bytes(trace_id))
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(id) = id else { return Ok(None) };
+    let mut trace = OpenTrace::new(id);
+    for span in spans(connection, words, (id, trace_id), |_| true).await? {
+        trace.add(&span);
+    }
+    Ok(Some(trace))
+}
+
+/// The traces that a trace continues, by its own links, then those that continue it, by `spans_linked`; each by time.
+pub(in crate::traces) async fn linked(
+    connection: &mut SqliteConnection,
+    words: &Words,
+    trace: (i64, TraceId),
+) -> Result<Vec<LinkedTrace>, sqlx::Error> {
+    let before = sqlx::query(
+        "SELECT t.trace_id, t.root_name, t.root_handler, t.root_node, t.root_ns, t.errors, \
+         s.span_id, s.start_at, h.start_at + h.duration_ns \
+         FROM spans s INDEXED BY spans_place CROSS JOIN traces t ON t.trace_id = s.link_trace \
+         LEFT JOIN spans h ON h.trace = t.id AND h.span_id = s.link_span \
+         WHERE s.trace = ? AND s.link_trace IS NOT NULL AND t.id <> s.trace ORDER BY s.start_at LIMIT ?",
+    )
+    .bind(trace.0)
+    .bind(LINKED_MAX)
+    .fetch_all(&mut *connection)
+    .await?;
+    let after = sqlx::query(
+        "SELECT t.trace_id, t.root_name, t.root_handler, t.root_node, t.root_ns, t.errors, \
+         s.link_span, s.start_at, h.start_at + h.duration_ns \
+         FROM spans s INDEXED BY spans_linked CROSS JOIN traces t ON t.id = s.trace \
+         LEFT JOIN spans h ON h.trace = ? AND h.span_id = s.link_span \
+         WHERE s.link_trace = ? AND s.trace <> ? ORDER BY s.start_at LIMIT ?",
+    )
+    .bind(trace.0)
+    .bind(trace_bytes(trace.1))
+    .bind(trace.0)
+    .bind(LINKED_MAX)
+    .fetch_all(connection)
+    .await?;
+    let before = before.iter().map(|row| linked_trace(row, false, words));
+    let after = after.iter().map(|row| linked_trace(row, true, words));
+    before.chain(after).collect()
+}
+
+fn linked_trace(row: &SqliteRow, follows: bool, words: &Words) -> Result<LinkedTrace, sqlx::Error> {
+    let start_at: i64 = row.try_get(7)?;
+    // The span that was linked to may have been dropped, or not have arrived yet.
+    let end_at: Option<i64> = row.try_get(8)?;
+    let wait_ns = end_at.map_or(0, |end_at| start_at.saturating_sub(end_at).max(0));
+    Ok(LinkedTrace {
+        trace_id: trace_id(row.try_get(0)?)?,
+        name: row.try_get(1)?,
+        here: span_id(row.try_get(6)?),
+        duration_ns: row.try_get::<i64, _>(4)?.unsigned_abs(),
+        wait_ns: wait_ns.unsigned_abs(),
+        follows,
+        handler: handler(row.try_get(2)?, words)?,
+        node: node(row.try_get(3)?, words)?,
+        errors: row.try_get(5)?,
+    })
+}
+
+fn trace_columns() -> String {
+    TRACE_COLUMNS.map(|column| format!("t.{column}")).join(", ")
+}
+
+fn stored(row: &SqliteRow, words: &Words) -> Result<Stored, sqlx::Error> {
+    let start_at: i64 = row.try_get(2)?;
+    let end_at: i64 = row.try_get(3)?;
+    let placement: Option<i64> = row.try_get(13)?;
+    let placement: Option<Arc<str>> = placement.map(|word| words.text(word)).transpose()?;
+    let packed: &[u8] = row.try_get(14)?;
+    let (handlers, rest) = packed.as_chunks::<4>();
+    if !rest.is_empty() {
+        return Err(damaged("the handlers of a trace"));
+    }
+    let handlers: Result<_, _> = handlers
+        .iter()
+        .map(|word| handler(u32::from_le_bytes(*word).into(), words))
+        .collect();
+    Ok(Stored {
+        id: row.try_get(0)?,
+        root: span_id(row.try_get(7)?),
+        summary: TraceSummary {
+            trace_id: trace_id(row.try_get(1)?)?,
+            name: row.try_get(8)?,
+            handler: handler(row.try_get(9)?, words)?,
+            start_unix_ns: start_at.unsigned_abs(),
+            duration_ns: end_at.saturating_sub(start_at).unsigned_abs(),
+            spans: row.try_get(4)?,
+            errors: row.try_get(5)?,
+            nodes: row.try_get(6)?,
+            handlers: handlers?,
+            placement: placement.as_deref().unwrap_or_default().to_owned(),
+            error: row.try_get(12)?,
+        },
+    })
+}
