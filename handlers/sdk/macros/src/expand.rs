@@ -25,7 +25,7 @@ const HTTP: &str = "wasi:http/incoming-handler@";
 
 pub(crate) fn contract(input: &Input) -> syn::Result<TokenStream> {
     let world = World::load(input)?;
-    let (bindings, traits) = (bindings(input, &world, &quote!()), traits(&world)?);
+    let (bindings, traits) = (bindings(&world, &quote!()), traits(&world)?);
     Ok(quote!(#bindings #traits))
 }
 
@@ -61,15 +61,15 @@ pub(crate) fn handler(input: &Input) -> syn::Result<TokenStream> {
         }
     };
     if input.contract.is_some() {
-        let bindings = bindings(input, &world, &quote!(#[cfg(target_arch = "wasm32")]));
+        let bindings = bindings(&world, &quote!(#[cfg(target_arch = "wasm32")]));
         return Ok(quote!(#bindings #inside));
     }
-    let (bindings, traits) = (bindings(input, &world, &quote!()), traits(&world)?);
+    let (bindings, traits) = (bindings(&world, &quote!()), traits(&world)?);
     Ok(quote!(#bindings #traits #inside))
 }
 
-fn bindings(input: &Input, world: &World, cfg: &TokenStream) -> TokenStream {
-    let (path, name) = (&input.path, &input.world);
+fn bindings(world: &World, cfg: &TokenStream) -> TokenStream {
+    let (paths, name) = (&world.paths, &world.world);
     let mut all = world.imports();
     all.extend(world.exports());
     let elsewhere = all.into_iter().filter(|id| {
@@ -83,11 +83,9 @@ fn bindings(input: &Input, world: &World, cfg: &TokenStream) -> TokenStream {
     quote! {
         #cfg
         #[doc(hidden)]
-        #[expect(clippy::all, missing_docs, unused_qualifications, unreachable_pub, reason = "generated from WIT")]
-        #[expect(unsafe_code, reason = "the canonical ABI is raw memory")]
         pub mod bindings {
             ::sdk::wit_bindgen::generate!({
-                path: #path,
+                path: [#(#paths),*],
                 world: #name,
                 runtime_path: "::sdk::wit_bindgen::rt",
                 pub_export_macro: true,

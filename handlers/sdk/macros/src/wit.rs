@@ -3,10 +3,12 @@
 //! Only plain values are mapped. A type that a trait cannot carry (a resource, stream or future) is an error that
 //! names the function.
 
+use std::path::Path;
+
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Error, Path};
+use syn::Error;
 use wit_parser::{
     Function, FunctionKind, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldItem,
 };
@@ -16,8 +18,15 @@ use crate::input::Input;
 pub(crate) struct World {
     pub(crate) resolve: Resolve,
     id: WorldId,
-    contract: Option<Path>,
+    contract: Option<syn::Path>,
+    /// The folders that the WIT was read from.
+    pub(crate) paths: Vec<String>,
+    /// The full name of the world.
+    pub(crate) world: String,
 }
+
+/// The contracts of the platform and the standards: every handler may use them without a copy of its own.
+const SHARED_WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 
 /// Where the bindings of an interface stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,19 +39,38 @@ pub(crate) enum Home {
 
 impl World {
     pub(crate) fn load(input: &Input) -> syn::Result<Self> {
-        let fail = |what: String| Error::new(input.world.span(), what);
+        let fail = |what: String| Error::new(input.path.span(), what);
         let package = std::env::var("CARGO_MANIFEST_DIR").map_err(|e| fail(e.to_string()))?;
+        let own = Path::new(&package).join(input.path.value());
+        let own = own
+            .canonicalize()
+            .map_err(|e| fail(format!("`{}` cannot be read: {e}", own.display())))?;
+        let shared = Path::new(SHARED_WIT)
+            .canonicalize()
+            .map_err(|e| fail(format!("`{SHARED_WIT}`: {e}")))?;
+        let paths = if own == shared {
+            vec![own]
+        } else {
+            vec![shared, own]
+        };
+
         let mut resolve = Resolve::default();
-        let (main, _) = resolve
-            .push_path(std::path::Path::new(&package).join(input.path.value()))
-            .map_err(|e| Error::new(input.path.span(), format!("{e:#}")))?;
+        let mut main = None;
+        for path in &paths {
+            main = Some(resolve.push_path(path).map_err(|e| fail(format!("{e:#}")))?.0);
+        }
+        let main = main.ok_or_else(|| fail("there is no WIT".to_owned()))?;
         let id = resolve
             .select_world(&[main], Some(&input.world.value()))
-            .map_err(|e| fail(format!("{e:#}")))?;
+            .map_err(|e| Error::new(input.world.span(), format!("{e:#}")))?;
+        let world = resolve.id_of_name(main, &resolve.worlds[id].name);
+        let paths = paths.iter().map(|path| path.display().to_string()).collect();
         Ok(Self {
             resolve,
             id,
             contract: input.contract.clone(),
+            paths,
+            world,
         })
     }
 
