@@ -109,7 +109,13 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
         "build" => HELP_BUILD,
         "lint" => HELP_LINT,
         "help" | "--help" | "-h" => return Ok(Invocation::Help(HELP)),
-        other => return Err(unknown("command", other, &["up", "test", "build", "lint", "--help"])),
+        other => {
+            return Err(unknown(
+                "command",
+                other,
+                &["up", "test", "build", "lint", "--help"],
+            ));
+        }
     };
     if flags.iter().any(|flag| flag == "--help" || flag == "-h") {
         return Ok(Invocation::Help(help));
@@ -123,12 +129,17 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
 }
 
 fn up(flags: &[String], passed_on: Vec<String>) -> Result<Invocation, String> {
-    let mut options = up::Options { start: true, passed_on };
+    let mut options = up::Options {
+        start: true,
+        passed_on,
+    };
     for flag in flags {
         match flag.as_str() {
             "--no-start" => options.start = false,
             other if UP_FLAGS_OF_CLEAVE.contains(&other) => {
-                return Err(format!("`{other}` belongs to `cleave up`: write it after `--`, as in `cargo xtask up -- {other} …`"));
+                return Err(format!(
+                    "`{other}` belongs to `cleave up`: write it after `--`, as in `cargo xtask up -- {other} …`"
+                ));
             }
             other => return Err(unknown("option", other, &["--no-start", "--help"])),
         }
@@ -140,7 +151,11 @@ fn up(flags: &[String], passed_on: Vec<String>) -> Result<Invocation, String> {
 const UP_FLAGS_OF_CLEAVE: [&str; 6] = ["--config", "--data", "--placement", "--ui", "--ingress", "--open"];
 
 fn test(flags: &[String], passed_on: Vec<String>) -> Result<Invocation, String> {
-    let mut options = test::Options { lint: true, browser: true, passed_on };
+    let mut options = test::Options {
+        lint: true,
+        browser: true,
+        passed_on,
+    };
     for flag in flags {
         match flag.as_str() {
             "--no-lint" => options.lint = false,
@@ -153,17 +168,31 @@ fn test(flags: &[String], passed_on: Vec<String>) -> Result<Invocation, String> 
 
 fn build(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
     refuse_passed_on("build", passed_on)?;
-    let mut options = build::Options { guests: false, ui: false, server: false };
+    let mut options = build::Options {
+        guests: false,
+        ui: false,
+        server: false,
+    };
     for flag in flags {
         match flag.as_str() {
             "--guests" => options.guests = true,
             "--ui" => options.ui = true,
             "--server" => options.server = true,
-            other => return Err(unknown("option", other, &["--guests", "--ui", "--server", "--help"])),
+            other => {
+                return Err(unknown(
+                    "option",
+                    other,
+                    &["--guests", "--ui", "--server", "--help"],
+                ));
+            }
         }
     }
     if flags.is_empty() {
-        options = build::Options { guests: true, ui: true, server: true };
+        options = build::Options {
+            guests: true,
+            ui: true,
+            server: true,
+        };
     }
     Ok(Invocation::Build(options))
 }
@@ -179,12 +208,17 @@ fn lint(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
 fn refuse_passed_on(command: &str, passed_on: &[String]) -> Result<(), String> {
     match passed_on.first() {
         None => Ok(()),
-        Some(word) => Err(format!("`{command}` passes nothing on, but got `{word}` after `--`")),
+        Some(word) => Err(format!(
+            "`{command}` passes nothing on, but got `{word}` after `--`"
+        )),
     }
 }
 
 fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
-    let nearest = known.iter().min_by_key(|candidate| distance(word, candidate)).expect("the list of known words is not empty");
+    let nearest = known
+        .iter()
+        .min_by_key(|candidate| distance(word, candidate))
+        .expect("the list of known words is not empty");
     format!("unknown {kind} `{word}`, did you mean `{nearest}`? `cargo xtask --help` lists the commands")
 }
 
@@ -216,34 +250,68 @@ mod tests {
     fn no_words_and_help_words_teach() {
         assert_eq!(parse_line(""), Ok(Invocation::Help(HELP)));
         assert_eq!(parse_line("help"), Ok(Invocation::Help(HELP)));
-        assert_eq!(parse_line("test --no-lint --help"), Ok(Invocation::Help(HELP_TEST)));
+        assert_eq!(
+            parse_line("test --no-lint --help"),
+            Ok(Invocation::Help(HELP_TEST))
+        );
     }
 
     #[test]
     fn unknown_words_are_refused_with_the_nearest_known_one() {
         assert!(parse_line("tset").unwrap_err().contains("did you mean `test`?"));
-        assert!(parse_line("test --no-browsr").unwrap_err().contains("did you mean `--no-browser`?"));
-        assert!(parse_line("build --gests").unwrap_err().contains("did you mean `--guests`?"));
+        assert!(
+            parse_line("test --no-browsr")
+                .unwrap_err()
+                .contains("did you mean `--no-browser`?")
+        );
+        assert!(
+            parse_line("build --gests")
+                .unwrap_err()
+                .contains("did you mean `--guests`?")
+        );
         assert!(parse_line("lint extra").is_err());
     }
 
     #[test]
     fn words_after_the_dashes_are_passed_on_untouched() {
-        let expected = test::Options { lint: false, browser: true, passed_on: vec!["queue::".into(), "--exact".into()] };
-        assert_eq!(parse_line("test --no-lint -- queue:: --exact"), Ok(Invocation::Test(expected)));
-        assert!(parse_line("build -- --guests").unwrap_err().contains("passes nothing on"));
+        let expected = test::Options {
+            lint: false,
+            browser: true,
+            passed_on: vec!["queue::".into(), "--exact".into()],
+        };
+        assert_eq!(
+            parse_line("test --no-lint -- queue:: --exact"),
+            Ok(Invocation::Test(expected))
+        );
+        assert!(
+            parse_line("build -- --guests")
+                .unwrap_err()
+                .contains("passes nothing on")
+        );
     }
 
     #[test]
     fn options_of_cleave_up_before_the_dashes_are_explained() {
-        assert!(parse_line("up --placement apart").unwrap_err().contains("after `--`"));
+        assert!(
+            parse_line("up --placement apart")
+                .unwrap_err()
+                .contains("after `--`")
+        );
     }
 
     #[test]
     fn build_without_options_builds_all() {
-        let all = build::Options { guests: true, ui: true, server: true };
+        let all = build::Options {
+            guests: true,
+            ui: true,
+            server: true,
+        };
         assert_eq!(parse_line("build"), Ok(Invocation::Build(all)));
-        let one = build::Options { guests: false, ui: true, server: false };
+        let one = build::Options {
+            guests: false,
+            ui: true,
+            server: false,
+        };
         assert_eq!(parse_line("build --ui"), Ok(Invocation::Build(one)));
     }
 }

@@ -8,7 +8,12 @@ use crate::command;
 use crate::debian;
 use crate::steps::say;
 
-const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const NAMES: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
 
 /// `CHROME`, then `PATH`, then Debian's package.
 pub fn find() -> Result<PathBuf> {

@@ -17,7 +17,10 @@ pub struct Options {
 
 pub fn run(project: &Project, options: &Options) -> Result<()> {
     let wasm = options.guests || options.ui;
-    let total = [wasm, options.guests, options.ui, options.server].into_iter().filter(|wanted| *wanted).count();
+    let total = [wasm, options.guests, options.ui, options.server]
+        .into_iter()
+        .filter(|wanted| *wanted)
+        .count();
     let mut steps = Steps::new(total);
     if wasm {
         let wasm_std = wasm_std(project, &mut steps)?;

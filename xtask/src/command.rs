@@ -20,7 +20,9 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
 
 /// Runs to the end with output on the terminal; fails when the program does.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("start `{}`", shown(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("start `{}`", shown(command)))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }
@@ -29,9 +31,16 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs to the end and returns what it printed on standard output.
 pub fn read(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("start `{}`", shown(command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("start `{}`", shown(command)))?;
     if !output.status.success() {
-        bail!("`{}` failed ({}): {}", shown(command), output.status, last_line(&output.stderr));
+        bail!(
+            "`{}` failed ({}): {}",
+            shown(command),
+            output.status,
+            last_line(&output.stderr)
+        );
     }
     String::from_utf8(output.stdout).with_context(|| format!("read the output of `{}`", shown(command)))
 }
@@ -51,7 +60,10 @@ pub fn try_within(command: &mut Command, limit: Duration) -> Result<Output> {
             child.wait()?;
             bail!("`{}` did not end within {} s", shown(command), limit.as_secs());
         }
-        #[expect(clippy::disallowed_methods, reason = "std has no wait with a deadline; this polls a child under one")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "std has no wait with a deadline; this polls a child under one"
+        )]
         std::thread::sleep(POLL);
     }
     Ok(child.wait_with_output()?)
@@ -60,18 +72,25 @@ pub fn try_within(command: &mut Command, limit: Duration) -> Result<Output> {
 /// The last line that is not empty: where programs say why they failed.
 pub fn last_line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message").trim().to_owned()
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .unwrap_or("no message")
+        .trim()
+        .to_owned()
 }
 
 /// The first file of that name in a directory of `PATH`.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| is_executable(file))
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    file.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// The command line as a person would type it.
@@ -92,13 +111,16 @@ mod tests {
     fn failures_name_the_command_line() {
         let error = run(program("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
         assert!(error.contains("sh -c exit 3") && error.contains('3'), "{error}");
-        let error = read(program("sh").args(["-c", "echo first >&2; echo no such thing >&2; exit 1"])).unwrap_err();
+        let error =
+            read(program("sh").args(["-c", "echo first >&2; echo no such thing >&2; exit 1"])).unwrap_err();
         assert!(error.to_string().ends_with("no such thing"), "{error}");
     }
 
     #[test]
     fn a_program_that_hangs_is_ended_at_its_limit() {
-        let error = try_within(program("sleep").arg("600"), Duration::from_millis(100)).unwrap_err().to_string();
+        let error = try_within(program("sleep").arg("600"), Duration::from_millis(100))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("did not end within"), "{error}");
     }
 

@@ -11,16 +11,32 @@ use crate::steps::say;
 pub fn install(packages: &[&str], purpose: &str) -> Result<()> {
     let line = format!("apt-get install --yes {}", packages.join(" "));
     if command::on_path("apt-get").is_none() {
-        bail!("{} needed for {purpose}, and this is not a Debian system: install the equivalent by hand", packages.join(", "));
+        bail!(
+            "{} needed for {purpose}, and this is not a Debian system: install the equivalent by hand",
+            packages.join(", ")
+        );
     }
     if !is_root()? {
-        bail!("{} needed for {purpose}: run `sudo {line}`, then start again", packages.join(", "));
+        bail!(
+            "{} needed for {purpose}: run `sudo {line}`, then start again",
+            packages.join(", ")
+        );
     }
     say(&format!("{line} (needed for {purpose})"));
     // A container image often has no package lists; where they are present this takes seconds.
     command::run(apt_get().arg("update").arg("--quiet=2")).context("update the package lists")?;
-    command::run(apt_get().args(["install", "--yes", "--no-remove", "--no-install-recommends", "--quiet=2"]).args(packages))
-        .with_context(|| format!("install what {purpose} needs"))
+    command::run(
+        apt_get()
+            .args([
+                "install",
+                "--yes",
+                "--no-remove",
+                "--no-install-recommends",
+                "--quiet=2",
+            ])
+            .args(packages),
+    )
+    .with_context(|| format!("install what {purpose} needs"))
 }
 
 fn apt_get() -> std::process::Command {

@@ -37,8 +37,10 @@ pub struct Guest {
 /// Builds every guest of the workspace.
 pub fn build(project: &Project, wasm_std: &WasmStd) -> Result<Vec<Guest>> {
     let packages = project.packages()?;
-    let modules: Vec<(&Package, Kind)> =
-        packages.iter().filter_map(|package| kind(package).map(|kind| (package, kind))).collect();
+    let modules: Vec<(&Package, Kind)> = packages
+        .iter()
+        .filter_map(|package| kind(package).map(|kind| (package, kind)))
+        .collect();
     if modules.is_empty() {
         bail!("no package under handlers/ or examples/ has a `cdylib`: nothing to build");
     }
@@ -48,7 +50,10 @@ pub fn build(project: &Project, wasm_std: &WasmStd) -> Result<Vec<Guest>> {
         cargo.args(["--package", &package.name]);
     }
     command::run(&mut cargo)?;
-    let guests = modules.iter().map(|(package, kind)| componentize(project, package, *kind)).collect::<Result<Vec<_>>>()?;
+    let guests = modules
+        .iter()
+        .map(|(package, kind)| componentize(project, package, *kind))
+        .collect::<Result<Vec<_>>>()?;
     remove_stale(project, &guests)?;
     Ok(guests)
 }
@@ -76,14 +81,28 @@ fn folder(project: &Project, kind: Kind) -> PathBuf {
 
 fn componentize(project: &Project, package: &Package, kind: Kind) -> Result<Guest> {
     let module = package.module.as_ref().context("a guest has a module")?;
-    let core_path = project.target.join("wasm").join(TARGET).join(PROFILE).join(format!("{module}.wasm"));
+    let core_path = project
+        .target
+        .join("wasm")
+        .join(TARGET)
+        .join(PROFILE)
+        .join(format!("{module}.wasm"));
     let core = std::fs::read(&core_path).with_context(|| format!("read {}", core_path.display()))?;
-    let component = encode(&core).with_context(|| format!("make a component of package `{}`", package.name))?;
+    let component =
+        encode(&core).with_context(|| format!("make a component of package `{}`", package.name))?;
     let path = folder(project, kind).join(format!("{}.wasm", package.name));
     let changed = write_if_changed(&path, &component)?;
     let state = if changed { "new" } else { "unchanged" };
-    say(&format!("{:<16} {:>7.1} KB  {state}", package.name, kilobytes(component.len())));
-    Ok(Guest { name: package.name.clone(), kind, component: path })
+    say(&format!(
+        "{:<16} {:>7.1} KB  {state}",
+        package.name,
+        kilobytes(component.len())
+    ));
+    Ok(Guest {
+        name: package.name.clone(),
+        kind,
+        component: path,
+    })
 }
 
 fn encode(core: &[u8]) -> Result<Vec<u8>> {
@@ -99,13 +118,18 @@ pub fn kilobytes(bytes: usize) -> f64 {
 fn remove_stale(project: &Project, guests: &[Guest]) -> Result<()> {
     let current: BTreeSet<&Path> = guests.iter().map(|guest| guest.component.as_path()).collect();
     for kind in [Kind::Handler, Kind::Example, Kind::Test] {
-        let Ok(entries) = folder(project, kind).read_dir() else { continue };
+        let Ok(entries) = folder(project, kind).read_dir() else {
+            continue;
+        };
         for entry in entries {
             let path = entry?.path();
             let is_component = path.extension().is_some_and(|extension| extension == "wasm");
             if is_component && !current.contains(path.as_path()) {
                 std::fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
-                say(&format!("removed {}: its package is gone", project.relative(&path)));
+                say(&format!(
+                    "removed {}: its package is gone",
+                    project.relative(&path)
+                ));
             }
         }
     }
@@ -117,14 +141,27 @@ mod tests {
     use super::*;
 
     fn package(folder: &str, module: Option<&str>) -> Package {
-        Package { name: "catalog".into(), folder: folder.into(), module: module.map(str::to_owned) }
+        Package {
+            name: "catalog".into(),
+            folder: folder.into(),
+            module: module.map(str::to_owned),
+        }
     }
 
     #[test]
     fn the_folder_tells_what_a_guest_is_for() {
-        assert_eq!(kind(&package("handlers/catalog", Some("catalog"))), Some(Kind::Handler));
-        assert_eq!(kind(&package("examples/hello", Some("hello"))), Some(Kind::Example));
-        assert_eq!(kind(&package("server/tests/it/guests/spin", Some("spin"))), Some(Kind::Test));
+        assert_eq!(
+            kind(&package("handlers/catalog", Some("catalog"))),
+            Some(Kind::Handler)
+        );
+        assert_eq!(
+            kind(&package("examples/hello", Some("hello"))),
+            Some(Kind::Example)
+        );
+        assert_eq!(
+            kind(&package("server/tests/it/guests/spin", Some("spin"))),
+            Some(Kind::Test)
+        );
         assert_eq!(kind(&package("handlers/sdk", None)), None);
         assert_eq!(kind(&package("web-ui", Some("web_ui"))), None);
     }

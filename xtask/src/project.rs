@@ -29,8 +29,12 @@ pub struct Package {
 impl Project {
     pub fn find() -> Result<Self> {
         // Set by `cargo run`; the constant serves a binary that is started by hand.
-        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let root = manifest.parent().context("find the folder above xtask")?.to_path_buf();
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let root = manifest
+            .parent()
+            .context("find the folder above xtask")?
+            .to_path_buf();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(directory) => std::path::absolute(directory).context("resolve CARGO_TARGET_DIR")?,
             None => root.join("target"),
@@ -41,7 +45,9 @@ impl Project {
     /// The pinned toolchain's cargo, in the root, building into the target directory.
     pub fn cargo(&self) -> Command {
         let mut cargo = command::program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        cargo
+            .current_dir(&self.root)
+            .env("CARGO_TARGET_DIR", &self.target);
         cargo
     }
 
@@ -62,25 +68,42 @@ impl Project {
 
     /// The workspace's packages by name.
     pub fn packages(&self) -> Result<Vec<Package>> {
-        let text = command::read(self.cargo().args(["metadata", "--no-deps", "--format-version", "1"]))?;
+        let text = command::read(
+            self.cargo()
+                .args(["metadata", "--no-deps", "--format-version", "1"]),
+        )?;
         let metadata: Value = serde_json::from_str(&text).context("parse the output of `cargo metadata`")?;
-        let listed = metadata["packages"].as_array().context("find packages in the output of `cargo metadata`")?;
-        let mut packages: Vec<Package> = listed.iter().filter_map(|package| self.package(package)).collect();
+        let listed = metadata["packages"]
+            .as_array()
+            .context("find packages in the output of `cargo metadata`")?;
+        let mut packages: Vec<Package> = listed
+            .iter()
+            .filter_map(|package| self.package(package))
+            .collect();
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(packages)
     }
 
     fn package(&self, package: &Value) -> Option<Package> {
         let manifest = Path::new(package["manifest_path"].as_str()?);
-        let folder = manifest.parent()?.strip_prefix(&self.root).ok()?.to_string_lossy().into_owned();
+        let folder = manifest
+            .parent()?
+            .strip_prefix(&self.root)
+            .ok()?
+            .to_string_lossy()
+            .into_owned();
         let is_module = |target: &&Value| {
-            target["crate_types"].as_array().is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
+            target["crate_types"]
+                .as_array()
+                .is_some_and(|types| types.iter().any(|kind| kind == "cdylib"))
         };
         let module = package["targets"].as_array()?.iter().find(is_module);
         Some(Package {
             name: package["name"].as_str()?.to_owned(),
             folder,
-            module: module.and_then(|target| target["name"].as_str()).map(|name| name.replace('-', "_")),
+            module: module
+                .and_then(|target| target["name"].as_str())
+                .map(|name| name.replace('-', "_")),
         })
     }
 }

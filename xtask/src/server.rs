@@ -8,7 +8,11 @@ use crate::steps::say;
 
 pub fn build(project: &Project) -> Result<()> {
     check_c_compiler()?;
-    command::run(project.cargo().args(["build", "--release", "--package", "server"]))?;
+    command::run(
+        project
+            .cargo()
+            .args(["build", "--release", "--package", "server"]),
+    )?;
     say(&format!("{}", project.relative(&project.product())));
     Ok(())
 }

@@ -14,7 +14,11 @@ pub struct Steps {
 
 impl Steps {
     pub fn new(total: usize) -> Self {
-        Self { total, started: 0, begun: Instant::now() }
+        Self {
+            total,
+            started: 0,
+            begun: Instant::now(),
+        }
     }
 
     /// Runs one step; its title reads as an order ("Build the handlers").
@@ -24,7 +28,11 @@ impl Steps {
         let begun = Instant::now();
         let outcome = step();
         let verb = if outcome.is_ok() { "done" } else { "failed" };
-        say(&format!("{verb} after {} ({} in all)", human(begun.elapsed()), human(self.begun.elapsed())));
+        say(&format!(
+            "{verb} after {} ({} in all)",
+            human(begun.elapsed()),
+            human(self.begun.elapsed())
+        ));
         outcome
     }
 
@@ -65,7 +73,9 @@ mod tests {
     fn a_failed_step_hands_its_error_on() {
         let mut steps = Steps::new(2);
         assert_eq!(steps.run("Succeed", || Ok(7)).unwrap(), 7);
-        let error = steps.run("Fail", || -> anyhow::Result<()> { anyhow::bail!("no disk") }).unwrap_err();
+        let error = steps
+            .run("Fail", || -> anyhow::Result<()> { anyhow::bail!("no disk") })
+            .unwrap_err();
         assert_eq!(error.to_string(), "no disk");
     }
 }

@@ -44,7 +44,9 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         lint::steps(project, &mut steps)?;
     }
     let mut cargo = project.cargo();
-    cargo.args(["test", "--release", "--workspace", "--no-fail-fast", "--"]).args(&options.passed_on);
+    cargo
+        .args(["test", "--release", "--workspace", "--no-fail-fast", "--"])
+        .args(&options.passed_on);
     cargo.env("CLEAVE_COMPONENTS", project.components());
     match chrome {
         Some(chrome) => cargo.env("CHROME", chrome),
@@ -71,13 +73,17 @@ fn tests(cargo: &mut Command) -> Result<Outcome> {
         .with_context(|| format!("start `{}`", command::shown(cargo)))?;
     let stdout = child.stdout.take().context("take cargo's output")?;
     let stderr = child.stderr.take().context("take cargo's messages")?;
-    let messages = thread::spawn(move || {
-        pass_on(stderr, |line| eprintln!("{line}"), binary)
-    });
+    let messages = thread::spawn(move || pass_on(stderr, |line| eprintln!("{line}"), binary));
     let results = pass_on(stdout, |line| println!("{line}"), result);
-    let binaries = messages.join().map_err(|_| anyhow::anyhow!("the reader of cargo's messages panicked"))?;
+    let binaries = messages
+        .join()
+        .map_err(|_| anyhow::anyhow!("the reader of cargo's messages panicked"))?;
     let succeeded = child.wait().context("wait for cargo")?.success();
-    Ok(Outcome { binaries, results, succeeded })
+    Ok(Outcome {
+        binaries,
+        results,
+        succeeded,
+    })
 }
 
 /// Prints every line and returns what `keep` makes of them.
@@ -94,7 +100,12 @@ fn pass_on(stream: impl Read, print: impl Fn(&str), keep: impl Fn(&str) -> Optio
 
 /// `     Running unittests src/lib.rs (target/release/deps/server-0123456789abcdef)` is `server`.
 fn binary(line: &str) -> Option<String> {
-    let path = line.trim().strip_prefix("Running ")?.rsplit_once('(')?.1.trim_end_matches(')');
+    let path = line
+        .trim()
+        .strip_prefix("Running ")?
+        .rsplit_once('(')?
+        .1
+        .trim_end_matches(')');
     let file = path.rsplit('/').next()?;
     Some(file.rsplit_once('-').map_or(file, |(name, _)| name).to_owned())
 }
@@ -109,7 +120,11 @@ fn conclude(outcome: &Outcome, steps: &Steps) -> Result<()> {
     // A binary that aborts prints no result; then lines and names cannot be told together.
     let named = outcome.binaries.len() == outcome.results.len();
     for (index, result) in outcome.results.iter().enumerate() {
-        let name = if named { outcome.binaries[index].as_str() } else { "" };
+        let name = if named {
+            outcome.binaries[index].as_str()
+        } else {
+            ""
+        };
         println!("{result}  {name}");
     }
     let passed: u64 = outcome.results.iter().map(|result| count(result, "passed")).sum();
@@ -141,7 +156,8 @@ fn count(result: &str, what: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const RESULT: &str = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.1s";
+    const RESULT: &str =
+        "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 1 filtered out; finished in 0.1s";
 
     #[test]
     fn a_binarys_name_is_read_from_cargos_message() {
@@ -152,7 +168,10 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_cargos_result() {
-        assert_eq!(result(RESULT).map(|line| (count(&line, "passed"), count(&line, "failed"))), Some((12, 3)));
+        assert_eq!(
+            result(RESULT).map(|line| (count(&line, "passed"), count(&line, "failed"))),
+            Some((12, 3))
+        );
         assert_eq!(count("test result: ok", "passed"), 0);
         assert_eq!(result("test queue::tests::one ... ok"), None);
     }
@@ -160,14 +179,27 @@ mod tests {
     #[test]
     fn all_lines_are_passed_on_and_some_are_kept() {
         let printed = std::cell::RefCell::new(Vec::new());
-        let kept = pass_on("a\ntest result: ok\nb".as_bytes(), |line| printed.borrow_mut().push(line.to_owned()), result);
+        let kept = pass_on(
+            "a\ntest result: ok\nb".as_bytes(),
+            |line| printed.borrow_mut().push(line.to_owned()),
+            result,
+        );
         assert_eq!(printed.into_inner(), ["a", "test result: ok", "b"]);
         assert_eq!(kept, ["test result: ok"]);
     }
 
     #[test]
     fn a_run_without_a_single_test_fails() {
-        let outcome = Outcome { binaries: vec![], results: vec!["test result: ok. 0 passed".into()], succeeded: true };
-        assert!(conclude(&outcome, &Steps::new(1)).unwrap_err().to_string().contains("no test matched"));
+        let outcome = Outcome {
+            binaries: vec![],
+            results: vec!["test result: ok. 0 passed".into()],
+            succeeded: true,
+        };
+        assert!(
+            conclude(&outcome, &Steps::new(1))
+                .unwrap_err()
+                .to_string()
+                .contains("no test matched")
+        );
     }
 }

@@ -43,7 +43,11 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     steps.run("Copy the handlers", || copy(project, &guests, &folder))?;
     println!("\nBuilt in {}.", human(steps.elapsed()));
     farewell(project, &data, options);
-    if options.start { start(project, &data, &options.passed_on) } else { Ok(()) }
+    if options.start {
+        start(project, &data, &options.passed_on)
+    } else {
+        Ok(())
+    }
 }
 
 fn announce(project: &Project) {
@@ -74,8 +78,16 @@ fn available(table: &str) -> Option<u64> {
 
 /// The value of `--name value` or `--name=value` among the options that are passed on.
 fn value<'a>(passed_on: &'a [String], name: &str) -> Option<&'a str> {
-    let joined = passed_on.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-    let apart = || passed_on.iter().position(|word| word == name).and_then(|at| passed_on.get(at + 1)).map(String::as_str);
+    let joined = passed_on
+        .iter()
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+    let apart = || {
+        passed_on
+            .iter()
+            .position(|word| word == name)
+            .and_then(|at| passed_on.get(at + 1))
+            .map(String::as_str)
+    };
     joined.or_else(apart)
 }
 
@@ -137,10 +149,16 @@ fn farewell(project: &Project, data: &Path, options: &Options) {
     if options.start {
         println!("Starting; Ctrl-C stops it.\n");
     } else {
-        println!("To start it: {} up --data {}\n", project.product().display(), data.display());
+        println!(
+            "To start it: {} up --data {}\n",
+            project.product().display(),
+            data.display()
+        );
     }
     let directory = match project.product().parent() {
-        Some(directory) if directory == project.root.join("target/release") => "$PWD/target/release".to_owned(),
+        Some(directory) if directory == project.root.join("target/release") => {
+            "$PWD/target/release".to_owned()
+        }
         Some(directory) => directory.display().to_string(),
         None => String::new(),
     };
@@ -152,7 +170,10 @@ fn farewell(project: &Project, data: &Path, options: &Options) {
 /// Becomes `cleave up`: returns only when that fails.
 fn start(project: &Project, data: &Path, passed_on: &[String]) -> Result<()> {
     let mut cleave = std::process::Command::new(project.product());
-    cleave.current_dir(&project.root).env_remove("LD_LIBRARY_PATH").arg("up");
+    cleave
+        .current_dir(&project.root)
+        .env_remove("LD_LIBRARY_PATH")
+        .arg("up");
     if value(passed_on, "--data").is_none() {
         cleave.arg("--data").arg(data);
     }
@@ -173,7 +194,10 @@ mod tests {
     #[test]
     fn options_are_read_in_both_spellings() {
         assert_eq!(value(&words("--ui 127.0.0.1:1 --data=/x"), "--data"), Some("/x"));
-        assert_eq!(value(&words("--ui 127.0.0.1:1 --data=/x"), "--ui"), Some("127.0.0.1:1"));
+        assert_eq!(
+            value(&words("--ui 127.0.0.1:1 --data=/x"), "--ui"),
+            Some("127.0.0.1:1")
+        );
         assert_eq!(value(&words("--database=/x"), "--data"), None);
         assert_eq!(value(&words("--data"), "--data"), None);
     }
@@ -191,7 +215,12 @@ mod tests {
         let (from, to) = (folder.join("built.wasm"), folder.join("handlers/catalog.wasm"));
         let set_age = |path: &Path, age: u64| {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age);
-            fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
         };
         write_if_changed(&from, b"one").unwrap();
         assert_eq!(copy_one(&from, &to).unwrap(), Copied::New);

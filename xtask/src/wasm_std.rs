@@ -77,7 +77,10 @@ impl WasmStd {
 
     fn debian(project: &Project, pinned: &Path) -> Result<Self> {
         let linker = rust_lld(pinned)?;
-        Ok(Self::Debian { sysroot: sysroot(project), linker })
+        Ok(Self::Debian {
+            sysroot: sysroot(project),
+            linker,
+        })
     }
 
     /// A cargo command whose `--target wasm32-unknown-unknown` works; it builds into `target/wasm`.
@@ -86,7 +89,9 @@ impl WasmStd {
         cargo.env("CARGO_TARGET_DIR", project.target.join("wasm"));
         let mut flags = remapped_paths(project);
         if let Self::Debian { sysroot, linker } = self {
-            cargo.env("RUSTC", DEBIAN_RUSTC).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            cargo
+                .env("RUSTC", DEBIAN_RUSTC)
+                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
             flags.extend(["--sysroot".to_owned(), sysroot.display().to_string()]);
         }
         // With `--target`, these go to the target's code only; the encoded form allows for spaces in paths.
@@ -121,8 +126,12 @@ fn pinned_sysroot(project: &Project) -> Result<PathBuf> {
 }
 
 fn has_std(sysroot: &Path) -> bool {
-    let Ok(entries) = sysroot.join("lib/rustlib").join(TARGET).join("lib").read_dir() else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
+    let Ok(entries) = sysroot.join("lib/rustlib").join(TARGET).join("lib").read_dir() else {
+        return false;
+    };
+    entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
 }
 
 /// True when rustup says that it added the target; false, without a word, when it cannot.
@@ -151,11 +160,16 @@ fn stamp_path(project: &Project) -> PathBuf {
 
 /// What the library depends on: the compiler, exactly, and the flags.
 fn stamp() -> Result<String> {
-    Ok(format!("{}{STD_RUSTFLAGS}\n", command::read(command::program(DEBIAN_RUSTC).arg("-vV"))?))
+    Ok(format!(
+        "{}{STD_RUSTFLAGS}\n",
+        command::read(command::program(DEBIAN_RUSTC).arg("-vV"))?
+    ))
 }
 
 fn stamp_is_current(project: &Project) -> bool {
-    let Ok(made_by) = std::fs::read_to_string(stamp_path(project)) else { return false };
+    let Ok(made_by) = std::fs::read_to_string(stamp_path(project)) else {
+        return false;
+    };
     stamp().is_ok_and(|current| current == made_by) && has_std(&sysroot(project))
 }
 
@@ -163,34 +177,58 @@ fn rust_lld(pinned: &Path) -> Result<PathBuf> {
     let host = host(&command::read(command::program("rustc").arg("-vV"))?)?;
     let linker = pinned.join("lib/rustlib").join(host).join("bin/rust-lld");
     if !linker.is_file() {
-        bail!("the pinned toolchain has no linker at {}: reinstall it with rustup", linker.display());
+        bail!(
+            "the pinned toolchain has no linker at {}: reinstall it with rustup",
+            linker.display()
+        );
     }
     Ok(linker)
 }
 
 fn host(version: &str) -> Result<String> {
     let line = version.lines().find_map(|line| line.strip_prefix("host: "));
-    line.map(str::to_owned).context("find the host in the output of `rustc -vV`")
+    line.map(str::to_owned)
+        .context("find the host in the output of `rustc -vV`")
 }
 
 fn make_debian_std(project: &Project) -> Result<()> {
     if !debian_toolchain_is_usable() {
         debian::install(&DEBIAN_PACKAGES, "building WASM without rustup's server")?;
         if !debian_toolchain_is_usable() {
-            bail!("{DEBIAN_RUSTC} is older than Rust 1.{RUSTC_MINOR_MIN} or has no source at {DEBIAN_SOURCE}");
+            bail!(
+                "{DEBIAN_RUSTC} is older than Rust 1.{RUSTC_MINOR_MIN} or has no source at {DEBIAN_SOURCE}"
+            );
         }
     }
     say("compiling it with Debian's Rust, once (1 to 2 minutes)");
     let carrier = project.target.join("wasm-sysroot-build");
     write_carrier(&carrier)?;
     let mut cargo = command::program(DEBIAN_CARGO);
-    for inherited in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_ENCODED_RUSTFLAGS"] {
+    for inherited in [
+        "CARGO",
+        "RUSTUP_TOOLCHAIN",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_ENCODED_RUSTFLAGS",
+    ] {
         cargo.env_remove(inherited);
     }
-    cargo.current_dir(&carrier).env("CARGO_TARGET_DIR", carrier.join("target"));
+    cargo
+        .current_dir(&carrier)
+        .env("CARGO_TARGET_DIR", carrier.join("target"));
     // Building the standard library is not a stable feature; Debian's compiler is a stable one.
-    cargo.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", DEBIAN_RUSTC).env("RUSTFLAGS", STD_RUSTFLAGS);
-    cargo.args(["build", "--quiet", "--release", "-Zbuild-std=std,panic_abort", "--target", TARGET]);
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("RUSTFLAGS", STD_RUSTFLAGS);
+    cargo.args([
+        "build",
+        "--quiet",
+        "--release",
+        "-Zbuild-std=std,panic_abort",
+        "--target",
+        TARGET,
+    ]);
     command::run(&mut cargo).context("compile the standard library")?;
     install_libraries(project, &carrier)
 }
@@ -203,14 +241,17 @@ fn debian_toolchain_is_usable() -> bool {
 
 /// `release: 1.96.0` is 96.
 fn minor(version: &str) -> Option<u32> {
-    let release = version.lines().find_map(|line| line.strip_prefix("release: 1."))?;
+    let release = version
+        .lines()
+        .find_map(|line| line.strip_prefix("release: 1."))?;
     release.split('.').next()?.parse().ok()
 }
 
 /// `-Zbuild-std` builds the library for some crate; this is the smallest one.
 fn write_carrier(folder: &Path) -> Result<()> {
     let manifest = "[package]\nname = \"carrier\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n";
-    std::fs::create_dir_all(folder.join("src")).context("create the folder for building the standard library")?;
+    std::fs::create_dir_all(folder.join("src"))
+        .context("create the folder for building the standard library")?;
     std::fs::write(folder.join("Cargo.toml"), manifest)?;
     std::fs::write(folder.join("src/lib.rs"), "#![no_std]\n")?;
     Ok(())
@@ -225,7 +266,10 @@ fn install_libraries(project: &Project, carrier: &Path) -> Result<()> {
     let libraries = made.join("lib/rustlib").join(TARGET).join("lib");
     std::fs::create_dir_all(&libraries).context("create the folder of the WASM standard library")?;
     let built = carrier.join("target").join(TARGET).join("release/deps");
-    for entry in built.read_dir().with_context(|| format!("list {}", built.display()))? {
+    for entry in built
+        .read_dir()
+        .with_context(|| format!("list {}", built.display()))?
+    {
         let path = entry?.path();
         let name = path.file_name().context("read a library's name")?;
         let is_carrier = name.to_string_lossy().starts_with("libcarrier-");
@@ -258,6 +302,11 @@ mod tests {
     fn the_setting_names_a_source_or_is_refused() {
         assert_eq!(wanted(None).unwrap(), None);
         assert_eq!(wanted(Some("debian")).unwrap(), Some(Source::Debian));
-        assert!(wanted(Some("fedora")).unwrap_err().to_string().contains("`fedora`"));
+        assert!(
+            wanted(Some("fedora"))
+                .unwrap_err()
+                .to_string()
+                .contains("`fedora`")
+        );
     }
 }
