@@ -40,7 +40,14 @@ pub fn steps(project: &Project, steps: &mut Steps) -> Result<()> {
 fn clippy(project: &Project) -> Result<()> {
     let mut cargo = project.cargo();
     // The product's profile, so that build scripts and procedural macros are compiled for both.
-    cargo.args(["clippy", "--quiet", "--release", "--workspace", "--all-targets"]);
+    cargo.args([
+        "clippy",
+        "--quiet",
+        "--keep-going",
+        "--release",
+        "--workspace",
+        "--all-targets",
+    ]);
     command::run(cargo.args(["--", "-D", "warnings"]))
 }
 

@@ -6,6 +6,11 @@ use crate::command;
 use crate::project::Project;
 use crate::steps::say;
 
+/// Features of dependencies are the union over what one command builds. Selecting the workspace and one small test
+/// makes that union the same as in `cargo test --workspace`; with `--package server` alone, wasmtime and 60 other
+/// crates would be compiled a second time.
+const WITH_THE_TESTS_FEATURES: [&str; 5] = ["--workspace", "--bin", "cleave", "--test", "tidy"];
+
 pub fn build(project: &Project) -> Result<()> {
     check_c_compiler()?;
     command::run(

@@ -141,15 +141,9 @@ fn conclude(outcome: &Outcome, steps: &Steps) -> Result<()> {
 
 /// The number before `what` in a result line.
 fn count(result: &str, what: &str) -> u64 {
-    let mut words = result.split([' ', ';']).filter(|word| !word.is_empty());
-    let mut number = 0;
-    while let Some(word) = words.next() {
-        if word == what {
-            return number;
-        }
-        number = word.parse().unwrap_or(0);
-    }
-    0
+    let words: Vec<&str> = result.split([' ', ';']).filter(|word| !word.is_empty()).collect();
+    let pair = words.windows(2).find(|pair| pair[1] == what);
+    pair.and_then(|pair| pair[0].parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! Not here: what clippy can say (function length, `unwrap`, `tokio::spawn`); see `clippy.toml` and the workspace's
 //! lints.
 
+#![expect(clippy::print_stdout, reason = "a note is for whoever runs the test by hand")]
+
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/rules.rs"]
