@@ -16,8 +16,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use super::Error;
 use super::identity::{Identity, URI_PREFIX};
@@ -101,18 +99,17 @@ impl Authority {
     }
 
     fn from_pem(pem: &str, path: &Path) -> Result<Self, Error> {
-        let key = KeyPair::from_pem(pem).map_err(|error| unusable(path, error))?;
-        let issuer = Issuer::from_ca_cert_pem(pem, key).map_err(|error| unusable(path, error))?;
-        CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| unusable(path, error))?;
-        // The certificate's block alone: the key must not travel with it.
-        let end = "-----END CERTIFICATE-----";
-        let certificate_pem = pem
-            .split_inclusive(end)
-            .next()
-            .filter(|block| block.starts_with("-----BEGIN CERTIFICATE-----") && block.ends_with(end))
+        // Each block alone: the key must not travel with the certificate.
+        let end = "-----END CERTIFICATE-----\n";
+        let (certificate, key) = pem
+            .find(end)
+            .and_then(|at| pem.split_at_checked(at + end.len()))
+            .filter(|(certificate, _)| certificate.starts_with("-----BEGIN CERTIFICATE-----"))
             .ok_or_else(|| unusable(path, "the certificate does not come first"))?;
+        let key = KeyPair::from_pem(key).map_err(|error| unusable(path, error))?;
+        let issuer = Issuer::from_ca_cert_pem(certificate, key).map_err(|error| unusable(path, error))?;
         Ok(Self {
-            certificate_pem: format!("{certificate_pem}\n"),
+            certificate_pem: certificate.to_owned(),
             issuer,
         })
     }
@@ -125,7 +122,8 @@ fn found() -> Result<String, rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
+    // `pem` ends lines as the platform does; the file is read back the same everywhere.
+    Ok(format!("{}{}", certificate.pem(), key.serialize_pem()).replace("\r\n", "\n"))
 }
 
 fn params(name: &str, valid: Duration) -> CertificateParams {

@@ -66,6 +66,10 @@ impl PeerClient {
                 format!("the arguments are {len} bytes long, at most {BODY_BYTES_MAX} travel"),
             ));
         }
+        // A timer rounds up: what is over already must not begin.
+        if call.deadline <= began {
+            return Err(call.deadline_error());
+        }
         match timeout_at(call.deadline.into(), self.exchange(&call, began)).await {
             Ok(reply) => reply,
             Err(_) => Err(call.deadline_error()),
