@@ -9,7 +9,7 @@ pub mod node;
 
 pub mod http;
 pub mod placement;
-// pub mod router;
+pub mod router;
 
 pub mod quic;
 pub mod runtime;

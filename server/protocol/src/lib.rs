@@ -9,6 +9,7 @@ pub mod api;
 pub mod control;
 pub mod error;
 pub mod exchange;
+pub mod frame;
 pub mod name;
 pub mod span;
 pub mod trace;

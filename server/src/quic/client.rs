@@ -1,0 +1,190 @@
+//! `PeerClient`: calls to one incarnation of a peer, as a [`Dispatch`].
+//!
+//! Connects on first use, with one attempt that all callers share, and then reuses the connection. One bidirectional
+//! stream per call; the head and small arguments leave in one write. Dropping the future resets the stream, which
+//! cancels the call at the callee. The deadline is enforced here too, so that a silent peer cannot outwait it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
+use bytes::{Bytes, BytesMut};
+use protocol::frame::{self, BODY_BYTES_MAX, CALL_HEAD_BYTES_MAX, CallHead, Status};
+use protocol::{CallError, ErrorCode};
+use quinn::{RecvStream, SendStream};
+use tokio::time::timeout_at;
+
+use super::link::Link;
+use super::peer::Peer;
+use super::stream::{Fault, INLINE_BYTES_MAX, read_body, read_head, write};
+use super::{CANCELLED, Quic};
+use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
+
+/// Calls to one incarnation of a peer.
+pub struct PeerClient {
+    quic: Arc<Quic>,
+    peer: Arc<Peer>,
+    address: SocketAddr,
+    incarnation: u64,
+    link: ArcSwapOption<Link>,
+}
+
+impl std::fmt::Debug for PeerClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerClient")
+            .field("node", &self.peer.node)
+            .field("address", &self.address)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dispatch for PeerClient {
+    fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
+        Box::pin(self.call(call))
+    }
+}
+
+impl PeerClient {
+    pub(super) fn new(quic: Arc<Quic>, peer: Arc<Peer>, address: SocketAddr, incarnation: u64) -> Self {
+        Self {
+            quic,
+            peer,
+            address,
+            incarnation,
+            link: ArcSwapOption::empty(),
+        }
+    }
+
+    async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let began = Instant::now();
+        let len = call.args.len();
+        if len > BODY_BYTES_MAX {
+            return Err(CallError::new(
+                ErrorCode::Invalid,
+                format!("the arguments are {len} bytes long, at most {BODY_BYTES_MAX} travel"),
+            ));
+        }
+        // A timer rounds up: what is over already must not begin.
+        if call.deadline <= began {
+            return Err(call.deadline_error());
+        }
+        match timeout_at(call.deadline.into(), self.exchange(&call, began)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(call.deadline_error()),
+        }
+    }
+
+    async fn exchange(&self, call: &Call, began: Instant) -> Result<Reply, CallError> {
+        let link = self.link().await?;
+        // Counted before looking, so that a peer that drains waits for this call or this call sees that it drains.
+        let _under_way = link.outgoing.enter();
+        if link.peer_drains() {
+            let node = &self.peer.node;
+            return Err(CallError::new(
+                ErrorCode::NotFound,
+                format!("node `{node}` takes no new calls"),
+            ));
+        }
+        let head = self.head(&link, call).await?;
+        let lost = |error| link.unreachable(&error);
+        let (send, mut recv) = link.connection.open_bi().await.map_err(lost)?;
+        let mut send = Sending { send, done: false };
+        match write(&mut send.send, head, call.args.clone()).await {
+            Ok(()) => {}
+            // It does not want the arguments: its reply says why.
+            Err(Fault::Reset) => {}
+            Err(Fault::Lost(error)) => return Err(link.unreachable(&error)),
+            Err(Fault::Malformed(error)) => return Err(self.malformed(&link, &error)),
+        }
+        let sent_ns = began.elapsed().as_nanos() as u64;
+        let reply = read_reply(&mut recv, call.trace.sampled).await;
+        send.done = true;
+        match reply {
+            Ok(Ok(reply)) => Ok(Reply { sent_ns, ..reply }),
+            Ok(Err(error)) => Err(error),
+            Err(Fault::Lost(error)) => Err(link.unreachable(&error)),
+            Err(Fault::Reset) => Err(CallError::new(
+                ErrorCode::Unreachable,
+                format!("node `{}` gave the call up", self.peer.node),
+            )),
+            Err(Fault::Malformed(error)) => Err(self.malformed(&link, &error)),
+        }
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, CallError> {
+        if let Some(link) = self.link.load_full().filter(|link| link.is_open()) {
+            return Ok(link);
+        }
+        let link = self
+            .quic
+            .connect(&self.peer, (self.address, self.incarnation))
+            .await?;
+        self.link.store(Some(Arc::clone(&link)));
+        Ok(link)
+    }
+
+    async fn head(&self, link: &Link, call: &Call) -> Result<BytesMut, CallError> {
+        let handler = call.handler.as_ref().ok_or_else(|| {
+            CallError::new(
+                ErrorCode::Internal,
+                format!(
+                    "`{}` was sent to another node before its handler was resolved",
+                    call.function
+                ),
+            )
+        })?;
+        let function = link.function(handler, &call.function, call.type_hash).await?;
+        let head = CallHead {
+            stages: call.trace.sampled,
+            caller: link.caller(&call.caller)?,
+            function,
+            remaining: call.remaining(),
+            hop: call.hop,
+            trace: call.trace,
+            len: call.args.len(),
+        };
+        let mut bytes = BytesMut::with_capacity(CALL_HEAD_BYTES_MAX + call.args.len().min(INLINE_BYTES_MAX));
+        frame::encode_call(&head, &mut bytes);
+        Ok(bytes)
+    }
+
+    fn malformed(&self, link: &Link, error: &frame::FrameError) -> CallError {
+        // A task that ended without its reply cuts the stream short: that is one call's trouble.
+        if *error != frame::FrameError::CutShort {
+            self.quic.malformed(link, error);
+        }
+        CallError::new(
+            ErrorCode::Internal,
+            format!("node `{}` answered with no reply: {error}", self.peer.node),
+        )
+    }
+}
+
+async fn read_reply(recv: &mut RecvStream, staged: bool) -> Result<Result<Reply, CallError>, Fault> {
+    let (head, rest) = read_head(recv, Bytes::new(), |bytes| frame::decode_reply(bytes, staged)).await?;
+    let body = read_body(recv, rest, head.len).await?;
+    if head.status == Status::Failed {
+        return Ok(Err(frame::decode_error(&body)?));
+    }
+    Ok(Ok(Reply {
+        is_err: head.status == Status::Err,
+        stages: head.stages,
+        ..Reply::new(body)
+    }))
+}
+
+/// A call's sending half: dropped before the reply it resets, because quinn would end it as if it were whole.
+struct Sending {
+    send: SendStream,
+    done: bool,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = self.send.reset(CANCELLED);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `Link`: one connection with a peer: both sides' tables, what its control stream owes, the calls under way.
+//!
+//! What must be told to the peer is state here, not a message: the writer compares it with what it has sent, so that
+//! nothing is told twice, out of order or never.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use protocol::frame::{FrameError, TABLE_ENTRIES_MAX, TableFrame};
+use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, TypeHash};
+use quinn::{Connection, VarInt};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::gauge::Gauge;
+use super::peer::Peer;
+use super::table::{Imports, Missing};
+
+/// Why a connection was closed, as the peer sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Close {
+    /// In order.
+    Done = 0,
+    /// The peer sent what is no frame.
+    Malformed = 1,
+    /// The peer is not who it should be.
+    Stranger = 2,
+    /// The peer's process was reported gone.
+    Gone = 3,
+}
+
+/// One connection with a peer.
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    pub(super) peer: Arc<Peer>,
+    /// The peer's, as its hello said.
+    pub(super) incarnation: u64,
+    pub(super) address: SocketAddr,
+    /// Calls from here to the peer.
+    pub(super) outgoing: Arc<Gauge>,
+    /// Control messages for the writer.
+    pub(super) control: mpsc::Sender<Bytes>,
+    /// Wakes the writer.
+    pub(super) changed: Notify,
+    /// Asks the writer to end the stream; then that it is read to its end.
+    pub(super) closing: CancellationToken,
+    pub(super) flushed: CancellationToken,
+    /// The peer has no call under way to us.
+    pub(super) drained: CancellationToken,
+    /// What the peer exports.
+    imports: ArcSwap<Imports>,
+    /// For whom the peer speaks, by its ids.
+    heard: ArcSwap<Vec<HandlerName>>,
+    /// For whom we speak, by our ids.
+    speaks: Mutex<Speaks>,
+    /// We take no new calls; the peer takes none.
+    asked_to_drain: AtomicBool,
+    peer_drains: AtomicBool,
+    /// Our last question, the peer's last answer, the peer's last question.
+    sync_asked: AtomicU64,
+    synced: watch::Sender<u64>,
+    sync_due: AtomicU64,
+    ended: OnceLock<(Close, &'static str)>,
+}
+
+#[derive(Default)]
+struct Speaks {
+    ids: HashMap<HandlerName, u32>,
+    names: Vec<HandlerName>,
+}
+
+impl Link {
+    pub(super) fn new(
+        connection: Connection,
+        peer: Arc<Peer>,
+        incarnation: u64,
+        control: mpsc::Sender<Bytes>,
+    ) -> Self {
+        Self {
+            address: connection.remote_address(),
+            connection,
+            peer,
+            incarnation,
+            outgoing: Arc::default(),
+            control,
+            changed: Notify::new(),
+            closing: CancellationToken::new(),
+            flushed: CancellationToken::new(),
+            drained: CancellationToken::new(),
+            imports: ArcSwap::default(),
+            heard: ArcSwap::default(),
+            speaks: Mutex::default(),
+            asked_to_drain: AtomicBool::new(false),
+            peer_drains: AtomicBool::new(false),
+            sync_asked: AtomicU64::new(0),
+            synced: watch::Sender::new(0),
+            sync_due: AtomicU64::new(0),
+            ended: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.ended.get().is_none() && self.connection.close_reason().is_none()
+    }
+
+    /// Whether we closed it in order.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.ended.get(), Some((Close::Done, _)))
+    }
+
+    /// Ends everything on it at once.
+    pub(super) fn close(&self, code: Close, reason: &'static str) {
+        let _ = self.ended.set((code, reason));
+        self.connection
+            .close(VarInt::from_u32(code as u32), reason.as_bytes());
+    }
+
+    /// The error of a call that the connection took with it.
+    pub(super) fn unreachable(&self, error: &quinn::ConnectionError) -> CallError {
+        let reason = match self.ended.get() {
+            Some((_, reason)) => (*reason).to_owned(),
+            None => error.to_string(),
+        };
+        let node = &self.peer.node;
+        CallError::new(
+            ErrorCode::Unreachable,
+            format!("the connection to node `{node}` is lost: {reason}"),
+        )
+    }
+
+    /// The id of a function at the peer. A miss is certain: the peer is asked first whether its table is behind.
+    pub(super) async fn function(
+        &self,
+        handler: &HandlerName,
+        function: &FunctionPath,
+        type_hash: Option<TypeHash>,
+    ) -> Result<u32, CallError> {
+        if let Ok(id) = self.imports.load().find(handler, function, type_hash) {
+            return Ok(id);
+        }
+        self.sync().await?;
+        self.imports
+            .load()
+            .find(handler, function, type_hash)
+            .map_err(|missing| {
+                let node = &self.peer.node;
+                let reason = match missing {
+                    Missing::Function => "is not served",
+                    Missing::Type => "has another type",
+                };
+                CallError::new(
+                    ErrorCode::NotFound,
+                    format!("`{function}` of handler `{handler}` {reason} at node `{node}`"),
+                )
+            })
+    }
+
+    /// Waits until all that the peer exported before this call is in the table.
+    async fn sync(&self) -> Result<(), CallError> {
+        let number = self.sync_asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut synced = self.synced.subscribe();
+        self.changed.notify_one();
+        tokio::select! {
+            biased;
+            answered = synced.wait_for(|seen| *seen >= number) => {
+                answered.expect("the sender lives as long as this link");
+                Ok(())
+            }
+            error = self.connection.closed() => Err(self.unreachable(&error)),
+        }
+    }
+
+    /// Our id for a caller; the peer is told of a new one.
+    pub(super) fn caller(&self, caller: &HandlerName) -> Result<u32, CallError> {
+        let mut speaks = self.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(id) = speaks.ids.get(caller) {
+            return Ok(*id);
+        }
+        let id = speaks.names.len();
+        if id >= TABLE_ENTRIES_MAX {
+            return Err(CallError::new(
+                ErrorCode::Overloaded,
+                format!("too many callers on the connection to node `{}`", self.peer.node),
+            ));
+        }
+        speaks.names.push(caller.clone());
+        speaks.ids.insert(caller.clone(), id as u32);
+        self.changed.notify_one();
+        Ok(id as u32)
+    }
+
+    /// The callers that the peer was not told of yet.
+    pub(super) fn callers_from(&self, first: usize) -> Vec<HandlerName> {
+        let speaks = self.speaks.lock().unwrap_or_else(PoisonError::into_inner);
+        speaks.names.iter().skip(first).cloned().collect()
+    }
+
+    /// The peer's caller of an id, if it was announced.
+    pub(super) fn heard(&self, id: u32) -> Option<HandlerName> {
+        self.heard.load().get(id as usize).cloned()
+    }
+
+    /// The peer announced callers. Only the reader of its control stream calls this.
+    pub(super) fn hear(&self, frame: TableFrame<HandlerName>) -> Result<(), FrameError> {
+        let mut heard = self.heard.load().as_ref().clone();
+        frame.append_to(&mut heard)?;
+        self.heard.store(Arc::new(heard));
+        self.peer.heard.notify_waiters();
+        Ok(())
+    }
+
+    /// The peer exports more. Only the reader of its control stream calls this.
+    pub(super) fn import(&self, frame: TableFrame<protocol::frame::Exported>) -> Result<(), FrameError> {
+        let mut imports = self.imports.load().as_ref().clone();
+        let (first, len) = (frame.first, imports.len());
+        if first as usize != len || len + frame.entries.len() > TABLE_ENTRIES_MAX {
+            return Err(FrameError::Gap { first, len });
+        }
+        imports.extend(frame.entries);
+        self.imports.store(Arc::new(imports));
+        Ok(())
+    }
+
+    /// Tells the peer that we take no new calls.
+    pub(super) fn ask_to_drain(&self) {
+        self.asked_to_drain.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn asked_to_drain(&self) -> bool {
+        self.asked_to_drain.load(Ordering::SeqCst)
+    }
+
+    /// The peer takes no new calls. A call counts itself as outgoing before it looks here.
+    pub(super) fn set_peer_drains(&self) {
+        self.peer_drains.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn peer_drains(&self) -> bool {
+        self.peer_drains.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn sync_asked(&self) -> u64 {
+        self.sync_asked.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn sync_due(&self) -> u64 {
+        self.sync_due.load(Ordering::SeqCst)
+    }
+
+    /// The peer asks for an answer behind everything that is written.
+    pub(super) fn set_sync_due(&self, number: u64) {
+        self.sync_due.fetch_max(number, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn set_synced(&self, number: u64) {
+        self.synced.send_replace(number);
+    }
+}

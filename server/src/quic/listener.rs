@@ -1,0 +1,406 @@
+//! The listener: from a stranger's packet to a reply.
+//!
+//! connection → control stream and call streams → head → authorise the caller → body → `Dispatch` → reply. It serves
+//! locally only and never forwards. Time is the receiver's own: the deadline is what remains when the head is read. A
+//! stream that the peer gives up cancels its call. Bytes that are no frame close their connection, counted and logged;
+//! nobody else notices. The call's `hop` is passed on as it came: the router behind counts it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use protocol::frame::{
+    self, BODY_BYTES_MAX, CallHead, FrameError, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION,
+};
+use protocol::{CallError, CalleeStages, ErrorCode, HandlerName};
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{timeout, timeout_at};
+
+use super::identity::node_of;
+use super::link::{Close, Link};
+use super::peer::Peer;
+use super::stream::{Fault, read_body, read_head, read_some, write};
+use super::{CANCELLED, CONTROL_WAITING_MAX, Quic, control};
+use crate::dispatch::{Call, Reply};
+use crate::peers::PeerState;
+
+/// A handshake with its hello takes milliseconds; a busy machine that just started ten processes takes longer.
+const GREETING_MAX: Duration = Duration::from_secs(5);
+
+/// A head is 53 bytes at most: who opens a stream sends it at once.
+const HEAD_MAX: Duration = Duration::from_secs(5);
+
+/// How long a call waits for its caller to be announced or allowed: both come from elsewhere and may be a moment behind.
+const CALLER_MAX: Duration = Duration::from_millis(500);
+
+impl Quic {
+    /// Accepts connections until the tasks are cancelled.
+    pub(super) async fn listen(self: Arc<Self>) {
+        loop {
+            let incoming = tokio::select! {
+                biased;
+                () = self.tasks.cancelled() => break,
+                incoming = self.endpoint.accept() => incoming,
+            };
+            let Some(incoming) = incoming else { break };
+            if self.is_draining() || self.endpoint.open_connections() >= super::CONNECTIONS_MAX {
+                self.stranger(
+                    &incoming.remote_address().to_string(),
+                    "no more connections are taken",
+                );
+                incoming.refuse();
+                continue;
+            }
+            let quic = Arc::clone(&self);
+            self.tasks.spawn("quic greeting", quic.greet(incoming));
+        }
+        self.endpoint
+            .close(VarInt::from_u32(Close::Done as u32), b"stopped");
+    }
+
+    /// Takes a connection in whose peer proves to be one of ours.
+    async fn greet(self: Arc<Self>, incoming: Incoming) {
+        let address = incoming.remote_address();
+        let greeted = timeout(GREETING_MAX, async {
+            let connection = incoming.await.map_err(|error| error.to_string())?;
+            let peer = self.peer_of(&connection).inspect_err(|reason| {
+                connection.close(VarInt::from_u32(Close::Stranger as u32), reason.as_bytes());
+            })?;
+            self.establish(connection, peer, 0).await
+        });
+        match greeted.await {
+            Ok(Ok(_)) => {}
+            Ok(Err(reason)) => self.stranger(&address.to_string(), &reason),
+            Err(_) => self.stranger(&address.to_string(), "no hello in time"),
+        }
+    }
+
+    fn peer_of(&self, connection: &Connection) -> Result<Arc<Peer>, String> {
+        let certificates = connection
+            .peer_identity()
+            .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
+            .ok_or("no certificate")?;
+        let node = certificates
+            .first()
+            .and_then(node_of)
+            .ok_or("the certificate names no node")?;
+        if node == self.node {
+            return Err("the certificate is for this node itself".to_owned());
+        }
+        Ok(self.peer(&node))
+    }
+
+    /// Exchanges hellos on a connection, and starts its tasks. `expected` is the incarnation that must answer, 0 any.
+    pub(super) async fn establish(
+        self: &Arc<Self>,
+        connection: Connection,
+        peer: Arc<Peer>,
+        expected: u64,
+    ) -> Result<Arc<Link>, String> {
+        self.traffic.opened(&connection);
+        let hellos = async {
+            let mut send = connection.open_uni().await.map_err(|error| error.to_string())?;
+            send.write_chunk(control::hello(self.incarnation))
+                .await
+                .map_err(|error| error.to_string())?;
+            let mut recv = connection.accept_uni().await.map_err(|error| error.to_string())?;
+            let (hello, rest) = control::read_hello(&mut recv)
+                .await
+                .map_err(|fault| format!("no hello: {fault:?}"))?;
+            if hello.version != VERSION as u32 {
+                return Err(format!(
+                    "it speaks version {} of the frames, this node {}",
+                    hello.version, VERSION as u32
+                ));
+            }
+            if peer.is_gone(hello.incarnation) || (expected != 0 && hello.incarnation != expected) {
+                return Err(format!(
+                    "it is incarnation {}, not the current one",
+                    hello.incarnation
+                ));
+            }
+            Ok((send, recv, rest, hello))
+        };
+        let hellos = match timeout(GREETING_MAX, hellos).await {
+            Ok(hellos) => hellos,
+            Err(_) => Err("no hello in time".to_owned()),
+        };
+        let (send, recv, rest, hello) = hellos.inspect_err(|reason| {
+            connection.close(VarInt::from_u32(Close::Stranger as u32), reason.as_bytes());
+            self.traffic.ended(&connection);
+        })?;
+        let (control, messages) = mpsc::channel(CONTROL_WAITING_MAX);
+        let link = Arc::new(Link::new(connection, peer, hello.incarnation, control));
+        link.peer.reach().links.push(Arc::clone(&link));
+        if self.is_draining() {
+            link.ask_to_drain();
+        }
+        self.observe(&link, PeerState::Connected, None);
+        let writer = Arc::clone(self).write_control(Arc::clone(&link), send, messages);
+        self.tasks.spawn("quic control writer", writer);
+        let reader = Arc::clone(self).read_control(Arc::clone(&link), recv, rest);
+        self.tasks.spawn("quic control reader", reader);
+        self.tasks
+            .spawn("quic connection", Arc::clone(self).serve(Arc::clone(&link)));
+        Ok(link)
+    }
+
+    /// Serves the calls of one connection until it ends.
+    async fn serve(self: Arc<Self>, link: Arc<Link>) {
+        let ended = loop {
+            match link.connection.accept_bi().await {
+                Ok((send, recv)) => {
+                    let stream = Stream {
+                        quic: Arc::clone(&self),
+                        link: Arc::clone(&link),
+                        send,
+                        recv,
+                    };
+                    self.tasks.spawn("quic call", stream.run());
+                }
+                Err(error) => break error,
+            }
+        };
+        link.peer.reach().links.retain(|other| !Arc::ptr_eq(other, &link));
+        self.traffic.ended(&link.connection);
+        let in_order = match &ended {
+            quinn::ConnectionError::ApplicationClosed(close) => {
+                close.error_code.into_inner() == Close::Done as u64
+            }
+            quinn::ConnectionError::LocallyClosed => link.is_done(),
+            _ => false,
+        };
+        if in_order {
+            self.observe(&link, PeerState::Known, None);
+        } else {
+            let reason = link.unreachable(&ended).message;
+            tracing::info!(peer.name = %link.peer.node, peer.incarnation = link.incarnation, "{reason}");
+            self.observe(&link, PeerState::Down, Some(reason));
+        }
+    }
+}
+
+/// One call's stream at the callee.
+struct Stream {
+    quic: Arc<Quic>,
+    link: Arc<Link>,
+    send: SendStream,
+    recv: RecvStream,
+}
+
+/// When the parts of a call began, on the callee's clock.
+struct Times {
+    arrived: Instant,
+    dispatched: Instant,
+    answered: Instant,
+}
+
+impl Stream {
+    async fn run(mut self) {
+        let _under_way = self.quic.incoming.enter();
+        match self.answer().await {
+            Ok(()) => {}
+            Err(Fault::Malformed(error)) => self.quic.malformed(&self.link, &error),
+            Err(Fault::Reset | Fault::Lost(_)) => {
+                // Nobody listens any more: no half reply shall look like a whole one.
+                let _ = self.send.reset(CANCELLED);
+            }
+        }
+    }
+
+    async fn answer(&mut self) -> Result<(), Fault> {
+        let head = async {
+            let first = read_some(&mut self.recv).await?.ok_or(FrameError::CutShort)?;
+            let arrived = Instant::now();
+            let (head, rest) = read_head(&mut self.recv, first, frame::decode_call).await?;
+            Ok::<_, Fault>((arrived, head, rest))
+        };
+        let Ok(head) = timeout(HEAD_MAX, head).await else {
+            return Err(FrameError::CutShort.into());
+        };
+        let (arrived, head, rest) = head?;
+        let deadline = arrived + head.remaining;
+        let mut permit = None;
+        let call = match timeout_at(deadline.into(), self.call(&head, rest, deadline, &mut permit)).await {
+            Ok(call) => call?,
+            Err(_) => Err(CallError::new(
+                ErrorCode::Deadline,
+                "the deadline passed before the call had arrived",
+            )),
+        };
+        let dispatched = Instant::now();
+        let outcome = match call {
+            Ok(call) => {
+                let stopped = self.send.stopped();
+                tokio::select! {
+                    biased;
+                    outcome = self.quic.local.dispatch(call) => outcome,
+                    _ = stopped => return Err(Fault::Reset),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        let times = Times {
+            arrived,
+            dispatched,
+            answered: Instant::now(),
+        };
+        let (bytes, body) = reply(outcome, &times, head.stages);
+        write(&mut self.send, bytes, body).await
+    }
+
+    /// The call behind a head, once it is allowed and its arguments are here.
+    async fn call(
+        &mut self,
+        head: &CallHead,
+        rest: Bytes,
+        deadline: Instant,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Result<Call, CallError>, Fault> {
+        if self.quic.is_draining() {
+            return Ok(Err(self.not_found("takes no new calls")));
+        }
+        let caller = match self.caller(head.caller).await {
+            Ok(caller) => caller,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some((handler, function, type_hash)) = self.quic.serves(head.function) else {
+            return Ok(Err(self.not_found("does not serve this function any more")));
+        };
+        match self.quic.body_permit(head.len) {
+            Ok(taken) => *permit = taken,
+            Err(error) => return Ok(Err(error)),
+        }
+        let args = read_body(&mut self.recv, rest, head.len).await?;
+        Ok(Ok(Call {
+            caller,
+            handler: Some(handler),
+            function,
+            type_hash: Some(type_hash),
+            args,
+            deadline,
+            trace: head.trace,
+            hop: head.hop,
+            lift_ns: 0,
+        }))
+    }
+
+    /// The caller of an id, if the peer may speak for it.
+    async fn caller(&self, id: u32) -> Result<HandlerName, CallError> {
+        let allowed = || {
+            let caller = self.link.heard(id)?;
+            self.link.peer.may_speak_for(&caller).then_some(caller)
+        };
+        if let Some(caller) = allowed() {
+            return Ok(caller);
+        }
+        let waited = timeout(CALLER_MAX, async {
+            loop {
+                let heard = self.link.peer.heard.notified();
+                tokio::pin!(heard);
+                heard.as_mut().enable();
+                if let Some(caller) = allowed() {
+                    return caller;
+                }
+                heard.await;
+            }
+        });
+        waited.await.map_err(|_| {
+            let caller = self.link.heard(id).map_or_else(
+                || format!("caller {id}, whom it did not announce"),
+                |caller| format!("`{caller}`"),
+            );
+            self.quic.unauthorised(&self.link, &caller)
+        })
+    }
+
+    fn not_found(&self, what: &str) -> CallError {
+        CallError::new(ErrorCode::NotFound, format!("node `{}` {what}", self.quic.node))
+    }
+}
+
+/// The bytes of a reply: its head, with a small body behind it, and a large body.
+fn reply(outcome: Result<Reply, CallError>, times: &Times, staged: bool) -> (BytesMut, Bytes) {
+    let outcome = outcome.and_then(|reply| {
+        if reply.value.len() <= BODY_BYTES_MAX {
+            return Ok(reply);
+        }
+        let len = reply.value.len();
+        Err(CallError::new(
+            ErrorCode::Internal,
+            format!("the result is {len} bytes long, at most {BODY_BYTES_MAX} travel"),
+        ))
+    });
+    let (status, body, stages) = match outcome {
+        Ok(reply) if reply.is_err => (Status::Err, reply.value, reply.stages),
+        Ok(reply) => (Status::Ok, reply.value, reply.stages),
+        Err(error) => {
+            let mut body = BytesMut::new();
+            frame::encode_error(&error, &mut body);
+            (Status::Failed, body.freeze(), None)
+        }
+    };
+    let head = ReplyHead {
+        status,
+        stages: staged.then(|| stages_of(stages, times, Instant::now())),
+        len: body.len(),
+    };
+    let mut bytes =
+        BytesMut::with_capacity(REPLY_HEAD_BYTES_MAX + body.len().min(super::stream::INLINE_BYTES_MAX));
+    frame::encode_reply(&head, &mut bytes);
+    (bytes, body)
+}
+
+/// The callee's stages with this side's own work in them, so that the parts sum to the whole: parsing and routing count
+/// as decoding. Without stages from inside, all that happened there is the run.
+fn stages_of(inner: Option<CalleeStages>, times: &Times, now: Instant) -> CalleeStages {
+    let ns = |from: Instant, to: Instant| to.saturating_duration_since(from).as_nanos() as u64;
+    let inside = ns(times.dispatched, times.answered);
+    let inner = inner.unwrap_or(CalleeStages {
+        total: inside,
+        run: inside,
+        ..CalleeStages::default()
+    });
+    CalleeStages {
+        total: ns(times.arrived, now),
+        decode: ns(times.arrived, times.dispatched) + inner.decode + inside.saturating_sub(inner.total),
+        encode: inner.encode + ns(times.answered, now),
+        ..inner
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_call_sum_to_its_whole() {
+        let arrived = Instant::now();
+        let at = |us| arrived + Duration::from_micros(us);
+        let times = Times {
+            arrived,
+            dispatched: at(10),
+            answered: at(110),
+        };
+        let inner = CalleeStages {
+            total: 95_000,
+            decode: 5_000,
+            wait: 20_000,
+            run: 50_000,
+            outgoing: 15_000,
+            encode: 5_000,
+        };
+        let parts = |s: CalleeStages| s.decode + s.wait + s.run + s.outgoing + s.encode;
+        let stages = stages_of(Some(inner), &times, at(113));
+        assert_eq!((stages.total, parts(stages)), (113_000, 113_000));
+        assert_eq!(
+            (stages.wait, stages.run, stages.outgoing),
+            (20_000, 50_000, 15_000)
+        );
+        let stages = stages_of(None, &times, at(113));
+        assert_eq!((stages.total, parts(stages)), (113_000, 113_000));
+        assert_eq!((stages.decode, stages.run), (10_000, 100_000));
+    }
+}
