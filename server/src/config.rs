@@ -79,7 +79,9 @@ pub struct Ui {
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { listen: loopback(7070) }
+        Self {
+            listen: loopback(7070),
+        }
     }
 }
 
@@ -238,7 +240,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// Neither a mode nor a file.
-    #[error("`{argument}` is no placement: write `together`, `apart` or the path of a file with `[placement]`")]
+    #[error(
+        "`{argument}` is no placement: write `together`, `apart` or the path of a file with `[placement]`"
+    )]
     NoPlacement {
         /// What was given.
         argument: String,
@@ -302,7 +306,10 @@ impl Config {
 
     /// The names in the file that are no handler's: to be asked once the handlers' folder was read.
     pub fn check_handlers(&self, known: &BTreeSet<HandlerName>) -> Vec<Problem> {
-        let unknown = self.mentions.iter().filter(|mention| !known.contains(&mention.handler));
+        let unknown = self
+            .mentions
+            .iter()
+            .filter(|mention| !known.contains(&mention.handler));
         unknown
             .map(|mention| Problem {
                 line: mention.line,

@@ -90,8 +90,8 @@ impl Desired {
     /// Accepts a placement, which supersedes one that is still on its way; or refuses it, and nothing changes.
     pub fn put(&self, placement: Placement) -> Result<Accepted, Error> {
         let mut outcome = Ok(Accepted { generation: 0 });
-        self.want.send_if_modified(|want| {
-            match plan::plan(&placement, &want.inventory.members(true)) {
+        self.want.send_if_modified(
+            |want| match plan::plan(&placement, &want.inventory.members(true)) {
                 Ok(_) => {
                     want.generation += 1;
                     want.placement = placement;
@@ -104,8 +104,8 @@ impl Desired {
                     outcome = Err(Error::Refused { refusals });
                     false
                 }
-            }
-        });
+            },
+        );
         outcome
     }
 

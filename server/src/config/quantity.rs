@@ -6,10 +6,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Units of size, the longer names first, so that `MiB` is not read as `B`.
-const UNITS: [(&str, u64); 7] = [
+const UNITS: [(&str, u64); 8] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
     ("kB", 1_000),
     ("MB", 1_000_000),
     ("GB", 1_000_000_000),
@@ -36,8 +37,9 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Resu
 /// A parser of sizes in bytes within a range.
 pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> {
     move |text| {
-        let bytes = parse_bytes(text)
-            .ok_or_else(|| "not a size; write a whole number and its unit, as `64MiB` or `1GiB`".to_owned())?;
+        let bytes = parse_bytes(text).ok_or_else(|| {
+            "not a size; write a whole number and its unit, as `64MiB` or `1GiB`".to_owned()
+        })?;
         if range.contains(&bytes) {
             Ok(bytes)
         } else {
@@ -65,10 +67,15 @@ fn parse_bytes(text: &str) -> Option<u64> {
 
 /// A size in the largest binary unit that divides it.
 fn format_bytes(bytes: u64) -> String {
-    let (name, unit) = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)]
-        .into_iter()
-        .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
-        .unwrap_or(("B", 1));
+    let (name, unit) = [
+        ("TiB", 1 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ]
+    .into_iter()
+    .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+    .unwrap_or(("B", 1));
     format!("{}{name}", bytes / unit)
 }
 
@@ -99,7 +106,7 @@ mod tests {
 
     #[test]
     fn sizes_print_as_they_parse() {
-        for text in ["1B", "1023B", "1KiB", "64MiB", "4GiB"] {
+        for text in ["1B", "1023B", "1KiB", "64MiB", "4GiB", "1TiB"] {
             assert_eq!(format_bytes(parse_bytes(text).unwrap()), text);
         }
     }

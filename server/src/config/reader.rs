@@ -24,7 +24,10 @@ pub(super) struct Reader<'i> {
 
 impl<'i> Reader<'i> {
     /// Walks `text`: `walk` gets the document's root. The problems come by line.
-    pub(super) fn run<T>(text: &'i str, walk: impl FnOnce(&mut Section<'_, 'i>) -> T) -> Result<T, Vec<Problem>> {
+    pub(super) fn run<T>(
+        text: &'i str,
+        walk: impl FnOnce(&mut Section<'_, 'i>) -> T,
+    ) -> Result<T, Vec<Problem>> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let reader = Self {
             text,
@@ -49,12 +52,16 @@ impl<'i> Reader<'i> {
                 line: *line,
                 key: String::new(),
                 value: None,
-                reason: format!("not TOML: {}", error.message().replace('\n', ", ")),
+                reason: syntax(error.message()),
                 nearest: None,
             });
         }
         problems.sort_by_key(|problem| problem.line);
-        if problems.is_empty() { Ok(value) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(value)
+        } else {
+            Err(problems)
+        }
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -96,7 +103,10 @@ pub(super) struct Trouble {
 
 impl From<String> for Trouble {
     fn from(reason: String) -> Self {
-        Self { reason, nearest: None }
+        Self {
+            reason,
+            nearest: None,
+        }
     }
 }
 
@@ -181,10 +191,22 @@ impl<'r, 'i> Section<'r, 'i> {
         let Some(outer) = self.list(key, value, "an array of arrays of names") else {
             return Vec::new();
         };
-        let inner = outer.iter().filter_map(|inner| self.list(key, inner, "an array of names"));
+        let inner = outer
+            .iter()
+            .filter_map(|inner| self.list(key, inner, "an array of names"));
         inner
-            .map(|names| names.iter().filter_map(|name| self.accept(key, name, &read)).collect())
+            .map(|names| {
+                names
+                    .iter()
+                    .filter_map(|name| self.accept(key, name, &read))
+                    .collect()
+            })
             .collect()
+    }
+
+    /// Whether the key is there, with a good value or not.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.iter().any(|(name, _)| name.get_ref() == key)
     }
 
     /// Reports a problem at a value that was found.
@@ -209,7 +231,8 @@ impl<'r, 'i> Section<'r, 'i> {
                 nearest: nearest(key.get_ref(), self.asked.iter().copied()),
             };
             let path = self.full(&quoted(key.get_ref()));
-            self.reader.report(key.span(), path, self.reader.written(value), trouble);
+            self.reader
+                .report(key.span(), path, self.reader.written(value), trouble);
         }
     }
 
@@ -219,10 +242,16 @@ impl<'r, 'i> Section<'r, 'i> {
         Some((name.span(), value))
     }
 
-    fn nested(&self, key: &str, at: Range<usize>, value: &'r Spanned<DeValue<'i>>) -> Option<Section<'r, 'i>> {
+    fn nested(
+        &self,
+        key: &str,
+        at: Range<usize>,
+        value: &'r Spanned<DeValue<'i>>,
+    ) -> Option<Section<'r, 'i>> {
         let DeValue::Table(table) = value.get_ref() else {
             let trouble = Trouble::from(format!("expected a table, `[{}]`", self.full(key)));
-            self.reader.report(at, self.full(key), self.reader.written(value), trouble);
+            self.reader
+                .report(at, self.full(key), self.reader.written(value), trouble);
             return None;
         };
         Some(Section {
@@ -233,10 +262,16 @@ impl<'r, 'i> Section<'r, 'i> {
         })
     }
 
-    fn list(&self, key: &str, value: &'r Spanned<DeValue<'i>>, expected: &str) -> Option<&'r [Spanned<DeValue<'i>>]> {
+    fn list(
+        &self,
+        key: &str,
+        value: &'r Spanned<DeValue<'i>>,
+        expected: &str,
+    ) -> Option<&'r [Spanned<DeValue<'i>>]> {
         let DeValue::Array(list) = value.get_ref() else {
             let trouble = Trouble::from(format!("expected {expected}, as [[\"cart\", \"checkout\"]]"));
-            self.reader.report(value.span(), self.full(key), self.reader.written(value), trouble);
+            self.reader
+                .report(value.span(), self.full(key), self.reader.written(value), trouble);
             return None;
         };
         Some(list)
@@ -264,15 +299,24 @@ impl<'r, 'i> Section<'r, 'i> {
     }
 
     fn full(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 }
 
 /// Reads a string, by `parse`.
-pub(super) fn text<'i, T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&DeValue<'i>) -> Result<T, Trouble> {
+pub(super) fn text<'i, T>(
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> impl Fn(&DeValue<'i>) -> Result<T, Trouble> {
     move |value| match value {
         DeValue::String(text) => parse(text).map_err(Trouble::from),
-        other => Err(Trouble::from(format!("expected a string in quotes, found {}", kind(other)))),
+        other => Err(Trouble::from(format!(
+            "expected a string in quotes, found {}",
+            kind(other)
+        ))),
     }
 }
 
@@ -283,13 +327,19 @@ pub(super) fn whole<'i>(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'i>) -> 
             .as_integer()
             .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         number.filter(|number| range.contains(number)).ok_or_else(|| {
-            Trouble::from(format!("expected a whole number, {} to {}", range.start(), range.end()))
+            Trouble::from(format!(
+                "expected a whole number, {} to {}",
+                range.start(),
+                range.end()
+            ))
         })
     }
 }
 
 /// Reads one word of a few.
-pub(super) fn choice<'i, T: Copy>(words: &[(&'static str, T)]) -> impl Fn(&DeValue<'i>) -> Result<T, Trouble> {
+pub(super) fn choice<'i, T: Copy>(
+    words: &[(&'static str, T)],
+) -> impl Fn(&DeValue<'i>) -> Result<T, Trouble> {
     move |value| {
         let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let given = value.as_str().unwrap_or_default();
@@ -311,6 +361,17 @@ pub(super) fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> 
         .map(|(_, name)| name.to_owned())
 }
 
+/// A syntax error in one line. Bare words are read as booleans, which is not what their writer has in mind.
+fn syntax(message: &str) -> String {
+    let message = message.replace('\n', ", ");
+    let hint = if message.contains("boolean") {
+        "; text goes in quotes"
+    } else {
+        ""
+    };
+    format!("not TOML: {message}{hint}")
+}
+
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
@@ -326,13 +387,24 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 /// A key as TOML wants it: in quotes where it is not bare.
 fn quoted(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !key.is_empty() && key.chars().all(bare) { key.to_owned() } else { format!("{key:?}") }
+    if !key.is_empty() && key.chars().all(bare) {
+        key.to_owned()
+    } else {
+        format!("{key:?}")
+    }
 }
 
 fn known(keys: &[&str]) -> String {
-    keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+    keys.iter()
+        .map(|key| format!("`{key}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn one_of(words: &[&str]) -> String {
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+    words
+        .iter()
+        .map(|word| format!("\"{word}\""))
+        .collect::<Vec<_>>()
+        .join(" or ")
 }

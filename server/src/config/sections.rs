@@ -35,12 +35,20 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
         if let Some(mut section) = root.section("traces") {
             let traces = &mut config.traces;
             section.set("sampling", &mut traces.sampling, text(str::parse));
-            section.set("retention", &mut traces.retention_bytes, text(quantity::bytes(RETENTION_BYTES)));
+            section.set(
+                "retention",
+                &mut traces.retention_bytes,
+                text(quantity::bytes(RETENTION_BYTES)),
+            );
             section.close();
         }
         if let Some(mut section) = root.section("queue") {
             section.set("concurrency", &mut config.queue.concurrency, whole(1..=256));
-            section.set("keep_done", &mut config.queue.keep_done, text(quantity::duration(Duration::ZERO..=YEAR)));
+            section.set(
+                "keep_done",
+                &mut config.queue.keep_done,
+                text(quantity::duration(Duration::ZERO..=YEAR)),
+            );
             section.close();
         }
         if let Some(mut section) = root.section("state") {
@@ -94,7 +102,10 @@ fn placement(root: &mut Section<'_, '_>, config: &mut Config) {
         config.placement.mode = mode.value;
         let filled = config.placement.groups.iter().any(|group| !group.is_empty());
         if mode.value == Mode::Groups && !filled {
-            section.refuse(&mode, "needs `groups` with at least one handler in them".to_owned());
+            section.refuse(
+                &mode,
+                "needs `groups` with at least one handler in them".to_owned(),
+            );
         }
     }
     section.close();
@@ -109,7 +120,11 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
             let reason = "a handler has one replica for now; write 1 or leave the key out";
             section.refuse(&replicas, reason.to_owned());
         }
-        section.set("memory", &mut limits.memory_bytes_max, text(quantity::bytes(MEMORY_BYTES)));
+        section.set(
+            "memory",
+            &mut limits.memory_bytes_max,
+            text(quantity::bytes(MEMORY_BYTES)),
+        );
         section.set("instances", &mut limits.instances_max, whole(INSTANCES));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = timeout.value.as_millis() as u64;
@@ -129,13 +144,17 @@ fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
     for (name, mut section) in root.sections("edge") {
         let mut rule = EdgeRule::default();
         let words = [("call", Via::Call), ("queue", Via::Queue)];
-        section.set("via", &mut rule.via, choice(&words));
+        let via = section.find("via", choice(&words));
+        rule.via = via.as_ref().map_or(rule.via, |found| found.value);
         let tries = section.find("tries", whole(1..=100));
         let backoff = section.find("backoff", text(quantity::duration(MILLISECOND..=DAY)));
         let timeout = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR)));
-        if rule.via == Via::Call {
+        // A `via` that is refused itself may well have been meant as a queue.
+        if rule.via == Via::Call && (via.is_some() || !section.has("via")) {
             let without_effect = "has an effect only with `via = \"queue\"`; add that or leave the key out";
-            tries.iter().for_each(|found| section.refuse(found, without_effect.to_owned()));
+            tries
+                .iter()
+                .for_each(|found| section.refuse(found, without_effect.to_owned()));
             for found in backoff.iter().chain(&timeout) {
                 section.refuse(found, without_effect.to_owned());
             }
@@ -185,7 +204,11 @@ fn doors(root: &mut Section<'_, '_>, config: &mut Config) {
             config.ingress.root = root.value;
         }
         ingress = section.find("listen", text(listen));
-        section.set("timeout", &mut config.ingress.timeout, text(quantity::duration(MILLISECOND..=HOUR)));
+        section.set(
+            "timeout",
+            &mut config.ingress.timeout,
+            text(quantity::duration(MILLISECOND..=HOUR)),
+        );
         section.close();
         if let Some(found) = &ingress {
             config.ingress.listen = found.value;
@@ -225,7 +248,9 @@ fn mention<T>(config: &mut Config, found: &Found<T>, handler: HandlerName) {
 fn deployable(name: &str) -> Result<HandlerName, String> {
     let handler = HandlerName::parse(name).map_err(|error| error.to_string())?;
     if handler.is_reserved() {
-        return Err(format!("`{name}` is the platform's own name, no handler can have it"));
+        return Err(format!(
+            "`{name}` is the platform's own name, no handler can have it"
+        ));
     }
     Ok(handler)
 }

@@ -24,7 +24,9 @@ pub enum Error {
     #[error("cannot read what home says on stdin; `cleave node` is started by `cleave up`, not by hand")]
     Read(#[source] std::io::Error),
     /// Too long.
-    #[error("home says {bytes} bytes on stdin, more than {BIRTH_BYTES_MAX}; `cleave node` is started by `cleave up`")]
+    #[error(
+        "home says {bytes} bytes on stdin, more than {BIRTH_BYTES_MAX}; `cleave node` is started by `cleave up`"
+    )]
     TooLong {
         /// The announced length.
         bytes: usize,
@@ -48,7 +50,9 @@ pub fn birth() -> Result<Birth, Error> {
 /// Tells home where this node listens: the one line on stdout.
 pub fn announce(address: SocketAddr) -> Result<(), Error> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{address}").and_then(|()| stdout.flush()).map_err(Error::Announce)
+    writeln!(stdout, "{address}")
+        .and_then(|()| stdout.flush())
+        .map_err(Error::Announce)
 }
 
 /// Resolves when home is gone or wants this node gone. From then on the process has [`ORPHAN_GRACE`] to end by itself,
@@ -102,7 +106,10 @@ fn watch(
         drop(held);
         overdue();
     };
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(run).map_err(Error::Watch)?;
+    std::thread::Builder::new()
+        .name("stdin".to_owned())
+        .spawn(run)
+        .map_err(Error::Watch)?;
     Ok(async move {
         // Nothing is ever sent: that the sender is gone is the message.
         let _ = wait.await;
@@ -148,16 +155,24 @@ mod tests {
             assert!(matches!(read_birth(&mut &*cut), Err(Error::Read(_))), "{length}");
         }
         let long = (BIRTH_BYTES_MAX as u32 + 1).to_be_bytes();
-        assert!(matches!(read_birth(&mut long.as_slice()), Err(Error::TooLong { bytes }) if bytes == BIRTH_BYTES_MAX + 1));
+        assert!(
+            matches!(read_birth(&mut long.as_slice()), Err(Error::TooLong { bytes }) if bytes == BIRTH_BYTES_MAX + 1)
+        );
         let other = [0, 0, 0, 2, b'{', b'}'];
-        assert!(matches!(read_birth(&mut other.as_slice()), Err(Error::Malformed(_))));
+        assert!(matches!(
+            read_birth(&mut other.as_slice()),
+            Err(Error::Malformed(_))
+        ));
     }
 
     #[tokio::test]
     async fn the_end_of_stdin_is_told_at_once_and_enforced_after_the_grace() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let (overdue, enforced) = mpsc::sync_channel(1);
-        let gone = watch(reader, Duration::from_millis(20), move || overdue.send(()).unwrap()).unwrap();
+        let gone = watch(reader, Duration::from_millis(20), move || {
+            overdue.send(()).unwrap()
+        })
+        .unwrap();
         tokio::pin!(gone);
         writer.write_all(b"not the end").unwrap();
         assert!(futures_util::FutureExt::now_or_never(gone.as_mut()).is_none());

@@ -179,7 +179,12 @@ pub struct Child {
 
 impl Children {
     /// No children yet, and where their events come out: they must be read, or supervision waits.
-    pub fn new(program: Program, pace: Pace, tasks: Tasks, clock: Clock) -> (Self, mpsc::Receiver<ChildEvent>) {
+    pub fn new(
+        program: Program,
+        pace: Pace,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> (Self, mpsc::Receiver<ChildEvent>) {
         let (events, out) = mpsc::channel(EVENTS_WAITING_MAX);
         let children = Self {
             program,
@@ -348,7 +353,10 @@ impl Supervisor {
         self.status.send_modify(|status| {
             status.pid = None;
             status.address = None;
-            status.last_error = again_in.is_some().then(|| reason.clone()).or(status.last_error.take());
+            status.last_error = again_in
+                .is_some()
+                .then(|| reason.clone())
+                .or(status.last_error.take());
         });
         match again_in {
             Some(pause) => tracing::warn!(

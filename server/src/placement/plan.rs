@@ -63,9 +63,16 @@ impl Plan {
     /// different handlers can meet so.
     #[must_use]
     pub fn beside(mut self, running: &[NodeSpec]) -> Self {
-        let mut taken: BTreeSet<NodeName> = running.iter().chain(&self.nodes).map(|node| node.name.clone()).collect();
+        let mut taken: BTreeSet<NodeName> = running
+            .iter()
+            .chain(&self.nodes)
+            .map(|node| node.name.clone())
+            .collect();
         for node in self.nodes.iter_mut().skip(1) {
-            if running.iter().any(|other| other.name == node.name && other.handlers != node.handlers) {
+            if running
+                .iter()
+                .any(|other| other.name == node.name && other.handlers != node.handlers)
+            {
                 node.name = node_name(&node.handlers, &taken);
                 taken.insert(node.name.clone());
             }
@@ -118,7 +125,9 @@ pub enum Refusal {
         function: FunctionPath,
     },
     /// Too many processes.
-    #[error("{wanted} child nodes are more than the {CHILDREN_MAX} that one home supervises; put handlers in groups")]
+    #[error(
+        "{wanted} child nodes are more than the {CHILDREN_MAX} that one home supervises; put handlers in groups"
+    )]
     TooManyNodes {
         /// How many it would be.
         wanted: usize,
@@ -138,12 +147,19 @@ pub fn members(handlers: &[Handler]) -> Vec<Member> {
 
 fn bindings(handler: &Handler, by_name: &BTreeMap<&HandlerName, &Handler>) -> Vec<LocalEdge> {
     let mut edges = Vec::new();
-    for import in handler.imports.iter().filter(|import| import.kind == ImportKind::Handler) {
+    for import in handler
+        .imports
+        .iter()
+        .filter(|import| import.kind == ImportKind::Handler)
+    {
         let Some(callee) = import.served_by.as_ref().and_then(|name| by_name.get(name)) else {
             continue;
         };
         let track = import.interface.track();
-        let exports = callee.exports.iter().filter(|export| export.interface.track() == track);
+        let exports = callee
+            .exports
+            .iter()
+            .filter(|export| export.interface.track() == track);
         for function in exports.flat_map(|export| &export.functions) {
             if function.reach == Reach::LocalOnly && import.functions.contains(&function.name) {
                 edges.push(LocalEdge {
@@ -161,7 +177,11 @@ pub fn plan(placement: &Placement, members: &[Member]) -> Result<Plan, Vec<Refus
     let mut refusals = group_refusals(placement, members);
     let (plan, left_out) = arrange(placement, members);
     refusals.extend(left_out);
-    if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
+    if refusals.is_empty() {
+        Ok(plan)
+    } else {
+        Err(refusals)
+    }
 }
 
 /// The nodes of a placement as far as it can be: who would call a function that cannot leave its process is left out,
@@ -301,7 +321,8 @@ fn separated(plan: &Plan, members: &[&Member]) -> Vec<(HandlerName, Refusal)> {
 fn kept_in_home(mut plan: Plan) -> Plan {
     let beyond = plan.nodes.split_off(1 + CHILDREN_MAX);
     let home = plan.nodes.first_mut().expect("a plan begins with home");
-    home.handlers.extend(beyond.into_iter().flat_map(|node| node.handlers));
+    home.handlers
+        .extend(beyond.into_iter().flat_map(|node| node.handlers));
     home.handlers.sort();
     plan
 }

@@ -97,7 +97,10 @@ enum Phase {
     Started(NodeRoute),
     Preparing(NodeRoute),
     Ready(NodeRoute),
-    Failed { reason: String, started: bool },
+    Failed {
+        reason: String,
+        started: bool,
+    },
 }
 
 /// A change on its way.
@@ -175,11 +178,20 @@ impl<F: Fleet> Reconciler<F> {
             Some(actual) if given_up => actual.placement.clone(),
             _ => want.placement.clone(),
         };
-        let whole = self.actual.as_ref().is_some_and(|actual| actual.generation != want.generation) && !given_up;
+        let whole = self
+            .actual
+            .as_ref()
+            .is_some_and(|actual| actual.generation != want.generation)
+            && !given_up;
         let (plan, refusals) = plan::arrange(&placement, &want.inventory.members(false));
         let running: Vec<NodeSpec> = self.serving.values().map(|node| node.spec.clone()).collect();
         let plan = plan.beside(&running);
-        let new: Vec<NodeSpec> = plan.children().iter().filter(|spec| !running.contains(spec)).cloned().collect();
+        let new: Vec<NodeSpec> = plan
+            .children()
+            .iter()
+            .filter(|spec| !running.contains(spec))
+            .cloned()
+            .collect();
         let left_out: Vec<String> = refusals.iter().map(ToString::to_string).collect();
         self.moving = Some(Move {
             want,
@@ -239,11 +251,19 @@ impl<F: Fleet> Reconciler<F> {
         if moving.whole && !(failed.is_empty() && moving.left_out.is_empty()) {
             return self.give_up(failed).await;
         }
-        if self.arrivals.values().any(|node| matches!(node.phase, Phase::Held | Phase::Starting)) {
+        if self
+            .arrivals
+            .values()
+            .any(|node| matches!(node.phase, Phase::Held | Phase::Starting))
+        {
             return;
         }
         self.launch_prepares();
-        if self.arrivals.values().any(|node| matches!(node.phase, Phase::Preparing(_))) {
+        if self
+            .arrivals
+            .values()
+            .any(|node| matches!(node.phase, Phase::Preparing(_)))
+        {
             return;
         }
         self.commit(failed).await;
@@ -266,13 +286,22 @@ impl<F: Fleet> Reconciler<F> {
             self.undo(arrival);
         }
         let generation = moving.want.generation;
-        let reasons = moving.left_out.into_iter().chain(failed).collect::<Vec<_>>().join("; ");
+        let reasons = moving
+            .left_out
+            .into_iter()
+            .chain(failed)
+            .collect::<Vec<_>>()
+            .join("; ");
         tracing::warn!(generation, "placement {generation} did not come about: {reasons}");
         self.given_up = Some(generation);
         self.error = Some(reasons);
         // Home may have loaded handlers for the move; the routes in force tell it to let them go.
         self.publish().await;
-        if self.actual.as_ref().is_some_and(|actual| actual.inventory != moving.want.inventory) {
+        if self
+            .actual
+            .as_ref()
+            .is_some_and(|actual| actual.inventory != moving.want.inventory)
+        {
             // Handlers that came or went meanwhile are served by the placement in force.
             self.retry_at = Some(Instant::now());
         }
@@ -285,10 +314,21 @@ impl<F: Fleet> Reconciler<F> {
         };
         let mut leaving = self.take_arrivals();
         let stays = |name: &NodeName, node: &Serving| {
-            moving.plan.nodes.iter().any(|spec| spec.name == *name && *spec == node.spec)
+            moving
+                .plan
+                .nodes
+                .iter()
+                .any(|spec| spec.name == *name && *spec == node.spec)
         };
-        leaving.extend(self.serving.extract_if(.., |name, node| !stays(name, node)).map(|(name, _)| name));
-        let broken = moving.broken.iter().map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
+        leaving.extend(
+            self.serving
+                .extract_if(.., |name, node| !stays(name, node))
+                .map(|(name, _)| name),
+        );
+        let broken = moving
+            .broken
+            .iter()
+            .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
         let failed: Vec<String> = failed.into_iter().chain(broken).collect();
         if !failed.is_empty() {
             self.retry_at = Some(Instant::now() + RETRY_PAUSE);
@@ -305,8 +345,15 @@ impl<F: Fleet> Reconciler<F> {
             Some(actual) if given_up => actual.generation,
             _ => moving.want.generation,
         };
-        let served = |spec: &&NodeSpec| spec.name == NodeName::home() || self.serving.contains_key(&spec.name);
-        let places = moving.plan.nodes.iter().filter(served).flat_map(places_of).collect();
+        let served =
+            |spec: &&NodeSpec| spec.name == NodeName::home() || self.serving.contains_key(&spec.name);
+        let places = moving
+            .plan
+            .nodes
+            .iter()
+            .filter(served)
+            .flat_map(places_of)
+            .collect();
         let nodes = self.serving.len() + 1;
         self.actual = Some(Actual {
             generation,
@@ -316,7 +363,11 @@ impl<F: Fleet> Reconciler<F> {
             broken: moving.broken,
         });
         self.publish().await;
-        tracing::info!(generation, nodes, "placement {generation} is in force on {nodes} nodes");
+        tracing::info!(
+            generation,
+            nodes,
+            "placement {generation} is in force on {nodes} nodes"
+        );
         leaving.into_iter().for_each(|name| self.launch_drain(name));
     }
 
@@ -356,7 +407,10 @@ impl<F: Fleet> Reconciler<F> {
         );
         let publish = self.fleet.publish(Arc::new(routes));
         if tokio::time::timeout(PUBLISH_LIMIT, publish).await.is_err() {
-            tracing::warn!("some nodes have not taken routes {} in time", self.routes_generation);
+            tracing::warn!(
+                "some nodes have not taken routes {} in time",
+                self.routes_generation
+            );
         }
     }
 
@@ -392,7 +446,9 @@ impl Serving {
 }
 
 fn places_of(spec: &NodeSpec) -> impl Iterator<Item = (HandlerName, NodeName)> {
-    spec.handlers.iter().map(|handler| (handler.clone(), spec.name.clone()))
+    spec.handlers
+        .iter()
+        .map(|handler| (handler.clone(), spec.name.clone()))
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ pub struct Deployed {
 impl Inventory {
     /// The handlers as planning sees them: those that can be served, or the waiting ones too.
     pub fn members(&self, with_waiting: bool) -> Vec<Member> {
-        let handlers = self.handlers.iter().filter(|handler| with_waiting || !handler.waiting);
+        let handlers = self
+            .handlers
+            .iter()
+            .filter(|handler| with_waiting || !handler.waiting);
         handlers
             .map(|handler| Member {
                 name: handler.name.clone(),
@@ -145,7 +148,11 @@ mod tests {
         let places = places.map(|(name, node)| (handler(name), NodeName::parse(node).unwrap()));
         let routes = routes(7, Mode::Apart, nodes.to_vec(), &places.into(), &inventory);
         assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
-        let served: Vec<_> = routes.handlers.iter().map(|h| (h.name.as_str(), h.node.as_str(), h.http)).collect();
+        let served: Vec<_> = routes
+            .handlers
+            .iter()
+            .map(|h| (h.name.as_str(), h.node.as_str(), h.http))
+            .collect();
         assert_eq!(served, [("frontend", "home", true), ("cart", "cart", false)]);
         assert_eq!(routes.interfaces.len(), 1);
         assert_eq!(routes.interfaces[0].providers, [handler("cart")]);

@@ -125,15 +125,24 @@ async fn greet(
     let mut stdout = BufReader::new(stdout);
     let Some(line) = next_line(&mut stdout).await else {
         // That it did not read its birth is only of interest if it lives on.
-        return Err(Error::EndedEarly { reason: String::new() });
+        return Err(Error::EndedEarly {
+            reason: String::new(),
+        });
     };
     told.map_err(|error| refuse(error.to_string()))?;
-    let address = line.trim().parse().map_err(|_| Error::NoAddress { line: cut(&line) })?;
+    let address = line
+        .trim()
+        .parse()
+        .map_err(|_| Error::NoAddress { line: cut(&line) })?;
     Ok((stdin, stdout, address))
 }
 
 impl Output {
-    fn follow(children: &Children, node: &NodeName, stderr: Option<impl AsyncBufRead + Send + Unpin + 'static>) -> Self {
+    fn follow(
+        children: &Children,
+        node: &NodeName,
+        stderr: Option<impl AsyncBufRead + Send + Unpin + 'static>,
+    ) -> Self {
         let last_line = Arc::new(Mutex::new(String::new()));
         let (last, node) = (Arc::clone(&last_line), node.clone());
         let reader = stderr.map(|mut stderr| {
@@ -157,7 +166,11 @@ impl Output {
         self.reader = None;
         let how = status.map_or_else(|| "its end was not seen".to_owned(), describe);
         let last = self.last_line.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_empty() { how } else { format!("{how}, saying `{last}`") }
+        if last.is_empty() {
+            how
+        } else {
+            format!("{how}, saying `{last}`")
+        }
     }
 }
 
@@ -174,7 +187,10 @@ fn describe(status: ExitStatus) -> String {
 /// A child's line at the level that it was written at.
 fn log(node: &NodeName, line: &str) {
     let line = line.trim_end();
-    let level = line.split_whitespace().take(4).find(|word| ["ERROR", "WARN", "DEBUG", "TRACE"].contains(word));
+    let level = line
+        .split_whitespace()
+        .take(4)
+        .find(|word| ["ERROR", "WARN", "DEBUG", "TRACE"].contains(word));
     match level {
         Some("ERROR") => tracing::error!(node.name = %node, "{node}: {line}"),
         Some("WARN") => tracing::warn!(node.name = %node, "{node}: {line}"),
@@ -199,7 +215,9 @@ async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
         }
         any = true;
         let end = available.iter().position(|byte| *byte == b'\n');
-        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+        let part = available
+            .get(..end.unwrap_or(available.len()))
+            .unwrap_or_default();
         let room = LINE_BYTES_MAX - line.len();
         line.extend(part.iter().take(room));
         let used = part.len() + usize::from(end.is_some());

@@ -18,7 +18,10 @@ fn members(names: &[&str]) -> Vec<Member> {
 
 /// `caller` calls a function of `callee` that cannot leave the process.
 fn bind(members: &mut [Member], caller: &str, callee: &str) {
-    let member = members.iter_mut().find(|member| member.name == handler(caller)).unwrap();
+    let member = members
+        .iter_mut()
+        .find(|member| member.name == handler(caller))
+        .unwrap();
     let interface = InterfaceName::parse(&format!("shop:{callee}/{callee}@0.1.0")).unwrap();
     member.bound_to.push(LocalEdge {
         callee: handler(callee),
@@ -55,7 +58,11 @@ fn line(plan: &Plan) -> String {
 }
 
 fn reasons(placement: &Placement, members: &[Member]) -> Vec<String> {
-    plan(placement, members).unwrap_err().iter().map(Refusal::to_string).collect()
+    plan(placement, members)
+        .unwrap_err()
+        .iter()
+        .map(Refusal::to_string)
+        .collect()
 }
 
 #[test]
@@ -63,9 +70,18 @@ fn each_mode_has_its_nodes() {
     let shop = members(&["frontend", "cart", "checkout", "ad"]);
     for (placement, nodes) in [
         (together(), "home: ad cart checkout frontend"),
-        (apart(), "home:  | ad: ad | cart: cart | checkout: checkout | frontend: frontend"),
-        (groups(&[&["checkout", "cart"]]), "home: ad frontend | checkout-cart: cart checkout"),
-        (groups(&[&["cart"], &["ad", "checkout"]]), "home: frontend | ad-checkout: ad checkout | cart: cart"),
+        (
+            apart(),
+            "home:  | ad: ad | cart: cart | checkout: checkout | frontend: frontend",
+        ),
+        (
+            groups(&[&["checkout", "cart"]]),
+            "home: ad frontend | checkout-cart: cart checkout",
+        ),
+        (
+            groups(&[&["cart"], &["ad", "checkout"]]),
+            "home: frontend | ad-checkout: ad checkout | cart: cart",
+        ),
     ] {
         assert_eq!(line(&plan(&placement, &shop).unwrap()), nodes, "{placement:?}");
     }
@@ -78,7 +94,10 @@ fn groups_do_not_count_in_another_mode() {
         mode: Mode::Together,
         ..groups(&[&["nobody"], &["cart"], &["cart"]])
     };
-    assert_eq!(line(&plan(&placement, &members(&["cart"])).unwrap()), "home: cart");
+    assert_eq!(
+        line(&plan(&placement, &members(&["cart"])).unwrap()),
+        "home: cart"
+    );
 }
 
 #[test]
@@ -103,7 +122,10 @@ fn a_node_is_renamed_beside_one_that_runs_under_its_name_with_other_handlers() {
     let shop = members(&["a", "b-c", "a-b", "c"]);
     let before = plan(&groups(&[&["a", "b-c"]]), &shop).unwrap();
     let after = plan(&groups(&[&["a-b", "c"]]), &shop).unwrap();
-    assert_eq!(line(&after.clone().beside(before.children())), "home: a b-c | group-1: a-b c");
+    assert_eq!(
+        line(&after.clone().beside(before.children())),
+        "home: a b-c | group-1: a-b c"
+    );
     assert_eq!(after.clone().beside(after.children()), after);
 }
 
@@ -123,8 +145,14 @@ fn everything_that_speaks_against_a_placement_is_said_at_once() {
         ]
     );
     assert_eq!(reasons(&apart(), &shop).len(), 2);
-    assert_eq!(reasons(&groups(&[]), &shop), ["mode `groups` needs `groups` with at least one handler in each"]);
-    assert_eq!(reasons(&groups(&[&["warehouse"]]), &shop), ["no handler is called `warehouse`"]);
+    assert_eq!(
+        reasons(&groups(&[]), &shop),
+        ["mode `groups` needs `groups` with at least one handler in each"]
+    );
+    assert_eq!(
+        reasons(&groups(&[&["warehouse"]]), &shop),
+        ["no handler is called `warehouse`"]
+    );
 }
 
 #[test]
@@ -182,9 +210,7 @@ fn only_imported_functions_that_cannot_leave_the_process_bind_a_caller() {
 
 /// A handler as the API shows it, with these functions of the cart, and those that it imports from it.
 fn api(name: &str, exports: &[(&str, &str)], imports: Option<&[&str]>) -> serde_json::Value {
-    let function = |(name, reach): &(&str, &str)| {
-        serde_json::json!({"name": name, "signature": "func()", "reach": reach, "reports_failed_calls": false})
-    };
+    let function = |(name, reach): &(&str, &str)| serde_json::json!({"name": name, "signature": "func()", "reach": reach, "reports_failed_calls": false});
     let functions: Vec<_> = exports.iter().map(function).collect();
     let export = serde_json::json!({"interface": "shop:cart/cart@0.1.2", "functions": functions});
     let import = imports.map(|functions| {

@@ -33,13 +33,20 @@ impl<F: Fleet> Reconciler<F> {
                     if route.incarnation == incarnation =>
                 {
                     arrival.cancel.cancel();
-                    arrival.phase = Phase::Failed { reason, started: true };
+                    arrival.phase = Phase::Failed {
+                        reason,
+                        started: true,
+                    };
                     self.advance().await;
                 }
                 Phase::Starting => arrival.died = Some((incarnation, reason)),
                 _ => {}
             }
-        } else if let Some(node) = self.serving.get_mut(name).filter(|node| node.incarnation() == incarnation) {
+        } else if let Some(node) = self
+            .serving
+            .get_mut(name)
+            .filter(|node| node.incarnation() == incarnation)
+        {
             if let Health::Restoring(_, cancel) = &node.health {
                 cancel.cancel();
             }
@@ -62,7 +69,10 @@ impl<F: Fleet> Reconciler<F> {
             Step::Restored { name, outcome } => self.handle_restored(&name, outcome).await,
             Step::Drained(name) => {
                 self.draining.remove(&name);
-                let held = self.arrivals.get(&name).filter(|arrival| matches!(arrival.phase, Phase::Held));
+                let held = self
+                    .arrivals
+                    .get(&name)
+                    .filter(|arrival| matches!(arrival.phase, Phase::Held));
                 if let Some(spec) = held.map(|arrival| arrival.spec.clone()) {
                     self.launch_start(spec);
                 }
@@ -75,11 +85,15 @@ impl<F: Fleet> Reconciler<F> {
             return;
         };
         arrival.phase = match (outcome, arrival.died.take()) {
-            (Ok(route), Some((incarnation, reason))) if route.incarnation == incarnation => {
-                Phase::Failed { reason, started: true }
-            }
+            (Ok(route), Some((incarnation, reason))) if route.incarnation == incarnation => Phase::Failed {
+                reason,
+                started: true,
+            },
             (Ok(route), _) => Phase::Started(route),
-            (Err(reason), _) => Phase::Failed { reason, started: false },
+            (Err(reason), _) => Phase::Failed {
+                reason,
+                started: false,
+            },
         };
     }
 
@@ -92,7 +106,9 @@ impl<F: Fleet> Reconciler<F> {
         };
         let reason = match outcome {
             Ok(broken) if broken.is_empty() => None,
-            Ok(broken) if moving.whole || broken.len() >= arrival.spec.handlers.len() => Some(listed(&broken)),
+            Ok(broken) if moving.whole || broken.len() >= arrival.spec.handlers.len() => {
+                Some(listed(&broken))
+            }
             Ok(broken) => {
                 moving.broken.extend(broken);
                 None
@@ -106,12 +122,19 @@ impl<F: Fleet> Reconciler<F> {
                     // What home serves already, it goes on serving.
                     let served = |handler: &HandlerName| {
                         let actual = self.actual.as_ref();
-                        actual.is_some_and(|actual| actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler))
+                        actual.is_some_and(|actual| {
+                            actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
+                        })
                     };
                     let unloaded = arrival.spec.handlers.iter().filter(|handler| !served(handler));
-                    moving.broken.extend(unloaded.map(|handler| (handler.clone(), reason.clone())));
+                    moving
+                        .broken
+                        .extend(unloaded.map(|handler| (handler.clone(), reason.clone())));
                 }
-                Phase::Failed { reason, started: true }
+                Phase::Failed {
+                    reason,
+                    started: true,
+                }
             }
         };
     }
@@ -127,7 +150,9 @@ impl<F: Fleet> Reconciler<F> {
             Ok(broken) => {
                 node.route = route.clone();
                 node.health = Health::Up;
-                actual.broken.retain(|handler, _| !node.spec.handlers.contains(handler));
+                actual
+                    .broken
+                    .retain(|handler, _| !node.spec.handlers.contains(handler));
                 if !broken.is_empty() {
                     tracing::warn!(node.name = %name, "node `{name}` is back without {}", listed(&broken));
                     self.retry_at = Some(Instant::now() + RETRY_PAUSE);

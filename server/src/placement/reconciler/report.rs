@@ -19,7 +19,10 @@ impl<F: Fleet> Reconciler<F> {
         let plan = plan.beside(&running);
         let mut handlers = BTreeMap::new();
         for handler in &want.inventory.handlers {
-            let desired_node = plan.node_of(&handler.name).cloned().unwrap_or_else(NodeName::home);
+            let desired_node = plan
+                .node_of(&handler.name)
+                .cloned()
+                .unwrap_or_else(NodeName::home);
             let (node, state) = self.place(handler, &desired_node);
             let place = HandlerPlace {
                 node,
@@ -30,14 +33,20 @@ impl<F: Fleet> Reconciler<F> {
         }
         let actual_generation = self.actual.as_ref().map_or(0, |actual| actual.generation);
         // A handler that waits for an import is no unfinished business of placement.
-        let all_serve = handlers.values().all(|place| matches!(place.state.as_str(), "serving" | "waiting"));
+        let all_serve = handlers
+            .values()
+            .all(|place| matches!(place.state.as_str(), "serving" | "waiting"));
         let settled = self.moving.is_none() && actual_generation == want.generation && all_serve;
         self.status.send_if_modified(|status| {
             let next = PlacementStatus {
                 generation: want.generation,
                 actual_generation,
                 desired: want.placement,
-                actual: self.actual.as_ref().map(|actual| actual.placement.clone()).unwrap_or_default(),
+                actual: self
+                    .actual
+                    .as_ref()
+                    .map(|actual| actual.placement.clone())
+                    .unwrap_or_default(),
                 settled,
                 file: status.file.clone(),
                 handlers,
@@ -51,7 +60,9 @@ impl<F: Fleet> Reconciler<F> {
 
     fn place(&self, handler: &Deployed, desired: &NodeName) -> (Option<NodeName>, &'static str) {
         let actual = self.actual.as_ref();
-        let node = actual.and_then(|actual| actual.places.get(&handler.name)).cloned();
+        let node = actual
+            .and_then(|actual| actual.places.get(&handler.name))
+            .cloned();
         let broken = actual.is_some_and(|actual| actual.broken.contains_key(&handler.name));
         let up = |node: &NodeName| {
             let serving = self.serving.get(node);

@@ -25,7 +25,10 @@ pub(super) enum Step {
     /// It was cancelled.
     Void,
     /// A new node's process runs, or does not.
-    Started { name: NodeName, outcome: Result<NodeRoute, String> },
+    Started {
+        name: NodeName,
+        outcome: Result<NodeRoute, String>,
+    },
     /// A node of a move has loaded its handlers, or has not.
     Prepared { name: NodeName, outcome: Loaded },
     /// A node that died has loaded its handlers again, or has not.
@@ -42,7 +45,12 @@ impl<F: Fleet> Reconciler<F> {
         let mut phase = Phase::Held;
         if !self.draining.contains(&name) {
             phase = Phase::Starting;
-            let (fleet, spec, cancel, name) = (Arc::clone(&self.fleet), spec.clone(), cancel.clone(), name.clone());
+            let (fleet, spec, cancel, name) = (
+                Arc::clone(&self.fleet),
+                spec.clone(),
+                cancel.clone(),
+                name.clone(),
+            );
             self.running.push(Box::pin(async move {
                 match limited(&cancel, "start", START_LIMIT, fleet.start(spec)).await {
                     Some(outcome) => Step::Started { name, outcome },
@@ -51,7 +59,15 @@ impl<F: Fleet> Reconciler<F> {
             }));
         }
         let died = None;
-        self.arrivals.insert(name, Arrival { spec, phase, died, cancel });
+        self.arrivals.insert(
+            name,
+            Arrival {
+                spec,
+                phase,
+                died,
+                cancel,
+            },
+        );
     }
 
     /// Has every node of the move that is there load its handlers.
@@ -63,12 +79,20 @@ impl<F: Fleet> Reconciler<F> {
             Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route) => Some(route.clone()),
             _ => None,
         });
-        let nodes = arrived.chain(self.serving.values().map(|node| node.route.clone())).collect();
+        let nodes = arrived
+            .chain(self.serving.values().map(|node| node.route.clone()))
+            .collect();
         let places = moving.plan.nodes.iter().flat_map(places_of).collect();
         self.routes_generation += 1;
         let mode = moving.placement.mode;
         let inventory = &moving.want.inventory;
-        let routes = Arc::new(routes::routes(self.routes_generation, mode, nodes, &places, inventory));
+        let routes = Arc::new(routes::routes(
+            self.routes_generation,
+            mode,
+            nodes,
+            &places,
+            inventory,
+        ));
         for (name, arrival) in &mut self.arrivals {
             if let Phase::Started(route) = &arrival.phase {
                 let route = route.clone();
@@ -97,10 +121,19 @@ impl<F: Fleet> Reconciler<F> {
         node.health = Health::Restoring(route.clone(), cancel.clone());
         let others = self.serving.values().filter(|node| node.route.name != route.name);
         let others = others.map(|node| node.route.clone());
-        let nodes = [self.home.clone(), route.clone()].into_iter().chain(others).collect();
+        let nodes = [self.home.clone(), route.clone()]
+            .into_iter()
+            .chain(others)
+            .collect();
         self.routes_generation += 1;
         let mode = actual.placement.mode;
-        let routes = routes::routes(self.routes_generation, mode, nodes, &actual.places, &actual.inventory);
+        let routes = routes::routes(
+            self.routes_generation,
+            mode,
+            nodes,
+            &actual.places,
+            &actual.inventory,
+        );
         let name = route.name.clone();
         let work = prepare(&self.fleet, route, Arc::new(routes), cancel);
         self.running.push(Box::pin(async move {
@@ -116,7 +149,10 @@ impl<F: Fleet> Reconciler<F> {
         self.draining.insert(name.clone());
         let fleet = Arc::clone(&self.fleet);
         self.running.push(Box::pin(async move {
-            if tokio::time::timeout(DRAIN_LIMIT, fleet.drain(name.clone())).await.is_err() {
+            if tokio::time::timeout(DRAIN_LIMIT, fleet.drain(name.clone()))
+                .await
+                .is_err()
+            {
                 tracing::warn!(node.name = %name, "node `{name}` has not drained in time");
             }
             Step::Drained(name)
@@ -131,7 +167,15 @@ fn prepare<F: Fleet>(
     cancel: CancellationToken,
 ) -> impl Future<Output = Option<Loaded>> + Send + use<F> {
     let fleet = Arc::clone(fleet);
-    async move { limited(&cancel, "load its handlers", PREPARE_LIMIT, fleet.prepare(route, routes)).await }
+    async move {
+        limited(
+            &cancel,
+            "load its handlers",
+            PREPARE_LIMIT,
+            fleet.prepare(route, routes),
+        )
+        .await
+    }
 }
 
 /// Carries work out within a limit; nothing when it was cancelled before, in which case its outcome never counts.
@@ -152,6 +196,8 @@ async fn limited<T>(
 
 /// Handlers that could not be loaded, in words.
 pub(super) fn listed(broken: &[(HandlerName, String)]) -> String {
-    let broken = broken.iter().map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
+    let broken = broken
+        .iter()
+        .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
     broken.collect::<Vec<_>>().join("; ")
 }
