@@ -1,1 +1,400 @@
-//! Stub.
+//! `Config`: what `cleave.toml` says, with a default for all that it does not say.
+//!
+//! Reading collects every problem of the file before it gives up: unknown keys with the nearest known one, values that
+//! do not parse, settings without effect. Handler names can only be checked once the handlers' folder is known, which
+//! is what [`Config::check_handlers`] is for. How the file is walked is in `reader`; durations and sizes are in
+//! `quantity`; what each section means to its part is that part's matter.
+
+mod quantity;
+mod reader;
+mod sections;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::api::placement::{Mode, Placement};
+use protocol::control::Limits;
+use protocol::{HandlerName, InterfaceName};
+
+use crate::telemetry::Sampling;
+
+/// The longest configuration file: far beyond what a person writes.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// `[placement]`: which handlers share a node at the start.
+    pub placement: Placement,
+    /// `[handler.NAME]`: limits of the handlers named here. Ask [`Config::limits`].
+    pub handlers: BTreeMap<HandlerName, Limits>,
+    /// `[edge."CALLER -> INTERFACE"]`. Ask [`Config::edge`].
+    pub edges: BTreeMap<EdgeName, EdgeRule>,
+    /// `[interface."NAME"]`: who serves it where several could. Ask [`Config::provider`].
+    pub interfaces: BTreeMap<InterfaceName, HandlerName>,
+    /// `[ingress]`.
+    pub ingress: Ingress,
+    /// `[ui]`.
+    pub ui: Ui,
+    /// `[traces]`.
+    pub traces: Traces,
+    /// `[queue]`.
+    pub queue: Queue,
+    /// `[state]`.
+    pub state: State,
+    mentions: Vec<Mention>,
+}
+
+/// The door for outside traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingress {
+    /// The handler that answers `/`.
+    pub root: HandlerName,
+    /// Where it listens; loopback.
+    pub listen: SocketAddr,
+    /// The time that one request may take, all its calls included.
+    pub timeout: Duration,
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self {
+            root: HandlerName::parse("frontend").expect("`frontend` is a handler name"),
+            listen: loopback(8080),
+            // Twice a call's own limit: a page may survive one call that runs into its deadline.
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The web UI and the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ui {
+    /// Where they listen; loopback.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self {
+            listen: loopback(7070),
+        }
+    }
+}
+
+/// Recording traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// How many traces are recorded.
+    pub sampling: Sampling,
+    /// The size of the trace store beyond which the oldest traces go, in bytes.
+    pub retention_bytes: u64,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            sampling: Sampling::default(),
+            // About two million spans: days of work by hand, an hour at the default sampling rate.
+            retention_bytes: 1 << 30,
+        }
+    }
+}
+
+/// All queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Attempts at the same time, per queue.
+    pub concurrency: u32,
+    /// How long a message that was worked off can still be looked at.
+    pub keep_done: Duration,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            keep_done: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// The handlers' state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// What a write survives.
+    pub synchronous: Synchronous,
+}
+
+/// What a write to the handlers' state survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The death of the process.
+    #[default]
+    Normal,
+    /// A power cut as well; each write waits for the disk.
+    Full,
+}
+
+/// Who calls what: `checkout -> shop:email/email`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EdgeName {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// What is called; without a version it stands for every version.
+    pub interface: InterfaceName,
+}
+
+impl fmt::Display for EdgeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}", self.caller, self.interface)
+    }
+}
+
+/// Which way an edge's calls go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Via {
+    /// Called, and waited for.
+    #[default]
+    Call,
+    /// Enqueued; a consumer calls later.
+    Queue,
+}
+
+/// How one edge is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeRule {
+    /// Which way.
+    pub via: Via,
+    /// Attempts before a message is dead.
+    pub tries: u32,
+    /// The pause after the first failed attempt; it grows with each.
+    pub backoff: Duration,
+    /// The time that one attempt may take.
+    pub timeout: Duration,
+}
+
+impl Default for EdgeRule {
+    fn default() -> Self {
+        Self {
+            via: Via::Call,
+            tries: 3,
+            backoff: Duration::from_secs(10),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// One thing that is wrong with the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key with its section: `placement.mode`.
+    pub key: String,
+    /// The value as written, where there is one.
+    pub value: Option<String>,
+    /// Why it is refused, and what would do.
+    pub reason: String,
+    /// The nearest known key or name.
+    pub nearest: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}`", self.key)?;
+            if let Some(value) = &self.value {
+                write!(f, " = {value}")?;
+            }
+            f.write_str(": ")?;
+        }
+        f.write_str(&self.reason)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read `{}`; name a readable file or leave `--config` out", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is too long.
+    #[error("`{}` is longer than {CONFIG_BYTES_MAX} bytes, which is no configuration", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Neither a mode nor a file.
+    #[error(
+        "`{argument}` is no placement: write `together`, `apart` or the path of a file with `[placement]`"
+    )]
+    NoPlacement {
+        /// What was given.
+        argument: String,
+    },
+    /// The file says something that it should not: all of it, one problem a line.
+    #[error("`{}` has {}", path.display(), listed(problems))]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, by line.
+        problems: Vec<Problem>,
+    },
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let mut text = match problems.len() {
+        1 => "one problem:".to_owned(),
+        count => format!("{count} problems:"),
+    };
+    for problem in problems {
+        text.push_str("\n  ");
+        text.push_str(&problem.to_string());
+    }
+    text
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::parse(&text_of(path)?).map_err(|problems| Error::Problems {
+            path: path.to_owned(),
+            problems,
+        })
+    }
+
+    /// Reads a file's text; every problem at once, by line.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        sections::read(text)
+    }
+
+    /// The limits of a handler: the configured ones, else the default.
+    pub fn limits(&self, handler: &HandlerName) -> Limits {
+        self.handlers.get(handler).copied().unwrap_or_default()
+    }
+
+    /// How calls from a handler to an interface go: by the configured rule, else called directly.
+    pub fn edge(&self, caller: &HandlerName, interface: &InterfaceName) -> EdgeRule {
+        self.edges
+            .iter()
+            .find(|(name, _)| name.caller == *caller && stands_for(&name.interface, interface))
+            .map_or_else(EdgeRule::default, |(_, rule)| rule.clone())
+    }
+
+    /// Who is configured to serve an interface.
+    pub fn provider(&self, interface: &InterfaceName) -> Option<&HandlerName> {
+        self.interfaces
+            .iter()
+            .find(|(name, _)| stands_for(name, interface))
+            .map(|(_, handler)| handler)
+    }
+
+    /// The names in the file that are no handler's: to be asked once the handlers' folder was read.
+    pub fn check_handlers(&self, known: &BTreeSet<HandlerName>) -> Vec<Problem> {
+        let unknown = self
+            .mentions
+            .iter()
+            .filter(|mention| !known.contains(&mention.handler));
+        unknown
+            .map(|mention| Problem {
+                line: mention.line,
+                key: mention.key.clone(),
+                value: mention.value.clone(),
+                reason: format!("no handler is called `{}`", mention.handler),
+                nearest: reader::nearest(mention.handler.as_str(), known.iter().map(HandlerName::as_str)),
+            })
+            .collect()
+    }
+
+    /// What else turned out to be wrong with an edge of the file, as a problem at its line: that its functions return
+    /// values, say, which a queue cannot.
+    pub fn edge_problem(&self, edge: &EdgeName, reason: String) -> Problem {
+        let key = sections::edge_key(edge);
+        let mention = self.mentions.iter().find(|mention| mention.key == key);
+        Problem {
+            line: mention.map_or(0, |mention| mention.line),
+            key,
+            value: None,
+            reason,
+            nearest: None,
+        }
+    }
+}
+
+/// Whether an interface as configured stands for one as it is exported: without a version for all of them, with one
+/// for those of its semver track.
+fn stands_for(configured: &InterfaceName, exported: &InterfaceName) -> bool {
+    match configured.version() {
+        None => configured.as_str() == exported.unversioned(),
+        Some(_) => configured.track() == exported.track(),
+    }
+}
+
+/// What `--placement` and `cleave place` take: `together`, `apart`, or a file with `[placement]` as in `cleave.toml`.
+pub fn placement_argument(argument: &str) -> Result<Placement, Error> {
+    let mode = match argument {
+        "together" => Mode::Together,
+        "apart" => Mode::Apart,
+        path => return placement_file(Path::new(path)),
+    };
+    Ok(Placement {
+        mode,
+        groups: Vec::new(),
+    })
+}
+
+fn placement_file(path: &Path) -> Result<Placement, Error> {
+    if !path.exists() {
+        return Err(Error::NoPlacement {
+            argument: path.display().to_string(),
+        });
+    }
+    sections::read_placement(&text_of(path)?).map_err(|problems| Error::Problems {
+        path: path.to_owned(),
+        problems,
+    })
+}
+
+fn text_of(path: &Path) -> Result<String, Error> {
+    let read = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(read)?.len() > CONFIG_BYTES_MAX {
+        return Err(Error::TooLong {
+            path: path.to_owned(),
+        });
+    }
+    std::fs::read_to_string(path).map_err(read)
+}
+
+/// A place in the file that names a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mention {
+    line: usize,
+    key: String,
+    value: Option<String>,
+    handler: HandlerName,
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,142 @@
-//! Stub.
+//! Placement: which handlers share a node, changed while calls run.
+//!
+//! [`Desired`] is the front: it takes a placement, refuses what cannot be, and numbers what it accepts. The
+//! [`Reconciler`] brings the nodes to it: new nodes are started and made ready, then routes are swapped everywhere,
+//! then old nodes drain, so that no call fails. `plan` and `routes` decide, purely; `children` runs processes and
+//! `child` is their side of the start. How nodes talk to each other is not here but behind [`Fleet`].
+
+pub mod child;
+pub mod children;
+pub mod fleet;
+pub mod plan;
+pub mod reconciler;
+pub mod routes;
+pub mod usage;
+
+use std::sync::Arc;
+
+use protocol::api::placement::{Accepted, Placement, PlacementStatus};
+use tokio::sync::watch;
+
+pub use children::{Child, ChildEvent, Children};
+pub use fleet::{Fleet, NodeEvent};
+pub use plan::{NodeSpec, Plan, Refusal};
+pub use reconciler::Reconciler;
+pub use routes::{Deployed, Inventory};
+
+/// Why a placement was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be; every reason.
+    #[error("{}", refusals.iter().map(Refusal::to_string).collect::<Vec<_>>().join("; "))]
+    Refused {
+        /// What speaks against it.
+        refusals: Vec<Refusal>,
+    },
+}
+
+/// What shall be: the newest accepted placement and the handlers that there are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Want {
+    generation: u64,
+    placement: Placement,
+    inventory: Arc<Inventory>,
+}
+
+/// The front of placement; clones share it.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    want: Arc<watch::Sender<Want>>,
+    status: watch::Receiver<PlacementStatus>,
+}
+
+/// The reconciler's end of [`Desired`].
+#[derive(Debug)]
+pub struct Intake {
+    want: watch::Receiver<Want>,
+    status: watch::Sender<PlacementStatus>,
+}
+
+impl Desired {
+    /// A front that wants `start` first, which is generation 1, and reports what `file` says beside it.
+    pub fn channel(file: Placement, start: Placement, inventory: Inventory) -> (Self, Intake) {
+        let status = PlacementStatus {
+            generation: 1,
+            actual_generation: 0,
+            desired: start.clone(),
+            actual: Placement::default(),
+            settled: false,
+            file,
+            handlers: Default::default(),
+            error: None,
+        };
+        let (want, want_out) = watch::channel(Want {
+            generation: 1,
+            placement: start,
+            inventory: Arc::new(inventory),
+        });
+        let (status, status_out) = watch::channel(status);
+        let desired = Self {
+            want: Arc::new(want),
+            status: status_out,
+        };
+        let intake = Intake {
+            want: want_out,
+            status,
+        };
+        (desired, intake)
+    }
+
+    /// Accepts a placement, which supersedes one that is still on its way; or refuses it, and nothing changes.
+    pub fn put(&self, placement: Placement) -> Result<Accepted, Error> {
+        let mut outcome = Ok(Accepted { generation: 0 });
+        self.want.send_if_modified(
+            |want| match plan::plan(&placement, &want.inventory.members(true)) {
+                Ok(_) => {
+                    want.generation += 1;
+                    want.placement = placement;
+                    outcome = Ok(Accepted {
+                        generation: want.generation,
+                    });
+                    true
+                }
+                Err(refusals) => {
+                    outcome = Err(Error::Refused { refusals });
+                    false
+                }
+            },
+        );
+        outcome
+    }
+
+    /// Says which handlers there are now. What is the same is not touched; a handler's new version is announced with
+    /// the next routes.
+    pub fn set_inventory(&self, inventory: Inventory) {
+        self.want.send_if_modified(|want| {
+            if *want.inventory == inventory {
+                return false;
+            }
+            want.inventory = Arc::new(inventory);
+            true
+        });
+    }
+
+    /// Desired against actual.
+    pub fn status(&self) -> PlacementStatus {
+        let mut status = self.status.borrow().clone();
+        let want = self.want.borrow();
+        if status.generation != want.generation {
+            // Accepted, and not yet seen by the reconciler.
+            status.generation = want.generation;
+            status.desired = want.placement.clone();
+            status.settled = false;
+            status.error = None;
+        }
+        status
+    }
+
+    /// Wakes at each change of the status; read it by [`Desired::status`].
+    pub fn changes(&self) -> watch::Receiver<PlacementStatus> {
+        self.status.clone()
+    }
+}

@@ -16,11 +16,11 @@ pub const INTERFACE_BYTES_MAX: usize = 255;
 
 /// A name that is not of its kind's form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is not a {kind}: {rule}")]
+#[error("`{name}` is not {kind}: {rule}")]
 pub struct NameError {
     /// What was given, cut to a printable length.
     pub name: String,
-    /// What it should have been, as "handler name".
+    /// What it should have been, as "a handler name".
     pub kind: &'static str,
     /// The rule that it breaks, with the remedy.
     pub rule: &'static str,
@@ -100,28 +100,28 @@ name!(
     /// A component deployed under a name: its file's stem. Reserved names are valid here, because they appear as
     /// callers; [`HandlerName::is_reserved`] keeps them from being deployed.
     HandlerName,
-    "handler name",
+    "a handler name",
     is_plain,
     "use a to z, 0 to 9 and `-`, starting with a letter, at most 63 characters"
 );
 name!(
     /// A running `cleave` process.
     NodeName,
-    "node name",
+    "a node name",
     is_plain,
     "use a to z, 0 to 9 and `-`, starting with a letter, at most 63 characters"
 );
 name!(
     /// A queue. A queued edge's queue is `<caller>.<callee>`, which is why a dot is allowed.
     QueueName,
-    "queue name",
+    "a queue name",
     is_dotted,
     "use a to z, 0 to 9, `-` and `.`, starting with a letter, at most 127 characters"
 );
 name!(
     /// A WIT interface, `namespace:package/interface`, with its version where it has one: `@1.2.3`.
     InterfaceName,
-    "interface name",
+    "an interface name",
     is_interface,
     "write `namespace:package/interface`, with `@1.2.3` after it if it has a version"
 );

@@ -1,0 +1,277 @@
+//! The sections of `cleave.toml`, key by key: how each is called, parsed and bounded.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use protocol::api::placement::{Mode, Placement};
+use protocol::control::Limits;
+use protocol::{HandlerName, InterfaceName};
+
+use super::reader::{Found, Reader, Section, choice, text, whole};
+use super::{Config, EdgeName, EdgeRule, Mention, Problem, Synchronous, Via, quantity};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// One instance's memory: a guest needs a few pages to start; a 32-bit memory ends at 4 GiB.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
+/// Instances of one handler on one node.
+const INSTANCES: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// The trace store: below 16 MiB one busy second would push out the one before.
+const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
+
+/// Reads a whole file.
+pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
+    Reader::run(file, |root| {
+        let mut config = Config::default();
+        placement(root, &mut config);
+        handlers(root, &mut config);
+        edges(root, &mut config);
+        interfaces(root, &mut config);
+        doors(root, &mut config);
+        if let Some(mut section) = root.section("traces") {
+            let traces = &mut config.traces;
+            section.set("sampling", &mut traces.sampling, text(str::parse));
+            section.set(
+                "retention",
+                &mut traces.retention_bytes,
+                text(quantity::bytes(RETENTION_BYTES)),
+            );
+            section.close();
+        }
+        if let Some(mut section) = root.section("queue") {
+            section.set("concurrency", &mut config.queue.concurrency, whole(1..=256));
+            section.set(
+                "keep_done",
+                &mut config.queue.keep_done,
+                text(quantity::duration(Duration::ZERO..=YEAR)),
+            );
+            section.close();
+        }
+        if let Some(mut section) = root.section("state") {
+            let words = [("normal", Synchronous::Normal), ("full", Synchronous::Full)];
+            section.set("synchronous", &mut config.state.synchronous, choice(&words));
+            section.close();
+        }
+        config.mentions.sort_by_key(|mention| mention.line);
+        config
+    })
+}
+
+/// Reads a file that holds `[placement]` and nothing else.
+pub(super) fn read_placement(file: &str) -> Result<Placement, Vec<Problem>> {
+    Reader::run(file, |root| {
+        let mut config = Config::default();
+        placement(root, &mut config);
+        config.placement
+    })
+}
+
+/// An edge's key as `Problem` shows it.
+pub(super) fn edge_key(edge: &EdgeName) -> String {
+    format!("edge.\"{edge}\"")
+}
+
+fn placement(root: &mut Section<'_, '_>, config: &mut Config) {
+    let Some(mut section) = root.section("placement") else {
+        return;
+    };
+    let words = [
+        ("together", Mode::Together),
+        ("apart", Mode::Apart),
+        ("groups", Mode::Groups),
+    ];
+    let mode = section.find("mode", choice(&words));
+    let groups = section.nested_lists("groups", text(deployable));
+    let mut first_lines = BTreeMap::new();
+    for member in groups.iter().flatten() {
+        if let Some(line) = first_lines.insert(member.value.clone(), member.line) {
+            let reason = format!("already in a group on line {line}; a handler is in one group");
+            section.refuse(member, reason);
+        }
+        mention(config, member, member.value.clone());
+    }
+    config.placement.groups = groups
+        .into_iter()
+        .map(|group| group.into_iter().map(|member| member.value).collect())
+        .collect();
+    if let Some(mode) = mode {
+        config.placement.mode = mode.value;
+        let filled = config.placement.groups.iter().any(|group| !group.is_empty());
+        if mode.value == Mode::Groups && !filled {
+            section.refuse(
+                &mode,
+                "needs `groups` with at least one handler in them".to_owned(),
+            );
+        }
+    }
+    section.close();
+}
+
+fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
+    for (name, mut section) in root.sections("handler") {
+        let mut limits = Limits::default();
+        if let Some(replicas) = section.find("replicas", whole(1..=u32::MAX))
+            && replicas.value != 1
+        {
+            let reason = "a handler has one replica for now; write 1 or leave the key out";
+            section.refuse(&replicas, reason.to_owned());
+        }
+        section.set(
+            "memory",
+            &mut limits.memory_bytes_max,
+            text(quantity::bytes(MEMORY_BYTES)),
+        );
+        section.set("instances", &mut limits.instances_max, whole(INSTANCES));
+        if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
+            limits.timeout_ms = timeout.value.as_millis() as u64;
+        }
+        section.close();
+        match deployable(&name.value) {
+            Ok(handler) => {
+                mention(config, &name, handler.clone());
+                config.handlers.insert(handler, limits);
+            }
+            Err(reason) => section.refuse(&name, reason),
+        }
+    }
+}
+
+fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
+    for (name, mut section) in root.sections("edge") {
+        let mut rule = EdgeRule::default();
+        let words = [("call", Via::Call), ("queue", Via::Queue)];
+        let via = section.find("via", choice(&words));
+        rule.via = via.as_ref().map_or(rule.via, |found| found.value);
+        let tries = section.find("tries", whole(1..=100));
+        let backoff = section.find("backoff", text(quantity::duration(MILLISECOND..=DAY)));
+        let timeout = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR)));
+        // A `via` that is refused itself may well have been meant as a queue.
+        if rule.via == Via::Call && (via.is_some() || !section.has("via")) {
+            let without_effect = "has an effect only with `via = \"queue\"`; add that or leave the key out";
+            tries
+                .iter()
+                .for_each(|found| section.refuse(found, without_effect.to_owned()));
+            for found in backoff.iter().chain(&timeout) {
+                section.refuse(found, without_effect.to_owned());
+            }
+        }
+        rule.tries = tries.map_or(rule.tries, |found| found.value);
+        rule.backoff = backoff.map_or(rule.backoff, |found| found.value);
+        rule.timeout = timeout.map_or(rule.timeout, |found| found.value);
+        section.close();
+        match edge_name(&name.value) {
+            Ok(edge) => {
+                config.mentions.push(Mention {
+                    line: name.line,
+                    key: edge_key(&edge),
+                    value: None,
+                    handler: edge.caller.clone(),
+                });
+                if config.edges.insert(edge, rule).is_some() {
+                    section.refuse(&name, "the same edge is written twice".to_owned());
+                }
+            }
+            Err(reason) => section.refuse(&name, reason),
+        }
+    }
+}
+
+fn interfaces(root: &mut Section<'_, '_>, config: &mut Config) {
+    for (name, mut section) in root.sections("interface") {
+        let handler = section.find("handler", text(deployable));
+        section.close();
+        match InterfaceName::parse(&name.value) {
+            Ok(interface) => {
+                if let Some(handler) = handler {
+                    mention(config, &handler, handler.value.clone());
+                    config.interfaces.insert(interface, handler.value);
+                }
+            }
+            Err(error) => section.refuse(&name, error.to_string()),
+        }
+    }
+}
+
+fn doors(root: &mut Section<'_, '_>, config: &mut Config) {
+    let mut ingress = None;
+    if let Some(mut section) = root.section("ingress") {
+        if let Some(root) = section.find("root", text(deployable)) {
+            mention(config, &root, root.value.clone());
+            config.ingress.root = root.value;
+        }
+        ingress = section.find("listen", text(listen));
+        section.set(
+            "timeout",
+            &mut config.ingress.timeout,
+            text(quantity::duration(MILLISECOND..=HOUR)),
+        );
+        section.close();
+        if let Some(found) = &ingress {
+            config.ingress.listen = found.value;
+        }
+    }
+    if let Some(mut section) = root.section("ui") {
+        let ui = section.find("listen", text(listen));
+        section.close();
+        if let Some(found) = &ui {
+            config.ui.listen = found.value;
+            refuse_one_port(&section, found, config);
+        } else if let Some(found) = &ingress {
+            refuse_one_port(&section, found, config);
+        }
+    } else if let Some(found) = &ingress {
+        refuse_one_port(root, found, config);
+    }
+}
+
+/// Both doors on one address would make the second one fail to open, with a less helpful message.
+fn refuse_one_port(section: &Section<'_, '_>, found: &Found<SocketAddr>, config: &Config) {
+    if config.ui.listen == config.ingress.listen && config.ui.listen.port() != 0 {
+        let reason = "`ui` and `ingress` cannot share an address; give each its own port";
+        section.refuse(found, reason.to_owned());
+    }
+}
+
+fn mention<T>(config: &mut Config, found: &Found<T>, handler: HandlerName) {
+    config.mentions.push(Mention {
+        line: found.line,
+        key: found.key.clone(),
+        value: found.written.clone(),
+        handler,
+    });
+}
+
+fn deployable(name: &str) -> Result<HandlerName, String> {
+    let handler = HandlerName::parse(name).map_err(|error| error.to_string())?;
+    if handler.is_reserved() {
+        return Err(format!(
+            "`{name}` is the platform's own name, no handler can have it"
+        ));
+    }
+    Ok(handler)
+}
+
+fn edge_name(name: &str) -> Result<EdgeName, String> {
+    let Some((caller, interface)) = name.split_once("->") else {
+        return Err("an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`".to_owned());
+    };
+    Ok(EdgeName {
+        caller: deployable(caller.trim())?,
+        interface: InterfaceName::parse(interface.trim()).map_err(|error| error.to_string())?,
+    })
+}
+
+fn listen(address: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = address
+        .parse()
+        .map_err(|_| "not an address with a port; write it as `127.0.0.1:8080`".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("not a loopback address, and there are no tokens yet to guard it; use `127.0.0.1`".to_owned())
+    }
+}

@@ -1,0 +1,296 @@
+//! The file as users write it: what it means, and everything that can be wrong with it.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../examples/cleave.toml");
+const SHOP: &str = include_str!("../../../cleave.toml");
+
+fn handler(name: &str) -> HandlerName {
+    HandlerName::parse(name).unwrap()
+}
+
+fn interface(name: &str) -> InterfaceName {
+    InterfaceName::parse(name).unwrap()
+}
+
+/// The problems, one a line, as a user reads them.
+fn problems(text: &str) -> String {
+    let problems = Config::parse(text).expect_err("the file has problems");
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+/// The example with its commented settings switched on.
+fn example_with_everything() -> String {
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => {
+            setting.to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_example_says_nothing_but_defaults() {
+    let mut config = Config::parse(EXAMPLE).unwrap();
+    config.mentions.clear();
+    assert_eq!(config, Config::default());
+    assert_eq!(Config::parse(""), Ok(Config::default()));
+}
+
+#[test]
+fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
+    let config = Config::parse(&example_with_everything()).unwrap();
+    assert_eq!(
+        config.handlers,
+        BTreeMap::from([(handler("catalog"), Limits::default())])
+    );
+    let rule = EdgeRule {
+        via: Via::Queue,
+        ..EdgeRule::default()
+    };
+    let edge = config.edge(&handler("checkout"), &interface("shop:email/email@0.1.0"));
+    assert_eq!(edge, rule);
+    assert_eq!(
+        config.provider(&interface("shop:catalog/catalog@0.1.0")),
+        Some(&handler("catalog"))
+    );
+}
+
+/// Each key that the file may have is named by the reader when it meets an unknown one beside it: the example has all.
+#[test]
+fn the_example_documents_every_key() {
+    let example = example_with_everything();
+    let headers = [
+        "[placement]",
+        "[handler.catalog]",
+        "[edge.",
+        "[interface.",
+        "[ingress]",
+        "[ui]",
+        "[traces]",
+        "[queue]",
+        "[state]",
+    ];
+    for header in headers {
+        let (before, section) = example.split_once(header).expect(header);
+        let (title, body) = section.split_once('\n').unwrap();
+        let spoiled = format!("{before}{header}{title}\nzzzzzzzz = 1\n{body}");
+        let problems = Config::parse(&spoiled).expect_err(header);
+        assert_eq!(problems.len(), 1, "{header}: {problems:?}");
+        let (_, known) = problems[0].reason.split_once("known here: ").unwrap();
+        for key in known.split(", ") {
+            let key = key.trim_matches('`');
+            let body = body.split("\n[").next().unwrap();
+            assert!(
+                body.lines().any(|line| line.starts_with(&format!("{key} = "))),
+                "{header} {key}"
+            );
+        }
+    }
+    let root = Config::parse("zzzzzzzz = 1").unwrap_err();
+    let (_, known) = root[0].reason.split_once("known here: ").unwrap();
+    for section in known.split(", ").map(|key| key.trim_matches('`')) {
+        assert!(
+            headers
+                .iter()
+                .any(|header| header.starts_with(&format!("[{section}"))),
+            "{section}"
+        );
+    }
+}
+
+#[test]
+fn the_shop_s_file_queues_the_confirmation_and_nothing_else() {
+    let config = Config::parse(SHOP).unwrap();
+    let email = interface("shop:email/email@0.1.0");
+    assert_eq!(config.edge(&handler("checkout"), &email).via, Via::Queue);
+    assert_eq!(config.edge(&handler("frontend"), &email).via, Via::Call);
+    assert_eq!(config.placement, Placement::default());
+    let known = BTreeSet::from([handler("frontend"), handler("checkout")]);
+    assert_eq!(config.check_handlers(&known), []);
+}
+
+#[test]
+fn every_problem_comes_at_once_with_its_line_reason_and_nearest_name() {
+    let text = r#"[placement]
+mod = "apart"
+mode = "appart"
+groups = [["cart", "checkout"], ["cart", "Email"], "ad"]
+
+[handler.catalog]
+replicas = 2
+memory = "64"
+instances = 0
+timeout = "10"
+colour = "red"
+
+[handler.queue]
+memory = "64MiB"
+
+[edge."checkout shop:email/email"]
+via = "queue"
+
+[edge."checkout -> shop:email/email"]
+via = "mail"
+tries = 5
+
+[interface."catalog"]
+handler = "catalog"
+
+[ingress]
+listen = "0.0.0.0:8080"
+timeot = "3s"
+
+[ui]
+listen = 7070
+
+[traces]
+sampling = "often"
+retention = "1MiB"
+
+[quue]
+concurrency = 4
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    line 2: `placement.mod` = "apart": no such key; known here: `mode`, `groups`; did you mean `mode`?
+    line 3: `placement.mode` = "appart": expected "together" or "apart" or "groups"; did you mean `apart`?
+    line 4: `placement.groups` = "Email": `Email` is not a handler name: use a to z, 0 to 9 and `-`, starting with a letter, at most 63 characters
+    line 4: `placement.groups` = "ad": expected an array of names, as [["cart", "checkout"]]
+    line 4: `placement.groups` = "cart": already in a group on line 4; a handler is in one group
+    line 7: `handler.catalog.replicas` = 2: a handler has one replica for now; write 1 or leave the key out
+    line 8: `handler.catalog.memory` = "64": not a size; write a whole number and its unit, as `64MiB` or `1GiB`
+    line 9: `handler.catalog.instances` = 0: expected a whole number, 1 to 1000
+    line 10: `handler.catalog.timeout` = "10": not a duration; write a number and its unit, as `10s` or `500ms`
+    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `memory`, `instances`, `timeout`
+    line 13: `handler.queue`: `queue` is the platform's own name, no handler can have it
+    line 16: `edge."checkout shop:email/email"`: an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`
+    line 20: `edge."checkout -> shop:email/email".via` = "mail": expected "call" or "queue"; did you mean `call`?
+    line 23: `interface.catalog`: `catalog` is not an interface name: write `namespace:package/interface`, with `@1.2.3` after it if it has a version
+    line 27: `ingress.listen` = "0.0.0.0:8080": not a loopback address, and there are no tokens yet to guard it; use `127.0.0.1`
+    line 28: `ingress.timeot` = "3s": no such key; known here: `root`, `listen`, `timeout`; did you mean `timeout`?
+    line 31: `ui.listen` = 7070: expected a string in quotes, found an integer
+    line 34: `traces.sampling` = "often": `often` is no sampling mode: write `all`, `off` or a rate such as `100/s`
+    line 35: `traces.retention` = "1MiB": out of range; write 16MiB to 1TiB
+    line 37: `quue`: no such key; known here: `placement`, `handler`, `edge`, `interface`, `ingress`, `ui`, `traces`, `queue`, `state`; did you mean `queue`?
+    "#);
+}
+
+#[test]
+fn a_file_that_is_no_toml_still_shows_its_other_problems() {
+    let text = "[ingress]\nroot = frontend\nlisten = \"127.0.0.1:8080\"\n\n[placement]\nmode = \"apert\"\n";
+    insta::assert_snapshot!(problems(text), @r#"
+    line 2: not TOML: invalid boolean, expected `false`; text goes in quotes
+    line 6: `placement.mode` = "apert": expected "together" or "apart" or "groups"; did you mean `apart`?
+    "#);
+}
+
+#[test]
+fn handlers_that_there_are_not_are_named_with_the_nearest() {
+    let text = r#"[placement]
+mode = "groups"
+groups = [["cart", "chekout"]]
+
+[handler.catalogue]
+timeout = "1s"
+
+[edge."checkout -> shop:email/email"]
+via = "queue"
+
+[interface."shop:catalog/catalog"]
+handler = "warehouse"
+"#;
+    let known = ["cart", "checkout", "catalog"].map(handler).into();
+    let problems = Config::parse(text).unwrap().check_handlers(&known);
+    let shown: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
+    insta::assert_snapshot!(shown, @r#"
+    line 3: `placement.groups` = "chekout": no handler is called `chekout`; did you mean `checkout`?
+    line 5: `handler.catalogue`: no handler is called `catalogue`; did you mean `catalog`?
+    line 12: `interface."shop:catalog/catalog".handler` = "warehouse": no handler is called `warehouse`
+    "#);
+}
+
+#[test]
+fn two_doors_on_one_address_are_refused() {
+    assert_eq!(
+        problems("[ingress]\nlisten = \"127.0.0.1:7070\"\n"),
+        "line 2: `ingress.listen` = \"127.0.0.1:7070\": `ui` and `ingress` cannot share an address; give each its own port\n"
+    );
+    let free = "[ingress]\nlisten = \"127.0.0.1:0\"\n[ui]\nlisten = \"127.0.0.1:0\"\n";
+    assert!(Config::parse(free).is_ok());
+}
+
+#[test]
+fn groups_may_stay_in_the_file_while_another_mode_is_on() {
+    let config =
+        Config::parse("[placement]\nmode = \"apart\"\ngroups = [[\"cart\", \"checkout\"]]\n").unwrap();
+    assert_eq!(config.placement.mode, Mode::Apart);
+    assert_eq!(config.placement.groups, [[handler("cart"), handler("checkout")]]);
+    assert_eq!(
+        problems("[placement]\nmode = \"groups\"\n"),
+        "line 2: `placement.mode` = \"groups\": needs `groups` with at least one handler in them\n"
+    );
+}
+
+#[test]
+fn an_interface_without_a_version_stands_for_all_and_one_with_it_for_its_track() {
+    for (configured, exported, expected) in [
+        ("shop:email/email", "shop:email/email@0.1.0", true),
+        ("shop:email/email", "shop:email/email", true),
+        ("shop:email/email@1.2.0", "shop:email/email@1.9.3", true),
+        ("shop:email/email@1.2.0", "shop:email/email@2.0.0", false),
+        ("shop:email/email@1.2.0", "shop:email/email", false),
+        ("shop:email/mail", "shop:email/email", false),
+    ] {
+        let found = stands_for(&interface(configured), &interface(exported));
+        assert_eq!(found, expected, "{configured} {exported}");
+    }
+}
+
+#[test]
+fn a_problem_with_an_edge_is_shown_at_its_line() {
+    let config = Config::parse("\n[edge.\"checkout->shop:email/email\"]\nvia = \"queue\"\n").unwrap();
+    let edge = config.edges.keys().next().unwrap();
+    let problem = config.edge_problem(edge, "`send` returns a value".to_owned());
+    let shown = "line 2: `edge.\"checkout -> shop:email/email\"`: `send` returns a value";
+    assert_eq!(problem.to_string(), shown);
+}
+
+#[test]
+fn a_placement_argument_is_a_mode_or_a_file_with_a_placement_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    assert_eq!(placement_argument("apart").unwrap().mode, Mode::Apart);
+    assert_eq!(placement_argument("together").unwrap(), Placement::default());
+    let groups = file(
+        "groups.toml",
+        "[placement]\nmode = \"groups\"\ngroups = [[\"cart\"]]\n",
+    );
+    assert_eq!(placement_argument(&groups).unwrap().groups, [[handler("cart")]]);
+    let error = placement_argument("apert").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`apert` is no placement: write `together`, `apart` or the path of a file with `[placement]`"
+    );
+    let whole = file("whole.toml", "[ui]\nlisten = \"127.0.0.1:1\"\n");
+    let error = placement_argument(&whole).unwrap_err().to_string();
+    assert!(
+        error.ends_with("has one problem:\n  line 1: `ui`: no such key; known here: `placement`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_or_too_long_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cleave.toml");
+    assert!(matches!(Config::load(&path), Err(Error::Read { .. })));
+    std::fs::write(&path, " ".repeat(CONFIG_BYTES_MAX as usize + 1)).unwrap();
+    assert!(matches!(Config::load(&path), Err(Error::TooLong { .. })));
+    std::fs::write(&path, "[ui]\nlisten = \"127.0.0.1:9\"").unwrap();
+    assert_eq!(Config::load(&path).unwrap().ui.listen.port(), 9);
+}

@@ -1,0 +1,455 @@
+//! `Reconciler`: one task that brings the nodes to what [`super::Desired`] wants.
+//!
+//! A move starts the new nodes, has each load its handlers, publishes routes, then drains the old nodes: in this order,
+//! so that no call fails. Until the routes are published a newer wish supersedes the move, and what it started is kept
+//! where it still fits. A placement that was asked for comes whole or not at all; at the start, and when handlers come
+//! and go, what cannot be served is left out, named, and tried again. A child that died is loaded again when its
+//! process is back. The pure parts are `plan` and `routes`; `step` is what runs meanwhile,
+//! `event` what comes of it, `report` the status.
+
+mod event;
+mod report;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use protocol::api::placement::{Placement, PlacementStatus};
+use protocol::control::NodeRoute;
+use protocol::{HandlerName, NodeName};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::step::Running;
+use super::fleet::{Fleet, NodeEvent};
+use super::plan::{self, NodeSpec, Plan};
+use super::routes::{self, Inventory};
+use super::{Intake, Want};
+
+/// A process that cannot be talked to by then will not be: ten of them start in two seconds on two busy cores.
+pub const START_LIMIT: Duration = Duration::from_secs(20);
+/// Loading compiled code takes milliseconds; a cache miss compiles.
+pub const PREPARE_LIMIT: Duration = Duration::from_secs(20);
+/// A node that does not take its routes by then is given up by the fleet.
+pub const PUBLISH_LIMIT: Duration = Duration::from_secs(5);
+/// The longest call that a node may have accepted ends before; then it is ended.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(15);
+/// The pause before what was left out is tried again.
+pub const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// The one task of placement.
+pub struct Reconciler<F> {
+    fleet: Arc<F>,
+    home: NodeRoute,
+    want: watch::Receiver<Want>,
+    status: watch::Sender<PlacementStatus>,
+    events: mpsc::Receiver<NodeEvent>,
+    /// The child nodes that routes lead to.
+    serving: BTreeMap<NodeName, Serving>,
+    /// The nodes that a move makes ready; home is among them.
+    arrivals: BTreeMap<NodeName, Arrival>,
+    draining: BTreeSet<NodeName>,
+    moving: Option<Move>,
+    actual: Option<Actual>,
+    /// The generation that did not come about; the one before stays in force.
+    given_up: Option<u64>,
+    error: Option<String>,
+    routes_generation: u64,
+    retry_at: Option<Instant>,
+    running: Running,
+}
+
+/// A child node that routes lead to.
+struct Serving {
+    spec: NodeSpec,
+    /// Where it is, or was.
+    route: NodeRoute,
+    health: Health,
+}
+
+enum Health {
+    Up,
+    /// The incarnation that ended.
+    Down(u64),
+    /// Its process is back and loads its handlers.
+    Restoring(NodeRoute, CancellationToken),
+    /// It could not load them.
+    Failed(NodeRoute),
+}
+
+/// A node on its way.
+struct Arrival {
+    spec: NodeSpec,
+    phase: Phase,
+    /// The incarnation that ended before its start was reported.
+    died: Option<(u64, String)>,
+    cancel: CancellationToken,
+}
+
+enum Phase {
+    /// An older process of the name is still draining.
+    Held,
+    Starting,
+    Started(NodeRoute),
+    Preparing(NodeRoute),
+    Ready(NodeRoute),
+    Failed {
+        reason: String,
+        started: bool,
+    },
+}
+
+/// A change on its way.
+struct Move {
+    want: Want,
+    /// The wanted placement, or the one in force where the wanted one was given up.
+    placement: Placement,
+    plan: Plan,
+    /// Whether it comes whole or not at all.
+    whole: bool,
+    /// What is left out, with the reason.
+    left_out: Vec<String>,
+    broken: BTreeMap<HandlerName, String>,
+}
+
+/// What is in force.
+struct Actual {
+    generation: u64,
+    placement: Placement,
+    inventory: Arc<Inventory>,
+    places: BTreeMap<HandlerName, NodeName>,
+    broken: BTreeMap<HandlerName, String>,
+}
+
+impl<F: Fleet> Reconciler<F> {
+    /// A reconciler with nothing in force yet. `events` are about children that [`Fleet::start`] has returned.
+    pub fn new(fleet: Arc<F>, home: NodeRoute, intake: Intake, events: mpsc::Receiver<NodeEvent>) -> Self {
+        Self {
+            fleet,
+            home,
+            want: intake.want,
+            status: intake.status,
+            events,
+            serving: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            draining: BTreeSet::new(),
+            moving: None,
+            actual: None,
+            given_up: None,
+            error: None,
+            routes_generation: 0,
+            retry_at: None,
+            running: FuturesUnordered::new(),
+        }
+    }
+
+    /// Runs until cancelled; the nodes are left as they are.
+    pub async fn run(mut self, cancelled: CancellationToken) {
+        self.begin().await;
+        loop {
+            self.show();
+            let retry_at = self.retry_at;
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => return,
+                changed = self.want.changed() => match changed {
+                    Ok(()) => self.begin().await,
+                    Err(_) => return,
+                },
+                Some(event) = self.events.recv() => self.handle_event(event).await,
+                Some(step) = self.running.next() => self.handle_step(step).await,
+                () = tokio::time::sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
+                    self.handle_retry().await;
+                }
+            }
+        }
+    }
+
+    /// Begins the move to the newest wish; one on its way is superseded.
+    async fn begin(&mut self) {
+        let want = self.want.borrow_and_update().clone();
+        self.retry_at = None;
+        let given_up = self.given_up == Some(want.generation);
+        let placement = match &self.actual {
+            Some(actual) if given_up => actual.placement.clone(),
+            _ => want.placement.clone(),
+        };
+        let whole = self
+            .actual
+            .as_ref()
+            .is_some_and(|actual| actual.generation != want.generation)
+            && !given_up;
+        let (plan, refusals) = plan::arrange(&placement, &want.inventory.members(false));
+        let running: Vec<NodeSpec> = self.serving.values().map(|node| node.spec.clone()).collect();
+        let plan = plan.beside(&running);
+        let new: Vec<NodeSpec> = plan
+            .children()
+            .iter()
+            .filter(|spec| !running.contains(spec))
+            .cloned()
+            .collect();
+        let left_out: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        self.moving = Some(Move {
+            want,
+            placement,
+            plan,
+            whole,
+            left_out,
+            broken: BTreeMap::new(),
+        });
+        self.keep_arrivals(&new);
+        for spec in new {
+            if !self.arrivals.contains_key(&spec.name) {
+                self.launch_start(spec);
+            }
+        }
+        self.advance().await;
+    }
+
+    /// Keeps the arrivals that the new plan has too; the others are undone. Home begins anew.
+    fn keep_arrivals(&mut self, new: &[NodeSpec]) {
+        for (name, arrival) in std::mem::take(&mut self.arrivals) {
+            if new.contains(&arrival.spec) && !matches!(arrival.phase, Phase::Failed { .. }) {
+                self.arrivals.insert(name, arrival);
+            } else {
+                self.undo(arrival);
+            }
+        }
+        let spec = self.moving.as_ref().map(|moving| moving.plan.home().clone());
+        let spec = spec.expect("a move is on its way when arrivals are kept");
+        let home = Arrival {
+            spec,
+            phase: Phase::Started(self.home.clone()),
+            died: None,
+            cancel: CancellationToken::new(),
+        };
+        self.arrivals.insert(NodeName::home(), home);
+    }
+
+    fn undo(&mut self, arrival: Arrival) {
+        arrival.cancel.cancel();
+        let started = match arrival.phase {
+            Phase::Held | Phase::Starting => false,
+            Phase::Started(_) | Phase::Preparing(_) | Phase::Ready(_) => true,
+            Phase::Failed { started, .. } => started,
+        };
+        if started && arrival.spec.name != NodeName::home() {
+            self.launch_drain(arrival.spec.name);
+        }
+    }
+
+    /// Takes the move as far as it goes now.
+    async fn advance(&mut self) {
+        let Some(moving) = &self.moving else {
+            return;
+        };
+        let failed = self.failures();
+        if moving.whole && !(failed.is_empty() && moving.left_out.is_empty()) {
+            return self.give_up(failed).await;
+        }
+        if self
+            .arrivals
+            .values()
+            .any(|node| matches!(node.phase, Phase::Held | Phase::Starting))
+        {
+            return;
+        }
+        self.launch_prepares();
+        if self
+            .arrivals
+            .values()
+            .any(|node| matches!(node.phase, Phase::Preparing(_)))
+        {
+            return;
+        }
+        self.commit(failed).await;
+    }
+
+    fn failures(&self) -> Vec<String> {
+        let failures = self.arrivals.iter().filter_map(|(name, node)| match &node.phase {
+            Phase::Failed { reason, .. } => Some(format!("node `{name}`: {reason}")),
+            _ => None,
+        });
+        failures.collect()
+    }
+
+    /// The wanted placement does not come about; the one in force stays.
+    async fn give_up(&mut self, failed: Vec<String>) {
+        let Some(moving) = self.moving.take() else {
+            return;
+        };
+        for (_, arrival) in std::mem::take(&mut self.arrivals) {
+            self.undo(arrival);
+        }
+        let generation = moving.want.generation;
+        let reasons = moving
+            .left_out
+            .into_iter()
+            .chain(failed)
+            .collect::<Vec<_>>()
+            .join("; ");
+        tracing::warn!(generation, "placement {generation} did not come about: {reasons}");
+        self.given_up = Some(generation);
+        self.error = Some(reasons);
+        // Home may have loaded handlers for the move; the routes in force tell it to let them go.
+        self.publish().await;
+        if self
+            .actual
+            .as_ref()
+            .is_some_and(|actual| actual.inventory != moving.want.inventory)
+        {
+            // Handlers that came or went meanwhile are served by the placement in force.
+            self.retry_at = Some(Instant::now());
+        }
+    }
+
+    /// All is ready: routes first, then the old nodes go.
+    async fn commit(&mut self, failed: Vec<String>) {
+        let Some(moving) = self.moving.take() else {
+            return;
+        };
+        let mut leaving = self.take_arrivals();
+        let stays = |name: &NodeName, node: &Serving| {
+            moving
+                .plan
+                .nodes
+                .iter()
+                .any(|spec| spec.name == *name && *spec == node.spec)
+        };
+        leaving.extend(
+            self.serving
+                .extract_if(.., |name, node| !stays(name, node))
+                .map(|(name, _)| name),
+        );
+        let broken = moving
+            .broken
+            .iter()
+            .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
+        let failed: Vec<String> = failed.into_iter().chain(broken).collect();
+        if !failed.is_empty() {
+            self.retry_at = Some(Instant::now() + RETRY_PAUSE);
+        }
+        let left_out: Vec<String> = moving.left_out.into_iter().chain(failed).collect();
+        let given_up = self.given_up == Some(moving.want.generation);
+        if !left_out.is_empty() {
+            tracing::warn!("placement leaves something out: {}", left_out.join("; "));
+            self.error = Some(left_out.join("; "));
+        } else if !given_up {
+            self.error = None;
+        }
+        let generation = match &self.actual {
+            Some(actual) if given_up => actual.generation,
+            _ => moving.want.generation,
+        };
+        let served =
+            |spec: &&NodeSpec| spec.name == NodeName::home() || self.serving.contains_key(&spec.name);
+        let places = moving
+            .plan
+            .nodes
+            .iter()
+            .filter(served)
+            .flat_map(places_of)
+            .collect();
+        let nodes = self.serving.len() + 1;
+        self.actual = Some(Actual {
+            generation,
+            placement: moving.placement,
+            inventory: moving.want.inventory,
+            places,
+            broken: moving.broken,
+        });
+        self.publish().await;
+        tracing::info!(
+            generation,
+            nodes,
+            "placement {generation} is in force on {nodes} nodes"
+        );
+        leaving.into_iter().for_each(|name| self.launch_drain(name));
+    }
+
+    /// Those that are ready serve from now on; answers those that failed after their process had started.
+    fn take_arrivals(&mut self) -> Vec<NodeName> {
+        let mut failed = Vec::new();
+        for (name, Arrival { spec, phase, .. }) in std::mem::take(&mut self.arrivals) {
+            match phase {
+                _ if name == NodeName::home() => {}
+                Phase::Ready(route) => {
+                    let health = Health::Up;
+                    self.serving.insert(name, Serving { spec, route, health });
+                }
+                Phase::Failed { started: true, .. } => failed.push(name),
+                _ => {}
+            }
+        }
+        failed
+    }
+
+    /// Everyone gets the routes in force.
+    async fn publish(&mut self) {
+        let Some(actual) = &self.actual else {
+            return;
+        };
+        let mut places = actual.places.clone();
+        places.retain(|handler, _| !actual.broken.contains_key(handler));
+        let nodes = self.serving.values().map(|node| node.route.clone());
+        let nodes = std::iter::once(self.home.clone()).chain(nodes).collect();
+        self.routes_generation += 1;
+        let routes = routes::routes(
+            self.routes_generation,
+            actual.placement.mode,
+            nodes,
+            &places,
+            &actual.inventory,
+        );
+        let publish = self.fleet.publish(Arc::new(routes));
+        if tokio::time::timeout(PUBLISH_LIMIT, publish).await.is_err() {
+            tracing::warn!(
+                "some nodes have not taken routes {} in time",
+                self.routes_generation
+            );
+        }
+    }
+
+    /// Tries again what was left out.
+    async fn handle_retry(&mut self) {
+        self.retry_at = None;
+        let broken = self.actual.iter().flat_map(|actual| actual.broken.keys());
+        let broken: BTreeSet<HandlerName> = broken.cloned().collect();
+        let again = self.serving.values().filter_map(|node| match &node.health {
+            Health::Failed(route) => Some(route.clone()),
+            Health::Up if node.spec.handlers.iter().any(|handler| broken.contains(handler)) => {
+                Some(node.route.clone())
+            }
+            _ => None,
+        });
+        let again: Vec<NodeRoute> = again.collect();
+        again.into_iter().for_each(|route| self.launch_restore(route));
+        if self.moving.is_none() {
+            self.begin().await;
+        }
+    }
+}
+
+impl Serving {
+    /// The newest incarnation that was seen.
+    fn incarnation(&self) -> u64 {
+        match &self.health {
+            Health::Up => self.route.incarnation,
+            Health::Down(incarnation) => *incarnation,
+            Health::Restoring(route, _) | Health::Failed(route) => route.incarnation,
+        }
+    }
+}
+
+fn places_of(spec: &NodeSpec) -> impl Iterator<Item = (HandlerName, NodeName)> {
+    spec.handlers
+        .iter()
+        .map(|handler| (handler.clone(), spec.name.clone()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What happens while the reconciler waits: processes that end and come back, and the outcomes of its steps.
+
+use protocol::control::NodeRoute;
+use protocol::{HandlerName, NodeName};
+use tokio::time::Instant;
+
+use super::step::{Loaded, Step, listed};
+use super::{Health, Phase, RETRY_PAUSE, Reconciler};
+use crate::placement::fleet::{Fleet, NodeEvent};
+
+impl<F: Fleet> Reconciler<F> {
+    /// A child's process came back, or ended.
+    pub(super) async fn handle_event(&mut self, event: NodeEvent) {
+        match event {
+            NodeEvent::Up(route) => {
+                let node = self.serving.get(&route.name);
+                if node.is_some_and(|node| node.incarnation() < route.incarnation) {
+                    self.launch_restore(route);
+                }
+            }
+            NodeEvent::Down {
+                node,
+                incarnation,
+                reason,
+            } => self.handle_down(&node, incarnation, reason).await,
+        }
+    }
+
+    async fn handle_down(&mut self, name: &NodeName, incarnation: u64, reason: String) {
+        if let Some(arrival) = self.arrivals.get_mut(name) {
+            match &arrival.phase {
+                Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route)
+                    if route.incarnation == incarnation =>
+                {
+                    arrival.cancel.cancel();
+                    arrival.phase = Phase::Failed {
+                        reason,
+                        started: true,
+                    };
+                    self.advance().await;
+                }
+                Phase::Starting => arrival.died = Some((incarnation, reason)),
+                _ => {}
+            }
+        } else if let Some(node) = self
+            .serving
+            .get_mut(name)
+            .filter(|node| node.incarnation() == incarnation)
+        {
+            if let Health::Restoring(_, cancel) = &node.health {
+                cancel.cancel();
+            }
+            node.health = Health::Down(incarnation);
+        }
+    }
+
+    /// Something that ran meanwhile has an outcome.
+    pub(super) async fn handle_step(&mut self, step: Step) {
+        match step {
+            Step::Void => {}
+            Step::Started { name, outcome } => {
+                self.handle_started(&name, outcome);
+                self.advance().await;
+            }
+            Step::Prepared { name, outcome } => {
+                self.handle_prepared(&name, outcome);
+                self.advance().await;
+            }
+            Step::Restored { name, outcome } => self.handle_restored(&name, outcome).await,
+            Step::Drained(name) => {
+                self.draining.remove(&name);
+                let held = self
+                    .arrivals
+                    .get(&name)
+                    .filter(|arrival| matches!(arrival.phase, Phase::Held));
+                if let Some(spec) = held.map(|arrival| arrival.spec.clone()) {
+                    self.launch_start(spec);
+                }
+            }
+        }
+    }
+
+    fn handle_started(&mut self, name: &NodeName, outcome: Result<NodeRoute, String>) {
+        let Some(arrival) = self.arrivals.get_mut(name) else {
+            return;
+        };
+        arrival.phase = match (outcome, arrival.died.take()) {
+            (Ok(route), Some((incarnation, reason))) if route.incarnation == incarnation => Phase::Failed {
+                reason,
+                started: true,
+            },
+            (Ok(route), _) => Phase::Started(route),
+            (Err(reason), _) => Phase::Failed {
+                reason,
+                started: false,
+            },
+        };
+    }
+
+    fn handle_prepared(&mut self, name: &NodeName, outcome: Loaded) {
+        let (Some(arrival), Some(moving)) = (self.arrivals.get_mut(name), &mut self.moving) else {
+            return;
+        };
+        let Phase::Preparing(route) = &arrival.phase else {
+            return;
+        };
+        let reason = match outcome {
+            Ok(broken) if broken.is_empty() => None,
+            Ok(broken) if moving.whole || broken.len() >= arrival.spec.handlers.len() => {
+                Some(listed(&broken))
+            }
+            Ok(broken) => {
+                moving.broken.extend(broken);
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        arrival.phase = match reason {
+            None => Phase::Ready(route.clone()),
+            Some(reason) => {
+                if *name == NodeName::home() {
+                    // What home serves already, it goes on serving.
+                    let served = |handler: &HandlerName| {
+                        let actual = self.actual.as_ref();
+                        actual.is_some_and(|actual| {
+                            actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
+                        })
+                    };
+                    let unloaded = arrival.spec.handlers.iter().filter(|handler| !served(handler));
+                    moving
+                        .broken
+                        .extend(unloaded.map(|handler| (handler.clone(), reason.clone())));
+                }
+                Phase::Failed {
+                    reason,
+                    started: true,
+                }
+            }
+        };
+    }
+
+    async fn handle_restored(&mut self, name: &NodeName, outcome: Loaded) {
+        let (Some(node), Some(actual)) = (self.serving.get_mut(name), &mut self.actual) else {
+            return;
+        };
+        let Health::Restoring(route, _) = &node.health else {
+            return;
+        };
+        match outcome {
+            Ok(broken) => {
+                node.route = route.clone();
+                node.health = Health::Up;
+                actual
+                    .broken
+                    .retain(|handler, _| !node.spec.handlers.contains(handler));
+                if !broken.is_empty() {
+                    tracing::warn!(node.name = %name, "node `{name}` is back without {}", listed(&broken));
+                    self.retry_at = Some(Instant::now() + RETRY_PAUSE);
+                }
+                actual.broken.extend(broken);
+                self.publish().await;
+            }
+            Err(reason) => {
+                tracing::warn!(node.name = %name, "node `{name}` is back and does not load its handlers: {reason}");
+                node.health = Health::Failed(route.clone());
+                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Routes: from the nodes that serve to the snapshot that every node gets. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::api::placement::Mode;
+use protocol::control::{HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes};
+use protocol::{HandlerName, NodeName};
+
+use super::plan::{LocalEdge, Member};
+
+/// The handlers that there are, and how they hang together, wherever they are served.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The handlers.
+    pub handlers: Vec<Deployed>,
+    /// Providers by interface.
+    pub interfaces: Vec<InterfaceRoute>,
+    /// Edges that go through a queue.
+    pub queued: Vec<QueuedEdge>,
+}
+
+/// A handler that can be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployed {
+    /// Its name.
+    pub name: HandlerName,
+    /// BLAKE3 of its component.
+    pub artifact: String,
+    /// Whether it answers HTTP.
+    pub http: bool,
+    /// Its limits.
+    pub limits: Limits,
+    /// Whom it calls by functions that cannot leave the process ([`super::plan::members`]).
+    pub bound_to: Vec<LocalEdge>,
+    /// Whether an import of it has no provider: it has a place, and is not served yet.
+    pub waiting: bool,
+}
+
+impl Inventory {
+    /// The handlers as planning sees them: those that can be served, or the waiting ones too.
+    pub fn members(&self, with_waiting: bool) -> Vec<Member> {
+        let handlers = self
+            .handlers
+            .iter()
+            .filter(|handler| with_waiting || !handler.waiting);
+        handlers
+            .map(|handler| Member {
+                name: handler.name.clone(),
+                bound_to: handler.bound_to.clone(),
+            })
+            .collect()
+    }
+}
+
+/// The snapshot: each handler on its node, as far as that node is known. A node that is down keeps its handlers, so
+/// that a call to them ends with `Unreachable` and not with `NotFound`; `nodes` has its last address.
+pub fn routes(
+    generation: u64,
+    mode: Mode,
+    nodes: Vec<NodeRoute>,
+    places: &BTreeMap<HandlerName, NodeName>,
+    inventory: &Inventory,
+) -> Routes {
+    let known: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
+    let mut handlers = Vec::new();
+    for handler in &inventory.handlers {
+        let Some(node) = places.get(&handler.name).filter(|node| known.contains(*node)) else {
+            continue;
+        };
+        handlers.push(HandlerRoute {
+            name: handler.name.clone(),
+            node: node.clone(),
+            artifact: handler.artifact.clone(),
+            http: handler.http,
+            limits: handler.limits,
+        });
+    }
+    let served: BTreeSet<&HandlerName> = handlers.iter().map(|handler| &handler.name).collect();
+    let mut interfaces = inventory.interfaces.clone();
+    for interface in &mut interfaces {
+        interface.providers.retain(|provider| served.contains(provider));
+    }
+    interfaces.retain(|interface| !interface.providers.is_empty());
+    Routes {
+        generation,
+        placement: mode_word(mode).to_owned(),
+        nodes,
+        handlers,
+        interfaces,
+        queued: inventory.queued.clone(),
+    }
+}
+
+/// The mode in a word, as in JSON and in spans.
+pub fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Together => "together",
+        Mode::Apart => "apart",
+        Mode::Groups => "groups",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use protocol::InterfaceName;
+
+    use super::*;
+
+    fn handler(name: &str) -> HandlerName {
+        HandlerName::parse(name).unwrap()
+    }
+
+    fn deployed(name: &str) -> Deployed {
+        Deployed {
+            name: handler(name),
+            artifact: format!("hash-of-{name}"),
+            http: name == "frontend",
+            limits: Limits::default(),
+            bound_to: Vec::new(),
+            waiting: false,
+        }
+    }
+
+    #[test]
+    fn handlers_without_a_known_node_are_not_routed_nor_asked_for_their_interfaces() {
+        let inventory = Inventory {
+            handlers: vec![deployed("frontend"), deployed("cart"), deployed("email")],
+            interfaces: vec![
+                InterfaceRoute {
+                    interface: InterfaceName::parse("shop:cart/cart@0.1.0").unwrap(),
+                    providers: vec![handler("email"), handler("cart")],
+                },
+                InterfaceRoute {
+                    interface: InterfaceName::parse("shop:email/email@0.1.0").unwrap(),
+                    providers: vec![handler("email")],
+                },
+            ],
+            queued: Vec::new(),
+        };
+        let nodes = ["home", "cart"].map(|name| NodeRoute {
+            name: NodeName::parse(name).unwrap(),
+            address: SocketAddr::from(([127, 0, 0, 1], 4_000)),
+            incarnation: 1,
+        });
+        let places = [("frontend", "home"), ("cart", "cart"), ("email", "email")];
+        let places = places.map(|(name, node)| (handler(name), NodeName::parse(node).unwrap()));
+        let routes = routes(7, Mode::Apart, nodes.to_vec(), &places.into(), &inventory);
+        assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
+        let served: Vec<_> = routes
+            .handlers
+            .iter()
+            .map(|h| (h.name.as_str(), h.node.as_str(), h.http))
+            .collect();
+        assert_eq!(served, [("frontend", "home", true), ("cart", "cart", false)]);
+        assert_eq!(routes.interfaces.len(), 1);
+        assert_eq!(routes.interfaces[0].providers, [handler("cart")]);
+    }
+}
