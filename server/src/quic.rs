@@ -8,6 +8,8 @@
 mod authority;
 mod client;
 mod control;
+mod dial;
+mod error;
 mod gauge;
 mod identity;
 mod link;
@@ -22,24 +24,22 @@ mod traffic;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use futures_util::FutureExt;
 use futures_util::future::join_all;
 use protocol::control::Control;
-use protocol::frame::{FrameError, encode_control};
+use protocol::frame::{FUNCTION_BYTES_MAX, FrameError, encode_control};
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, NodeName, TypeHash};
-use quinn::{ConnectionError, Endpoint, EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
 pub use authority::Authority;
 pub use client::PeerClient;
+pub use error::Error;
 pub use identity::Identity;
 pub use protocol::frame::Exported;
 
@@ -48,9 +48,9 @@ use crate::peers::{PeerState, Peers};
 use crate::shutdown::Tasks;
 use gauge::Gauge;
 use link::{Close, Link};
-use peer::{Aim, Attempt, Peer};
+use peer::Peer;
 use table::Exports;
-use tls::{SERVER_NAME, Tls};
+use tls::Tls;
 use traffic::Traffic;
 
 /// Connections at the same time: far more nodes than one machine runs.
@@ -59,96 +59,12 @@ const CONNECTIONS_MAX: usize = 256;
 const CONTROL_WAITING_MAX: usize = 64;
 /// A control message that a peer does not take for so long will not be taken.
 const SEND_MAX: Duration = Duration::from_secs(10);
-/// Attempts to reach a peer go on for so long: one that just started on a busy machine misses the first.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// Received arguments above 64 KiB of all calls under way; beyond it calls end with `Overloaded`.
 const BODIES_BYTES_MAX: usize = 256 << 20;
 /// The unit of that budget.
 const BODY_UNIT: usize = 64 << 10;
 /// A stream reset because its call was given up.
 const CANCELLED: VarInt = VarInt::from_u32(1);
-
-/// What can go wrong outside calls.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The authority's files cannot be read or written.
-    #[error("cannot use `{path}` for the authority")]
-    Storage {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The authority's files can be read by others, so that its key may be known.
-    #[error(
-        "`{path}` may be read by others (mode {found:o}): if nobody did, run `chmod {mode:o} {path}`, else delete it"
-    )]
-    Exposed {
-        /// The file or directory.
-        path: PathBuf,
-        /// Its mode.
-        found: u32,
-        /// The mode that it needs.
-        mode: u32,
-    },
-    /// The authority's file is not what was written.
-    #[error("`{path}` is no authority: {reason}; delete it to found a new one")]
-    Authority {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A certificate or key does not serve.
-    #[error("the identity of node `{node}` cannot be used: {reason}")]
-    Identity {
-        /// Whose.
-        node: NodeName,
-        /// Why.
-        reason: String,
-    },
-    /// The port cannot be had.
-    #[error("cannot listen on {address} (UDP)")]
-    Bind {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Too many different functions were exported since the process started.
-    #[error("more functions were exported than ids exist: restart node `{node}`")]
-    TableFull {
-        /// This node.
-        node: NodeName,
-    },
-    /// A control message cannot travel.
-    #[error("a control message for node `{node}` is not sent")]
-    Message {
-        /// For whom.
-        node: NodeName,
-        /// Why.
-        #[source]
-        source: FrameError,
-    },
-    /// A peer cannot be reached.
-    #[error("node `{node}` is not reached: {reason}")]
-    Unreachable {
-        /// Whom.
-        node: NodeName,
-        /// Why.
-        reason: String,
-    },
-    /// Calls were still under way when the time to drain was over.
-    #[error("{calls} calls were still under way after {within:?}")]
-    Undrained {
-        /// How many.
-        calls: usize,
-        /// The time that they had.
-        within: Duration,
-    },
-}
 
 /// How a node listens, and as whom.
 #[derive(Debug, Clone)]
@@ -290,7 +206,15 @@ impl Quic {
 
     /// Serves exactly these functions to peers. Additions are told to every connected peer before this node answers a
     /// peer's question for them; what is withdrawn answers `NotFound` from now on, with nothing run.
-    pub fn set_exports(&self, exported: Vec<Exported>) -> Result<(), Error> {
+    pub fn set_exports(&self, mut exported: Vec<Exported>) -> Result<(), Error> {
+        exported.retain(|entry| {
+            let fits = entry.function.function.len() <= FUNCTION_BYTES_MAX;
+            if !fits {
+                let handler = &entry.handler;
+                tracing::warn!(handler.name = %handler, "a function of `{handler}` is not served to other nodes: its name is longer than {FUNCTION_BYTES_MAX} bytes");
+            }
+            fits
+        });
         let _one_at_a_time = self.exporting.lock().unwrap_or_else(PoisonError::into_inner);
         let next = self
             .exports
@@ -390,17 +314,21 @@ impl Quic {
     pub async fn finish_calls(&self, within: Duration) -> Result<(), Error> {
         self.draining.store(true, Ordering::SeqCst);
         let links = self.links();
-        let finish = links.iter().map(|link| async {
-            link.ask_to_drain();
+        let finish = async {
             // A peer says `drained` once it has read its last reply, so that closing cuts none off.
-            tokio::select! {
-                () = async { tokio::join!(link.drained.cancelled(), link.outgoing.idle()); } => {}
-                _ = link.connection.closed() => {}
-            }
-        });
-        let finish = async { tokio::join!(join_all(finish), self.incoming.idle()) };
+            let drained = links.iter().map(|link| async {
+                link.ask_to_drain();
+                tokio::select! {
+                    () = link.drained.cancelled() => {}
+                    _ = link.connection.closed() => {}
+                }
+            });
+            tokio::join!(join_all(drained), self.incoming.idle());
+            // Only then: calls from peers make calls of their own.
+            join_all(links.iter().map(|link| link.outgoing.idle())).await;
+        };
         match timeout(within, finish).await {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(_) => Err(Error::Undrained {
                 calls: self.incoming.count() + links.iter().map(|link| link.outgoing.count()).sum::<usize>(),
                 within,
@@ -481,77 +409,6 @@ impl Quic {
             })
     }
 
-    /// The connection to a peer, made if there is none; everyone who comes meanwhile waits for the same attempt.
-    async fn connect(self: &Arc<Self>, peer: &Arc<Peer>, aim: Aim) -> Result<Arc<Link>, CallError> {
-        if peer.is_gone(aim.1) {
-            return Err(unreachable(peer, "its process is gone"));
-        }
-        let attempt = {
-            let mut reach = peer.reach();
-            if let Some(link) = reach.find(aim) {
-                return Ok(link);
-            }
-            match reach.attempts.get(&aim) {
-                Some((attempt, _)) => attempt.clone(),
-                None => {
-                    let cancel = CancellationToken::new();
-                    let attempt = self.attempt(peer, aim, cancel.clone());
-                    reach.attempts.insert(aim, (attempt.clone(), cancel));
-                    attempt
-                }
-            }
-        };
-        attempt.await
-    }
-
-    fn attempt(self: &Arc<Self>, peer: &Arc<Peer>, aim: Aim, cancel: CancellationToken) -> Attempt {
-        let (quic, peer) = (Arc::clone(self), Arc::clone(peer));
-        let stopped = unreachable(&peer, "this node stops");
-        let task = self.tasks.spawn("quic connect", async move {
-            let connected = tokio::select! {
-                biased;
-                () = quic.tasks.cancelled() => Err("this node stops".to_owned()),
-                () = cancel.cancelled() => Err("its process is gone".to_owned()),
-                connected = quic.dial(&peer, aim) => connected,
-            };
-            // After the connection is listed, so that there is always one of both to be found.
-            peer.reach().attempts.remove(&aim);
-            connected.map_err(|reason| {
-                quic.peers
-                    .observe(&peer.node, aim.0, aim.1, PeerState::Down, Some(reason.clone()));
-                unreachable(&peer, &reason)
-            })
-        });
-        async move { task.await.ok().flatten().unwrap_or(Err(stopped)) }
-            .boxed()
-            .shared()
-    }
-
-    /// Dials until it succeeds, is refused, or the time is over.
-    async fn dial(
-        self: &Arc<Self>,
-        peer: &Arc<Peer>,
-        (address, incarnation): Aim,
-    ) -> Result<Arc<Link>, String> {
-        let until = Instant::now() + CONNECT_MAX;
-        self.peers
-            .observe(&peer.node, address, incarnation, PeerState::Connecting, None);
-        loop {
-            let mut config = quinn::ClientConfig::new(self.tls.client(&peer.node));
-            config.transport_config(Arc::clone(&self.transport));
-            let connecting = self
-                .endpoint
-                .connect_with(config, address, SERVER_NAME)
-                .map_err(|error| error.to_string())?;
-            match connecting.await {
-                Ok(connection) => return self.establish(connection, Arc::clone(peer), incarnation).await,
-                Err(ConnectionError::TimedOut) if Instant::now() < until => {}
-                Err(ConnectionError::TimedOut) => return Err(format!("nobody answers at {address}")),
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-    }
-
     fn observe(&self, link: &Link, state: PeerState, error: Option<String>) {
         self.peers
             .observe(&link.peer.node, link.address, link.incarnation, state, error);
@@ -584,14 +441,6 @@ impl Quic {
             format!("node `{node}` may not call in the name of {caller}"),
         )
     }
-}
-
-fn unreachable(peer: &Peer, reason: &str) -> CallError {
-    let node = &peer.node;
-    CallError::new(
-        ErrorCode::Unreachable,
-        format!("node `{node}` is not reached: {reason}"),
-    )
 }
 
 fn transport(config: &Config) -> TransportConfig {

@@ -32,8 +32,8 @@ pub use reply::{
     REPLY_HEAD_BYTES_MAX, ReplyHead, Status, decode_error, decode_reply, encode_error, encode_reply,
 };
 pub use table::{
-    Exported, TABLE_BYTES_MAX, TABLE_ENTRIES_MAX, TableFrame, decode_callers, decode_exports, encode_callers,
-    encode_exports,
+    Exported, FUNCTION_BYTES_MAX, TABLE_BYTES_MAX, TABLE_ENTRIES_MAX, TableFrame, decode_callers,
+    decode_exports, encode_callers, encode_exports,
 };
 
 /// The history of the frames. Golden bytes in the tests change only together with a new entry here.

@@ -163,8 +163,18 @@ impl Quic {
                 Err(error) => break error,
             }
         };
-        link.peer.reach().links.retain(|other| !Arc::ptr_eq(other, &link));
         self.traffic.ended(&link.connection);
+        let another = {
+            let mut reach = link.peer.reach();
+            reach.links.retain(|other| !Arc::ptr_eq(other, &link));
+            reach
+                .links
+                .iter()
+                .any(|other| other.is_open() && other.incarnation >= link.incarnation)
+        };
+        if another {
+            return;
+        }
         let in_order = match &ended {
             quinn::ConnectionError::ApplicationClosed(close) => {
                 close.error_code.into_inner() == Close::Done as u64
