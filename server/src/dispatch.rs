@@ -4,6 +4,8 @@
 //! consumers and guest imports use it. The bytes are the wire form, so a call that stays and a call that leaves run the
 //! same code up to the last branch in the router. Only `node` knows more than one implementation.
 
+mod serving;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use bytes::Bytes;
 use protocol::{CallError, CalleeStages, ErrorCode, FunctionPath, HandlerName, TraceContext, TypeHash};
 
 use crate::telemetry::OpenSpan;
+
+pub use serving::Serving;
 
 /// The most hops of a chain of calls, so that a cycle ends before it exhausts the pools.
 pub const HOPS_MAX: u8 = 32;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod builtin;
 pub mod control;
 pub mod error;
 pub mod exchange;

@@ -38,6 +38,9 @@ pub trait Journal: Send + 'static {
     /// Answers the operations once they are committed.
     fn committed(&mut self, ops: Vec<Self::Op>);
 
+    /// What it keeps in memory of a transaction that was rolled back is void.
+    fn rolled_back(&mut self);
+
     /// Answers an operation that was rolled back.
     fn failed(&mut self, op: Self::Op, error: Error);
 }
@@ -120,9 +123,16 @@ async fn transact<J: Journal>(
     journal: &mut J,
     ops: &mut [J::Op],
 ) -> Result<(), sqlx::Error> {
-    let mut transaction = writer.begin().await?;
-    journal.apply(&mut transaction, ops).await?;
-    transaction.commit().await
+    let outcome = async {
+        let mut transaction = writer.begin().await?;
+        journal.apply(&mut transaction, ops).await?;
+        transaction.commit().await
+    };
+    let outcome = outcome.await;
+    if outcome.is_err() {
+        journal.rolled_back();
+    }
+    outcome
 }
 
 /// One operation's input, the place for its outcome, and whom to answer.
