@@ -101,7 +101,7 @@ fn name(file: &File, report: &mut Report) {
 
 fn words(file: &File, report: &mut Report) {
     for (index, line) in file.lines.iter().enumerate() {
-        for mark in ["TODO", "FIXME", "XXX"] {
+        for mark in ["TODO", "FIXME"] {
             if let Some(at) = line.find(mark)
                 && !line[at + mark.len()..].starts_with("(#")
                 && !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
