@@ -45,6 +45,7 @@ pub(crate) fn handler(input: &Input) -> syn::Result<TokenStream> {
 
         /// What exists only inside a component: the world as it is, and the doors into the handler.
         #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code, unused_qualifications, reason = "the doors are generated, and unsafe by nature")]
         mod inside {
             use super::*;
 
