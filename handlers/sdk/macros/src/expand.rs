@@ -39,13 +39,14 @@ pub(crate) fn handler(input: &Input) -> syn::Result<TokenStream> {
         ));
     };
     let (imported, exported) = (imported(&world)?, exported(&world, serve)?);
+    let lenient = lenient();
     let inside = quote! {
         #[cfg(target_arch = "wasm32")]
         pub use inside::World;
 
         /// What exists only inside a component: the world as it is, and the doors into the handler.
         #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, unused_qualifications, reason = "the doors are generated, and unsafe by nature")]
+        #lenient
         mod inside {
             use super::*;
 
@@ -82,16 +83,11 @@ fn bindings(world: &World, cfg: &TokenStream) -> TokenStream {
         let (name, module) = (world.name(id), world.module(id));
         quote!(#name: #module)
     });
+    let lenient = lenient();
     quote! {
         #cfg
         #[doc(hidden)]
-        #[allow(
-            unsafe_code,
-            unused_qualifications,
-            clippy::mem_forget,
-            clippy::too_many_arguments,
-            reason = "generated, as the contract needs it"
-        )]
+        #lenient
         pub mod bindings {
             ::sdk::wit_bindgen::generate!({
                 path: [#(#paths),*],
@@ -145,10 +141,11 @@ fn traits(world: &World) -> syn::Result<TokenStream> {
             .iter()
             .map(|function| signature(world, function))
             .collect::<Result<Vec<_>, _>>()?;
+        let lenient = lenient();
         let function_docs = functions.iter().map(|function| self::docs(&function.docs));
         out.extend(quote! {
             #docs
-            #[allow(clippy::too_many_arguments, reason = "as many as the contract has")]
+            #lenient
             pub trait #name {
                 #(#function_docs #signatures;)*
             }
@@ -266,6 +263,17 @@ fn parameters(world: &World, function: &Function) -> syn::Result<(Vec<TokenStrea
         None => TokenStream::new(),
     };
     Ok((parameters.collect::<syn::Result<Vec<_>>>()?, result))
+}
+
+/// Generated code is as unsafe and as wide as its contract needs; which of these lints it meets is not known here.
+fn lenient() -> TokenStream {
+    let level = format_ident!("allow");
+    quote! {
+        #[#level(
+            unsafe_code, unused_qualifications, clippy::mem_forget, clippy::too_many_arguments,
+            reason = "generated from a contract"
+        )]
+    }
 }
 
 fn docs(docs: &Docs) -> TokenStream {
