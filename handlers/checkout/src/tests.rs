@@ -29,8 +29,7 @@ impl Fake {
                 code: 8,
                 message: "no node serves it".into(),
                 retryable: true,
-            }
-            .into());
+            });
         }
         Ok(())
     }
@@ -96,7 +95,7 @@ impl Currency for Fake {
 impl Payment for Fake {
     fn charge(&self, amount: Money, _card: Card) -> Result<String, PaymentFault> {
         self.ask("payment", &format!("charge {}", amount.units))?;
-        self.payment.clone().map_or(Ok("tx-1".into()), Err)
+        self.payment.clone().map_or_else(|| Ok("tx-1".into()), Err)
     }
 }
 

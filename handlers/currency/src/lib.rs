@@ -163,8 +163,8 @@ mod tests {
     #[test]
     fn bad_input_is_named() {
         assert_eq!(
-            convert(1, 0, "EUR", "XXX"),
-            Err(CurrencyFault::UnknownCurrency("XXX".into()))
+            convert(1, 0, "EUR", "ZZZ"),
+            Err(CurrencyFault::UnknownCurrency("ZZZ".into()))
         );
         assert!(matches!(
             convert(1, -1, "EUR", "USD"),

@@ -116,7 +116,7 @@ impl Checkout for Fake {
                 product_id: id,
                 name,
                 quantity: 2,
-                cost: cost.clone(),
+                cost,
             }],
             shipping: Money::from_cents(&request.currency, 500),
             total: Money::from_cents(&request.currency, 2_500),

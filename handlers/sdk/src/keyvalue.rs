@@ -86,6 +86,44 @@ pub trait KeyValue {
     }
 }
 
+/// Natively, several handlers of one program can share a store.
+#[cfg(not(target_arch = "wasm32"))]
+impl<K: KeyValue> KeyValue for &K {
+    type Cas = K::Cas;
+
+    fn get(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        K::get(self, bucket, key)
+    }
+
+    fn set(&self, bucket: &str, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        K::set(self, bucket, key, value)
+    }
+
+    fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
+        K::delete(self, bucket, key)
+    }
+
+    fn exists(&self, bucket: &str, key: &str) -> Result<bool, StoreError> {
+        K::exists(self, bucket, key)
+    }
+
+    fn list_keys(&self, bucket: &str, cursor: Option<String>) -> Result<KeyPage, StoreError> {
+        K::list_keys(self, bucket, cursor)
+    }
+
+    fn increment(&self, bucket: &str, key: &str, delta: i64) -> Result<i64, StoreError> {
+        K::increment(self, bucket, key, delta)
+    }
+
+    fn read_to_swap(&self, bucket: &str, key: &str) -> Result<(Option<Vec<u8>>, Self::Cas), StoreError> {
+        K::read_to_swap(self, bucket, key)
+    }
+
+    fn swap(&self, cas: Self::Cas, value: &[u8]) -> Result<(), SwapError<Self::Cas>> {
+        K::swap(self, cas, value)
+    }
+}
+
 #[cfg(target_arch = "wasm32")]
 mod inside {
     use super::{KeyPage, KeyValue, StoreError, SwapError};

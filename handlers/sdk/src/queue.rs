@@ -16,6 +16,10 @@ pub trait Queue {
     fn publish(&self, topic: &str, body: &[u8], options: &MessageOptions) -> Result<String, QueueError>;
 }
 
+#[expect(
+    clippy::derivable_impls,
+    reason = "the type is generated from WIT, which has no defaults"
+)]
 impl Default for MessageOptions {
     fn default() -> Self {
         Self {

@@ -99,10 +99,6 @@ impl Echo for Mirror {
         value
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "more than fit into registers is the point"
-    )]
     fn echo_many(
         &self,
         a: u8,
@@ -137,7 +133,7 @@ impl Echo for Mirror {
             j.to_string(),
             k.to_string(),
             l.to_string(),
-            m.to_string(),
+            m,
             format!("{n:?}"),
             format!("{o:?}"),
             format!("{p:?}"),
