@@ -1,1 +1,18 @@
-//! Stub.
+//! The node: builds its parts in dependency order, owns them, and stops them in reverse.
+//!
+//! The one place that knows more than one implementation of `Dispatch`. `home` is the node that the user starts, with
+//! doors, stores and placement; `child` is started by home and only serves. Both follow home's routes by the same
+//! `station`.
+
+mod child;
+mod fleet;
+mod handlers;
+mod home;
+mod local;
+mod lock;
+mod queued;
+mod station;
+mod view;
+
+pub use child::child;
+pub use home::up;

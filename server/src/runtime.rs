@@ -142,6 +142,13 @@ impl Runtime {
         Ok(())
     }
 
+    /// Links a version without serving it: whether it could be.
+    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
+        Deployed::link(&self.base, name.clone(), Arc::clone(artifact), limits)
+            .map(|_| ())
+            .map_err(|source| Error::Link { handler: name.clone(), source })
+    }
+
     /// Serves a handler no longer; calls in flight finish.
     pub fn withdraw(&self, name: &HandlerName) {
         self.deployed.rcu(|table| {

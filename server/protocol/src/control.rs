@@ -19,7 +19,7 @@ pub const CONTROL_BYTES_MAX: usize = 16 << 20;
 pub enum Control {
     /// Home → child: who serves what, and what the receiver shall load.
     Routes(Box<Routes>),
-    /// Child → home: every handler of this generation of routes is loaded and can be called.
+    /// Child → home: calls are routed by this generation of routes.
     Ready {
         /// The generation of the routes.
         generation: u64,
@@ -39,6 +39,15 @@ pub enum Control {
     Figures(Box<Figures>),
     /// Home → child: finish what you accepted, then exit.
     Drain,
+    /// Home → child: load what these routes assign to you, beside what you serve already; do not route by them yet.
+    Prepare(Box<Routes>),
+    /// Child → home: what this generation of routes assigns is loaded.
+    Prepared {
+        /// The generation of the routes.
+        generation: u64,
+        /// Handlers that could not be loaded, with the reason.
+        failed: Vec<(HandlerName, String)>,
+    },
 }
 
 /// Who serves what. The first provider of an interface that is not the caller itself is called.

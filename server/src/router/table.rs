@@ -11,6 +11,10 @@ use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Trans
 
 use crate::dispatch::{Call, Dispatcher};
 
+/// The built-in interfaces, by semver track.
+const STATE: &str = "cleave:state/store@0.1";
+const QUEUE: &str = "cleave:queue/queue@0.1";
+
 /// One place that serves a name.
 #[derive(Clone)]
 pub struct Target {
@@ -42,19 +46,25 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached;
-    /// `queue` is who takes calls along queued edges.
+    /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
+    /// Home serves the built-in interfaces and takes the calls along queued edges.
     pub fn build(
         routes: &Routes,
         node: impl Fn(&NodeName) -> Option<Target>,
-        queue: Option<Target>,
     ) -> Self {
-        let handlers: HashMap<_, _> = routes
+        let mut handlers: HashMap<_, _> = routes
             .handlers
             .iter()
             .filter_map(|handler| Some((handler.name.clone(), node(&handler.node)?)))
             .collect();
         let mut interfaces: HashMap<String, Arc<[HandlerName]>> = HashMap::new();
+        let queue = node(&NodeName::home());
+        for (built_in, name) in [(STATE, HandlerName::state()), (QUEUE, HandlerName::queue())] {
+            interfaces.insert(built_in.to_owned(), Arc::from([name.clone()]));
+            if let Some(home) = &queue {
+                handlers.insert(name, home.clone());
+            }
+        }
         for route in &routes.interfaces {
             let providers: Arc<[HandlerName]> = route.providers.clone().into();
             interfaces.insert(route.interface.as_str().to_owned(), Arc::clone(&providers));
@@ -191,7 +201,7 @@ mod tests {
             ..Routes::default()
         };
         let target = Target { dispatcher: Arc::new(Nobody), transport: Transport::Direct };
-        RouteTable::build(&routes, |_| Some(target.clone()), Some(target.clone()))
+        RouteTable::build(&routes, |_| Some(target.clone()))
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(super) struct FailedCall {
 /// What an import's closure knows.
 struct Outgoing {
     function: Arc<FunctionPath>,
-    hash: TypeHash,
+    /// `None` for built-in interfaces, whose types are the platform's own.
+    hash: Option<TypeHash>,
     call_failed: Option<CallFailed>,
 }
 
@@ -42,7 +43,8 @@ pub(super) fn define(linker: &mut Linker<Guest>, artifact: &Artifact) -> wasmtim
         }
         let mut instance = linker.instance(interface.name.as_str())?;
         for function in &interface.functions {
-            define_function(&mut instance, function)?;
+            let hash = (interface.kind == ImportKind::Handler).then_some(function.hash);
+            define_function(&mut instance, function, hash)?;
         }
     }
     Ok(())
@@ -51,10 +53,11 @@ pub(super) fn define(linker: &mut Linker<Guest>, artifact: &Artifact) -> wasmtim
 fn define_function(
     instance: &mut LinkerInstance<'_, Guest>,
     function: &ImportedFunction,
+    hash: Option<TypeHash>,
 ) -> wasmtime::Result<()> {
     let outgoing = Outgoing {
         function: Arc::clone(&function.path),
-        hash: function.hash,
+        hash,
         call_failed: function.ty.call_failed(),
     };
     let name = &function.path.function;
@@ -109,7 +112,7 @@ async fn call(
         caller: guest.handler.clone(),
         handler: None,
         function: Arc::clone(&outgoing.function),
-        type_hash: Some(outgoing.hash),
+        type_hash: outgoing.hash,
         args: args.into(),
         deadline: guest.call.deadline,
         trace: guest.call.trace,

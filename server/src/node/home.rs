@@ -1,0 +1,422 @@
+//! Home: the node that the user starts. Doors, stores, placement and, in *together*, every handler.
+//!
+//! Built from the ground up: stores, runtime, router, endpoint, handlers, placement, doors. Stopped from the doors down:
+//! requests in progress end, consumers settle, children drain, spans are flushed, databases are closed.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use protocol::api::placement::Placement;
+use protocol::control::{Control, NodeRoute};
+use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash, builtin};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::fleet::{Nodes, Parts};
+use super::handlers::Handlers;
+use super::local::{BuiltIns, Local};
+use super::lock::DataLock;
+use super::queued::queued;
+use super::station::Station;
+use super::view::View;
+use crate::cli::up::UpArgs;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::dispatch::Dispatcher;
+use crate::edges::Edges;
+use crate::http;
+use crate::placement::children::{Pace, Program};
+use crate::placement::{Children, Desired, Inventory, Reconciler};
+use crate::queue::Queues;
+use crate::queue::QueueDispatch;
+use crate::queue::Consumers;
+use crate::queue::QueueEdge;
+use crate::quic::{self, Authority, Exported, Quic};
+use crate::router::Router;
+use crate::runtime::Runtime;
+use crate::runtime::folder::Folder;
+use crate::shutdown::Tasks;
+use crate::state::{StateDispatch, StateStore};
+use crate::telemetry::{Recorder, Sampler};
+use crate::traces::Traces;
+
+/// What the doors may take to finish requests in progress.
+const DOORS_MAX: Duration = Duration::from_secs(10);
+/// What everything behind them may take.
+const REST_MAX: Duration = Duration::from_secs(10);
+
+/// Runs home until Ctrl-C; a second one ends the process at once.
+pub async fn up(args: UpArgs) -> ExitCode {
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's answer")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("cleave up: {error:#}");
+}
+
+async fn run(args: UpArgs) -> anyhow::Result<()> {
+    let data = args.data.clone();
+    let config = Arc::new(configuration(&args)?);
+    let placement = match &args.placement {
+        Some(text) => config::placement_argument(text)?,
+        None => config.placement.clone(),
+    };
+    let _lock = DataLock::take(&data)?;
+    let ui = listen(args.ui.unwrap_or(config.ui.listen), "--ui").await?;
+    let ingress = listen(args.ingress.unwrap_or(config.ingress.listen), "--ingress").await?;
+    let home = Home::build(&data, config, placement, (ui.local_addr()?, ingress.local_addr()?)).await?;
+    home.serve(ui, ingress, args.open).await
+}
+
+fn configuration(args: &UpArgs) -> anyhow::Result<Config> {
+    let default = Path::new("cleave.toml");
+    match &args.config {
+        Some(path) => Ok(Config::load(path)?),
+        None if default.exists() => Ok(Config::load(default)?),
+        None => Ok(Config::default()),
+    }
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        bail!(
+            "{flag} {address} is not a loopback address; other machines could do anything with this node, as it has no \
+             tokens yet: use 127.0.0.1"
+        );
+    }
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}: is another program using the port? choose one with {flag}"))
+}
+
+/// The parts that outlive building.
+struct Home {
+    data: PathBuf,
+    config: Arc<Config>,
+    clock: Clock,
+    doors: Tasks,
+    work: Tasks,
+    ground: Tasks,
+    recorder: Arc<Recorder>,
+    sampler: Arc<Sampler>,
+    edges: Arc<Edges>,
+    traces: Traces,
+    queues: Queues,
+    state: StateStore,
+    edge: Arc<QueueEdge>,
+    station: Arc<Station>,
+    handlers: Arc<Handlers>,
+    nodes: Arc<Nodes>,
+    desired: Desired,
+    consumers: Consumers,
+    addresses: (SocketAddr, SocketAddr),
+}
+
+impl Home {
+    async fn build(
+        data: &Path,
+        config: Arc<Config>,
+        placement: Placement,
+        addresses: (SocketAddr, SocketAddr),
+    ) -> anyhow::Result<Arc<Self>> {
+        let (doors, work, ground) = (Tasks::new(), Tasks::new(), Tasks::new());
+        let clock = Clock::system();
+        let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
+        let traces_file = data.join("traces.db");
+        let retention = config.traces.retention_bytes;
+        let traces = Traces::open(&traces_file, retention, Arc::clone(&recorder), spans, &ground).await?;
+        let queues = Queues::open(&data.join("queue.db"), clock.clone(), &ground).await?;
+        let state = StateStore::open(&data.join("state.db"), clock.clone(), &ground).await?;
+        let edges = Arc::new(Edges::new(clock.clone()));
+        edges.start(&work);
+        let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
+        let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
+        let cache = data.join("code");
+        let runtime = Arc::new(Runtime::new(&cache, Arc::clone(&dispatcher), Arc::clone(&recorder))?);
+        let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(&recorder)));
+        let built_ins = BuiltIns {
+            state: StateDispatch::new(state.clone(), Arc::clone(&recorder)),
+            queue: QueueDispatch::new(queues.clone(), Arc::clone(&recorder)),
+            edge: Arc::clone(&edge),
+        };
+        let local = Local::new(Arc::clone(&runtime), Some(built_ins));
+        let authority = Authority::open(&data.join("identity"))?;
+        let identity = authority.issue(&NodeName::home())?;
+        let (control, inbox) = mpsc::channel(1024);
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let quic_config = quic::Config::new(any_port, identity, 1);
+        let quic = Quic::bind(quic_config, Arc::clone(&local), control, work.child())?;
+        let station = Arc::new(Station {
+            node: NodeName::home(),
+            runtime: Arc::clone(&runtime),
+            router,
+            quic: Arc::clone(&quic),
+            local,
+            tasks: work.child(),
+            built_in_exports: Mutex::new(built_in_exports()),
+            routes: Mutex::default(),
+        });
+        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
+        let pace = Pace::default();
+        let (children, child_events) = Children::new(Program::node()?, pace, work.child(), clock.clone());
+        let sampling = config.traces.sampling;
+        let (nodes, node_events) = Nodes::new(Parts {
+            station: Arc::clone(&station),
+            authority,
+            children,
+            cache,
+            sampling: sampling.to_string(),
+            started_unix_ms: clock.unix_ms() as u64,
+        });
+        let (desired, intake) = Desired::channel(config.placement.clone(), placement, Inventory::default());
+        let home_route =
+            NodeRoute { name: NodeName::home(), address: quic.local_addr(), incarnation: 1 };
+        let reconciler = Reconciler::new(Arc::clone(&nodes), home_route, intake, node_events);
+        work.spawn("reconciler", reconciler.run(work.token()));
+        let consumers = Consumers::spawn(queues.clone(), dispatcher, Arc::clone(&recorder), &doors);
+        let home = Arc::new(Self {
+            data: data.to_owned(),
+            config,
+            clock,
+            doors,
+            work,
+            ground,
+            recorder,
+            sampler: Arc::new(Sampler::new(sampling)),
+            edges,
+            traces,
+            queues,
+            state,
+            edge,
+            station,
+            handlers,
+            nodes,
+            desired,
+            consumers,
+            addresses,
+        });
+        home.start_loops(inbox, child_events);
+        Ok(home)
+    }
+
+    fn start_loops(
+        self: &Arc<Self>,
+        mut inbox: mpsc::Receiver<(NodeName, Control)>,
+        mut child_events: mpsc::Receiver<crate::placement::ChildEvent>,
+    ) {
+        let home = Arc::clone(self);
+        self.work.spawn("control", async move {
+            while let Some((node, message)) = inbox.recv().await {
+                home.handle_control(&node, message);
+            }
+        });
+        let nodes = Arc::clone(&self.nodes);
+        self.work.spawn("children", async move {
+            while let Some(event) = child_events.recv().await {
+                nodes.handle_child(event).await;
+            }
+        });
+    }
+
+    fn handle_control(&self, node: &NodeName, message: Control) {
+        match message {
+            Control::Spans(spans) => self.traces.ingest(spans),
+            Control::Figures(figures) => {
+                let incarnation = self.nodes.incarnation(node);
+                self.edges.merge(node, incarnation, figures.edges.clone());
+                let (finished, dropped) = (figures.spans_finished, figures.spans_dropped);
+                self.traces.note_node(node, incarnation, finished, dropped);
+                self.nodes.handle_control(node, Control::Figures(figures));
+            }
+            other => self.nodes.handle_control(node, other),
+        }
+    }
+
+    /// Reads the folder as it stands, then follows it; each change goes to placement.
+    async fn follow_folder(self: Arc<Self>, mut folder: Folder) {
+        let token = self.doors.token();
+        loop {
+            let changed = tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                changed = folder.changed() => changed,
+            };
+            for path in changed {
+                if let Err(rejection) = self.handlers.read(&path).await {
+                    tracing::debug!("{}: {rejection}", path.display());
+                }
+            }
+            self.announce();
+        }
+    }
+
+    /// Tells placement, queue and peers which handlers there are.
+    pub(super) fn announce(&self) {
+        let queued = queued(&self.config, &self.handlers);
+        for (edge, reason) in &queued.problems {
+            tracing::error!("{}", self.config.edge_problem(edge, reason.clone()));
+        }
+        self.edge.set_edges(queued.settings);
+        {
+            let mut exports =
+                self.station.built_in_exports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *exports = built_in_exports();
+            exports.extend(queued.exports);
+        }
+        self.station.export();
+        let inventory = Inventory { queued: queued.edges, ..self.handlers.inventory() };
+        self.desired.set_inventory(inventory);
+        self.consumers.routes_changed();
+    }
+
+    async fn serve(self: Arc<Self>, ui: TcpListener, ingress: TcpListener, open: bool) -> anyhow::Result<()> {
+        let folder_path = self.data.join("handlers");
+        let folder = Folder::open(&folder_path).with_context(|| format!("watch `{}`", folder_path.display()))?;
+        for path in folder.files() {
+            if let Err(rejection) = self.handlers.read(&path).await {
+                tracing::debug!("{}: {rejection}", path.display());
+            }
+        }
+        self.check_config()?;
+        self.announce();
+        self.doors.spawn("folder", Arc::clone(&self).follow_folder(folder));
+        let context = Arc::new(http::Context {
+            router: Arc::clone(&self.station.router),
+            recorder: Arc::clone(&self.recorder),
+            sampler: Arc::clone(&self.sampler),
+            traces: self.traces.clone(),
+            edges: Arc::clone(&self.edges),
+            desired: self.desired.clone(),
+            queues: self.queues.clone(),
+            home: Arc::new(self.view()),
+            clock: self.clock.clone(),
+            ingress_root: self.config.ingress.root.clone(),
+            ingress_timeout: self.config.ingress.timeout,
+        });
+        self.doors.spawn("ui", http::serve_ui(ui, Arc::clone(&context), self.doors.clone()));
+        self.doors.spawn("ingress", http::serve_ingress(ingress, context, self.doors.clone()));
+        self.forward_changes();
+        self.say_where(open);
+        interrupted().await;
+        self.say("draining; press Ctrl-C again to end at once");
+        let home = Arc::clone(&self);
+        tokio::select! {
+            () = home.stop() => Ok(()),
+            () = interrupted() => bail!("ended by a second Ctrl-C before everything was drained"),
+        }
+    }
+
+    /// What the doors see of home, without owning it.
+    fn view(&self) -> View {
+        View {
+            data: self.data.clone(),
+            clock: self.clock.clone(),
+            sampling: self.sampler.mode(),
+            edges: Arc::clone(&self.edges),
+            traces: self.traces.clone(),
+            station: Arc::clone(&self.station),
+            handlers: Arc::clone(&self.handlers),
+            nodes: Arc::clone(&self.nodes),
+            desired: self.desired.clone(),
+            ui: self.addresses.0,
+            ingress: self.addresses.1,
+        }
+    }
+
+    /// Names of the file that no handler has are problems only once every file was read.
+    fn check_config(&self) -> anyhow::Result<()> {
+        let known = self.handlers.names().into_iter().collect();
+        let problems = self.config.check_handlers(&known);
+        for problem in &problems {
+            tracing::warn!("cleave.toml: {problem}");
+        }
+        Ok(())
+    }
+
+    /// What changes with nodes, routes and placement is shown with the handlers too.
+    fn forward_changes(self: &Arc<Self>) {
+        let home = Arc::clone(self);
+        self.doors.spawn("changes", async move {
+            let (mut nodes, mut placement) = (home.nodes.changes(), home.desired.changes());
+            loop {
+                tokio::select! {
+                    biased;
+                    () = home.doors.cancelled() => return,
+                    changed = nodes.changed() => if changed.is_err() { return },
+                    changed = placement.changed() => {
+                        if changed.is_err() { return }
+                        home.consumers.routes_changed();
+                    }
+                }
+                home.handlers.touch();
+            }
+        });
+    }
+
+    async fn stop(self: Arc<Self>) {
+        for (tasks, within) in [(&self.doors, DOORS_MAX)] {
+            if let Err(names) = tasks.drain(within).await {
+                tracing::warn!("still running after {within:?}: {}", names.join(", "));
+            }
+        }
+        self.nodes.drain_all().await;
+        if let Err(error) = self.station.quic.drain(REST_MAX).await {
+            tracing::warn!("{error}");
+        }
+        let _ = self.work.drain(REST_MAX).await;
+        let _ = self.traces.flush().await;
+        self.queues.close().await;
+        self.state.close().await;
+        let _ = self.ground.drain(REST_MAX).await;
+    }
+
+    #[expect(clippy::print_stderr, reason = "the command line's answer")]
+    fn say(&self, text: &str) {
+        eprintln!("cleave: {text}");
+    }
+
+    fn say_where(&self, open: bool) {
+        let (ui, ingress) = self.addresses;
+        self.say(&format!("Cleave   http://{ui}"));
+        self.say(&format!("ingress  http://{ingress}"));
+        self.say(&format!("handlers {} in {}", self.handlers.names().len(), self.data.join("handlers").display()));
+        if open && let Err(error) = std::process::Command::new("xdg-open").arg(format!("http://{ui}")).spawn() {
+            self.say(&format!("no browser could be opened: {error}"));
+        }
+    }
+}
+
+/// The built-in functions that home serves to its children. Their types are the platform's own: no hash to compare.
+fn built_in_exports() -> Vec<Exported> {
+    let state = builtin::state::Function::ALL.map(|function| (builtin::state::INTERFACE, function.as_str()));
+    let queue = builtin::queue::Function::ALL.map(|function| (builtin::queue::INTERFACE, function.as_str()));
+    let export = |handler: HandlerName, (interface, function): (&str, &str)| {
+        let interface = InterfaceName::parse(interface).expect("the constant is an interface name");
+        Exported { handler, function: FunctionPath::new(interface, function), type_hash: TypeHash([0; 16]) }
+    };
+    let state = state.into_iter().map(|function| export(HandlerName::state(), function));
+    let queue = queue.into_iter().map(|function| export(HandlerName::queue(), function));
+    state.chain(queue).collect()
+}
+
+async fn interrupted() {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

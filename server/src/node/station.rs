@@ -1,0 +1,142 @@
+//! `Station`: how a node follows home's routes. Home and its children use the very same code.
+//!
+//! Two phases, so that no call fails: *prepare* loads what the routes assign to this node, beside what it serves already;
+//! *apply* routes by them. What is no longer assigned stays for a while, because a call that was routed by the older
+//! routes may still be on its way.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::control::Routes;
+use protocol::{HandlerName, NodeName, Transport, TypeHash, exchange};
+
+use crate::dispatch::Dispatcher;
+use crate::quic::{Exported, Quic};
+use crate::router::{RouteTable, Router, Target};
+use crate::runtime::Runtime;
+use crate::shutdown::Tasks;
+
+/// How long a handler that moved away can still be called here.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// One node's seat: its runtime, its router and its endpoint.
+pub(super) struct Station {
+    pub(super) node: NodeName,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) router: Arc<Router>,
+    pub(super) quic: Arc<Quic>,
+    pub(super) local: Dispatcher,
+    pub(super) tasks: Tasks,
+    /// Built-in functions and queued edges that home serves to its children.
+    pub(super) built_in_exports: Mutex<Vec<Exported>>,
+    pub(super) routes: Mutex<Arc<Routes>>,
+}
+
+impl Station {
+    /// Loads what the routes assign to this node; the handlers that could not be loaded.
+    pub(super) fn prepare(&self, routes: &Routes) -> Vec<(HandlerName, String)> {
+        let deployed: HashMap<_, _> = self
+            .runtime
+            .deployed()
+            .into_iter()
+            .map(|(name, artifact, limits)| (name, (artifact.hash.clone(), limits)))
+            .collect();
+        let mut failed = Vec::new();
+        for handler in routes.handlers.iter().filter(|handler| handler.node == self.node) {
+            let wanted = (handler.artifact.clone(), handler.limits);
+            if deployed.get(&handler.name) == Some(&wanted) {
+                continue;
+            }
+            let outcome = match self.runtime.cached(&handler.artifact) {
+                Some(artifact) => self
+                    .runtime
+                    .deploy(&handler.name, &artifact, handler.limits)
+                    .map_err(|error| error.to_string()),
+                None => Err("its compiled code is not in the cache".to_owned()),
+            };
+            if let Err(reason) = outcome {
+                tracing::warn!(handler = %handler.name, "`{}` could not be loaded: {reason}", handler.name);
+                failed.push((handler.name.clone(), reason));
+            }
+        }
+        self.export();
+        failed
+    }
+
+    /// Routes by these from now on, and unloads what they no longer assign after a while.
+    pub(super) fn apply(self: &Arc<Self>, routes: &Arc<Routes>) {
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(routes);
+        let mut callers: HashMap<&NodeName, HashSet<HandlerName>> = HashMap::new();
+        for handler in &routes.handlers {
+            callers.entry(&handler.node).or_default().insert(handler.name.clone());
+        }
+        for node in routes.nodes.iter().filter(|node| node.name != self.node) {
+            self.quic.set_callers(&node.name, callers.remove(&node.name).unwrap_or_default());
+        }
+        let table = RouteTable::build(routes, |node| self.target(routes, node));
+        self.router.swap(table);
+        self.unload_later(routes.generation);
+    }
+
+    /// The generation that is in force.
+    pub(super) fn generation(&self) -> u64 {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    fn target(&self, routes: &Routes, node: &NodeName) -> Option<Target> {
+        if *node == self.node {
+            return Some(Target { dispatcher: Arc::clone(&self.local), transport: Transport::Direct });
+        }
+        let route = routes.nodes.iter().find(|route| route.name == *node)?;
+        let client = self.quic.client(&route.name, route.address, route.incarnation);
+        Some(Target { dispatcher: client, transport: Transport::Quic })
+    }
+
+    fn unload_later(self: &Arc<Self>, generation: u64) {
+        let station = Arc::clone(self);
+        let token = self.tasks.token();
+        self.tasks.spawn("unload", async move {
+            tokio::select! {
+                () = token.cancelled() => return,
+                () = tokio::time::sleep(LINGER) => {}
+            }
+            let routes = Arc::clone(&station.routes.lock().unwrap_or_else(PoisonError::into_inner));
+            if routes.generation != generation {
+                return;
+            }
+            let assigned: HashSet<_> =
+                routes.handlers.iter().filter(|h| h.node == station.node).map(|h| &h.name).collect();
+            for (name, ..) in station.runtime.deployed() {
+                if !assigned.contains(&name) {
+                    station.runtime.withdraw(&name);
+                }
+            }
+            station.export();
+        });
+    }
+
+    /// Tells the peers what can be called here.
+    pub(super) fn export(&self) {
+        let mut exports = self.built_in_exports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (handler, artifact, _) in self.runtime.deployed() {
+            for function in artifact.exports.iter().flat_map(|interface| &interface.functions) {
+                exports.push(Exported {
+                    handler: handler.clone(),
+                    function: (*function.path).clone(),
+                    type_hash: function.hash,
+                });
+            }
+            if artifact.http {
+                exports.push(Exported {
+                    handler,
+                    function: exchange::function(),
+                    type_hash: TypeHash([0; 16]),
+                });
+            }
+        }
+        if let Err(error) = self.quic.set_exports(exports) {
+            tracing::error!(%error, "peers cannot be told what is served here");
+        }
+    }
+}
