@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod plan;
 pub mod reconciler;
 pub mod routes;
+pub mod summary;
 pub mod usage;
 
 use std::sync::Arc;

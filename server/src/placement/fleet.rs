@@ -22,7 +22,8 @@ pub trait Fleet: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(HandlerName, String)>, String>> + Send;
 
     /// Gives every node these routes, those that are about to leave too, and waits until each routes by them or was
-    /// given up. A node then unloads what is no longer assigned to it, once its accepted calls are done.
+    /// given up. A node that serves a handler whose artifact changed loads the new one before it routes by these; it
+    /// unloads what is no longer assigned to it, once its accepted calls are done.
     fn publish(&self, routes: Arc<Routes>) -> impl Future<Output = ()> + Send;
 
     /// Lets a child finish what it accepted, and ends it.

@@ -55,9 +55,10 @@ pub struct Reconciler<F> {
     draining: BTreeSet<NodeName>,
     moving: Option<Move>,
     actual: Option<Actual>,
-    /// The generation that did not come about; the one before stays in force.
-    given_up: Option<u64>,
-    error: Option<String>,
+    /// The generation that did not come about, with the reason; the one before stays in force.
+    given_up: Option<(u64, String)>,
+    /// What the placement in force leaves out, with the reasons.
+    left_out: Option<String>,
     routes_generation: u64,
     retry_at: Option<Instant>,
     running: Running,
@@ -140,7 +141,7 @@ impl<F: Fleet> Reconciler<F> {
             moving: None,
             actual: None,
             given_up: None,
-            error: None,
+            left_out: None,
             routes_generation: 0,
             retry_at: None,
             running: FuturesUnordered::new(),
@@ -172,8 +173,9 @@ impl<F: Fleet> Reconciler<F> {
     /// Begins the move to the newest wish; one on its way is superseded.
     async fn begin(&mut self) {
         let want = self.want.borrow_and_update().clone();
-        self.retry_at = None;
-        let given_up = self.given_up == Some(want.generation);
+        let failed = |node: &Serving| matches!(node.health, Health::Failed(_));
+        self.retry_at = self.retry_at.filter(|_| self.serving.values().any(failed));
+        let given_up = self.gave_up(want.generation);
         let placement = match &self.actual {
             Some(actual) if given_up => actual.placement.clone(),
             _ => want.placement.clone(),
@@ -293,8 +295,7 @@ impl<F: Fleet> Reconciler<F> {
             .collect::<Vec<_>>()
             .join("; ");
         tracing::warn!(generation, "placement {generation} did not come about: {reasons}");
-        self.given_up = Some(generation);
-        self.error = Some(reasons);
+        self.given_up = Some((generation, reasons));
         // Home may have loaded handlers for the move; the routes in force tell it to let them go.
         self.publish().await;
         if self
@@ -325,42 +326,24 @@ impl<F: Fleet> Reconciler<F> {
                 .extract_if(.., |name, node| !stays(name, node))
                 .map(|(name, _)| name),
         );
-        let broken = moving
-            .broken
-            .iter()
-            .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
-        let failed: Vec<String> = failed.into_iter().chain(broken).collect();
-        if !failed.is_empty() {
-            self.retry_at = Some(Instant::now() + RETRY_PAUSE);
-        }
-        let left_out: Vec<String> = moving.left_out.into_iter().chain(failed).collect();
-        let given_up = self.given_up == Some(moving.want.generation);
-        if !left_out.is_empty() {
-            tracing::warn!("placement leaves something out: {}", left_out.join("; "));
-            self.error = Some(left_out.join("; "));
-        } else if !given_up {
-            self.error = None;
-        }
-        let generation = match &self.actual {
-            Some(actual) if given_up => actual.generation,
-            _ => moving.want.generation,
-        };
         let served =
             |spec: &&NodeSpec| spec.name == NodeName::home() || self.serving.contains_key(&spec.name);
-        let places = moving
-            .plan
-            .nodes
-            .iter()
-            .filter(served)
-            .flat_map(places_of)
-            .collect();
+        let served = moving.plan.nodes.iter().filter(served);
+        let places: BTreeMap<HandlerName, NodeName> = served.flat_map(places_of).collect();
+        let mut broken = self.still_broken(&places);
+        broken.extend(moving.broken);
+        self.note_left_out(moving.left_out, failed, &broken);
+        let generation = match &self.actual {
+            Some(actual) if self.gave_up(moving.want.generation) => actual.generation,
+            _ => moving.want.generation,
+        };
         let nodes = self.serving.len() + 1;
         self.actual = Some(Actual {
             generation,
             placement: moving.placement,
             inventory: moving.want.inventory,
             places,
-            broken: moving.broken,
+            broken,
         });
         self.publish().await;
         tracing::info!(
@@ -369,6 +352,48 @@ impl<F: Fleet> Reconciler<F> {
             "placement {generation} is in force on {nodes} nodes"
         );
         leaving.into_iter().for_each(|name| self.launch_drain(name));
+    }
+
+    /// The handlers that a child could not load before and was not asked to load again.
+    fn still_broken(&self, places: &BTreeMap<HandlerName, NodeName>) -> BTreeMap<HandlerName, String> {
+        let Some(before) = &self.actual else {
+            return BTreeMap::new();
+        };
+        let stays = |handler: &HandlerName| {
+            let node = places.get(handler).filter(|node| **node != NodeName::home());
+            node.is_some() && node == before.places.get(handler)
+        };
+        let broken = before.broken.iter().filter(|(handler, _)| stays(handler));
+        broken
+            .map(|(handler, reason)| (handler.clone(), reason.clone()))
+            .collect()
+    }
+
+    /// Keeps what could not be served, for the status; what may go better another time is tried again.
+    fn note_left_out(
+        &mut self,
+        refused: Vec<String>,
+        failed: Vec<String>,
+        broken: &BTreeMap<HandlerName, String>,
+    ) {
+        let broken = broken
+            .iter()
+            .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
+        let failed: Vec<String> = failed.into_iter().chain(broken).collect();
+        if !failed.is_empty() {
+            self.retry_at = Some(Instant::now() + RETRY_PAUSE);
+        }
+        let left_out: Vec<String> = refused.into_iter().chain(failed).collect();
+        self.left_out = (!left_out.is_empty()).then(|| left_out.join("; "));
+        if let Some(left_out) = &self.left_out {
+            tracing::warn!("placement leaves something out: {left_out}");
+        }
+    }
+
+    fn gave_up(&self, generation: u64) -> bool {
+        self.given_up
+            .as_ref()
+            .is_some_and(|(given_up, _)| *given_up == generation)
     }
 
     /// Those that are ready serve from now on; answers those that failed after their process had started.

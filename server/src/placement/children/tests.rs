@@ -102,7 +102,8 @@ async fn a_child_is_told_its_birth_with_its_incarnation() {
 
 #[tokio::test]
 async fn a_child_that_dies_comes_back_as_the_next_incarnation_after_growing_pauses() {
-    let mut nursery = nursery("echo 127.0.0.1:4001; echo 'out of coins' >&2; exit 3");
+    // It reads its birth before it speaks, as a node does: else home might find the pipe closed.
+    let mut nursery = nursery("head -c 4 > /dev/null; echo 127.0.0.1:4001; echo 'out of coins' >&2; exit 3");
     let child = nursery.children.start(cart()).await.unwrap();
     for (incarnation, pause) in [(1, 1), (2, 2), (3, 4), (4, 4)] {
         let started = nursery.event().await;

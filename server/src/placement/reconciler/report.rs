@@ -37,6 +37,17 @@ impl<F: Fleet> Reconciler<F> {
             .values()
             .all(|place| matches!(place.state.as_str(), "serving" | "waiting"));
         let settled = self.moving.is_none() && actual_generation == want.generation && all_serve;
+        let given_up = self
+            .given_up
+            .as_ref()
+            .filter(|(generation, _)| *generation == want.generation);
+        let reasons: Vec<&str> = given_up
+            .map(|(_, reason)| reason)
+            .into_iter()
+            .chain(&self.left_out)
+            .map(String::as_str)
+            .collect();
+        let error = (!reasons.is_empty()).then(|| reasons.join("; "));
         self.status.send_if_modified(|status| {
             let next = PlacementStatus {
                 generation: want.generation,
@@ -50,7 +61,7 @@ impl<F: Fleet> Reconciler<F> {
                 settled,
                 file: status.file.clone(),
                 handlers,
-                error: self.error.clone(),
+                error,
             };
             let changed = *status != next;
             *status = next;

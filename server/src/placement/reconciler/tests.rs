@@ -739,3 +739,59 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
     assert_eq!(house.desired.status().generation, 1);
     assert!(house.desired.status().settled);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_a_returning_node_cannot_load_is_down_unrouted_and_tried_again() {
+    let house = House::settled(group(&["ad", "cart"])).await;
+    let incarnation = incarnation_of(&house, "ad-cart");
+    house.fleet.write(|book| {
+        book.broken_load
+            .insert(handler("cart"), "cache is gone".to_owned())
+    });
+    house.event(down("ad-cart", incarnation)).await;
+    house
+        .event(NodeEvent::Up(route("ad-cart", incarnation + 1)))
+        .await;
+    let without = |book: &Book| book.log.contains(&"publish ad@ad-cart".to_owned());
+    house.fleet.until("routes without it", without).await;
+    // A change that does not touch the node does not make the handler whole.
+    house.desired.set_inventory(inventory(&["ad", "cart", "email"]));
+    let others = |book: &Book| book.log.contains(&"publish ad@ad-cart email@home".to_owned());
+    house.fleet.until("routes with the other", others).await;
+    house
+        .until("the death", |status| {
+            status.handlers[&handler("cart")].state == "down"
+        })
+        .await;
+    house.fleet.write(|book| book.broken_load.clear());
+    house.settle().await;
+    let whole = |book: &Book| {
+        book.log
+            .contains(&"publish ad@ad-cart cart@ad-cart email@home".to_owned())
+    };
+    house.fleet.until("routes with it", whole).await;
+    house.until("no error", |status| status.error.is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_returning_node_that_loads_nothing_is_tried_again_though_handlers_come() {
+    let house = House::settled(apart()).await;
+    let incarnation = incarnation_of(&house, "cart");
+    house.fleet.write(|book| book.held.insert("load cart".to_owned()));
+    house.event(down("cart", incarnation)).await;
+    house.event(NodeEvent::Up(route("cart", incarnation + 10))).await;
+    house
+        .fleet
+        .until("the load", |book| book.log.contains(&"load cart".to_owned()))
+        .await;
+    tokio::time::sleep(PREPARE_LIMIT + Duration::from_secs(1)).await;
+    house.desired.set_inventory(inventory(&["ad", "cart", "email"]));
+    house
+        .fleet
+        .until("the other", |book| book.log.contains(&"start email".to_owned()))
+        .await;
+    assert_eq!(house.state("cart"), "down");
+    house.fleet.write(|book| book.held.clear());
+    house.settle().await;
+    assert_eq!(incarnation_of(&house, "cart"), incarnation + 10);
+}
