@@ -87,7 +87,7 @@ pub async fn run(plan: &Plan, meter: &mut Meter, stop: &Stop, sink: &Sink) -> an
         .saturating_duration_since(measured)
         .min(plan.duration)
         .as_secs_f64();
-    let after = meter.read().await;
+    let after = meter.read_at_end().await;
     let done = (recorder.requests - recorder.errors) as f64;
     let per_s = if seconds > 0.0 { done / seconds } else { 0.0 };
     let before = before.unwrap_or_else(|| after.clone());
@@ -154,9 +154,9 @@ impl User {
             samples.clear();
             let now = Instant::now();
             let performing = self.work.perform(&mut self.session, &arrival, now, &mut samples);
+            // What is under way at the end is answered and not counted: aborting it would show as errors in the server.
             tokio::select! {
                 () = performing => {}
-                () = tokio::time::sleep_until(self.to.into()) => return,
                 () = stop.stopped() => return,
             }
             for sample in &samples {

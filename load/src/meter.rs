@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use protocol::api::nodes::Node;
 
 use crate::api::Api;
-use crate::process::{self, Usage};
+use crate::process::{self, Memory};
 
 /// The server at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// Home's process tree.
-    pub usage: Option<Usage>,
+    /// CPU time of home's process tree.
+    pub cpu_seconds: Option<f64>,
+    /// Its memory; only in the reading at a block's end.
+    pub memory: Option<Memory>,
     /// Bytes sent and received, by node name and incarnation.
     pub bytes: Option<BTreeMap<(String, u64), (u64, u64)>>,
     /// CPU time of the generator itself.
@@ -64,16 +66,29 @@ impl Meter {
         {
             self.home = Some(home.pid);
         }
-        let own = std::process::id();
-        let usage = self
+        let cpu_seconds = self
             .home
-            .and_then(|home| process::usage(home, (home != own).then_some(own)));
+            .and_then(|home| process::cpu_seconds(home, except(home)));
         Reading {
-            usage,
+            cpu_seconds,
+            memory: None,
             bytes: nodes.as_deref().map(bytes),
             generator_cpu_seconds,
         }
     }
+
+    /// Reads everything, and memory last: it takes the server's time.
+    pub async fn read_at_end(&mut self) -> Reading {
+        let mut reading = self.read().await;
+        reading.memory = self.home.and_then(|home| process::memory(home, except(home)));
+        reading
+    }
+}
+
+/// The generator is not the server's, even where it was started from it; in a test, both are one process.
+fn except(home: u32) -> Option<u32> {
+    let own = std::process::id();
+    (home != own).then_some(own)
 }
 
 fn bytes(nodes: &[Node]) -> BTreeMap<(String, u64), (u64, u64)> {
@@ -87,7 +102,7 @@ fn bytes(nodes: &[Node]) -> BTreeMap<(String, u64), (u64, u64)> {
 impl Reading {
     /// CPU time of the server from an earlier reading to this one.
     pub fn cpu_seconds_since(&self, before: &Self) -> Option<f64> {
-        Some((self.usage?.cpu_seconds - before.usage?.cpu_seconds).max(0.0))
+        Some((self.cpu_seconds? - before.cpu_seconds?).max(0.0))
     }
 
     /// CPU time of the generator from an earlier reading to this one.

@@ -99,7 +99,7 @@ pub async fn run(plan: &Plan, meter: &mut Meter, stop: &Stop, sink: &Sink) -> an
             }
         }
     }
-    let after = meter.read().await;
+    let after = meter.read_at_end().await;
     let interrupted = stop.is_stopped();
     let ran = Instant::now()
         .saturating_duration_since(measured)

@@ -6,27 +6,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// What a process and its descendants used.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Usage {
-    /// CPU time since the start of the root, ended descendants included.
-    pub cpu_seconds: f64,
-    /// Memory that the living ones hold; pages that they share are counted once (PSS), or as often as they are mapped
+/// What the living processes of a tree hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Their memory; pages that they share are counted once (PSS), or as often as they are mapped
     /// where the kernel does not tell (RSS).
-    pub memory_bytes: u64,
-    /// Processes alive.
+    pub bytes: u64,
+    /// How many they are.
     pub processes: usize,
 }
 
-/// The usage of the tree under `root`, without the tree under `except`.
-pub fn usage(root: u32, except: Option<u32>) -> Option<Usage> {
+/// CPU time of the tree under `root` since its start, without the tree under `except`.
+pub fn cpu_seconds(root: u32, except: Option<u32>) -> Option<f64> {
     let all = read_all();
-    let tree = tree(&all, root, except)?;
-    let ticks: u64 = tree.iter().map(|pid| all[pid].ticks).sum();
-    let memory_bytes = tree.iter().map(|pid| memory(*pid)).sum();
-    Some(Usage {
-        cpu_seconds: ticks as f64 / ticks_per_second(),
-        memory_bytes,
+    let ticks: u64 = tree(&all, root, except)?.iter().map(|pid| all[pid].ticks).sum();
+    Some(ticks as f64 / ticks_per_second())
+}
+
+/// Memory of the same tree. The kernel walks every page for it: not to be asked for while latencies are measured.
+pub fn memory(root: u32, except: Option<u32>) -> Option<Memory> {
+    let tree = tree(&read_all(), root, except)?;
+    Some(Memory {
+        bytes: tree.iter().map(|pid| memory_of(*pid)).sum(),
         processes: tree.len(),
     })
 }
@@ -90,7 +91,7 @@ fn tree(all: &BTreeMap<u32, Stat>, root: u32, except: Option<u32>) -> Option<BTr
     Some(tree)
 }
 
-fn memory(pid: u32) -> u64 {
+fn memory_of(pid: u32) -> u64 {
     field_kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
         .or_else(|| field_kib(&format!("/proc/{pid}/status"), "VmRSS:"))
         .map_or(0, |kib| kib * 1024)
@@ -150,15 +151,16 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_waited_for_child_stays_in_the_sum() {
-        let before = usage(std::process::id(), None).unwrap();
+        let before = cpu_seconds(std::process::id(), None).unwrap();
         let work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
         let status = std::process::Command::new("sh")
             .args(["-c", work])
             .status()
             .unwrap();
         assert!(status.success());
-        let after = usage(std::process::id(), None).unwrap();
-        assert!(after.cpu_seconds > before.cpu_seconds, "{before:?} {after:?}");
-        assert!(after.memory_bytes > 0 && after.processes >= 1);
+        let after = cpu_seconds(std::process::id(), None).unwrap();
+        assert!(after > before, "{before} {after}");
+        let memory = memory(std::process::id(), None).unwrap();
+        assert!(memory.bytes > 0 && memory.processes >= 1);
     }
 }

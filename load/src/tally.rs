@@ -100,9 +100,9 @@ impl Tally {
             .generator_cpu_seconds
             .zip(generator)
             .map(|(sum, block)| sum + block);
-        if let Some(usage) = outcome.after.usage {
-            self.memory_bytes = self.memory_bytes.max(Some(usage.memory_bytes));
-            self.processes = self.processes.max(Some(usage.processes));
+        if let Some(memory) = outcome.after.memory {
+            self.memory_bytes = self.memory_bytes.max(Some(memory.bytes));
+            self.processes = self.processes.max(Some(memory.processes));
         }
         self.recorder.merge(recorder);
         if !outcome.interrupted && !recorder.response.is_empty() {

@@ -125,6 +125,10 @@ pub async fn run(args: LoadArgs) -> ExitCode {
 }
 
 impl LoadArgs {
+    fn is_json_shown(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
     fn check(&self) -> Result<(), String> {
         if self.compare.len() == 1 {
             return Err("--compare needs at least two placements, as `together,apart`".to_owned());
@@ -161,7 +165,7 @@ async fn measure(args: &LoadArgs, scenario: Scenario, stop: &Stop) -> anyhow::Re
         seed: u64::from(args.seed.unwrap_or_else(rand::random)),
         thresholds: args.threshold.clone(),
     };
-    let sink = progress();
+    let sink = progress(args.is_json_shown());
     if args.compare.is_empty() {
         let rate = args.rate.unwrap_or(RATE);
         let (warmup, duration) = (args.warmup.unwrap_or(WARMUP), args.duration.unwrap_or(DURATION));
@@ -193,12 +197,12 @@ async fn stop_on_ctrl_c(handle: StopHandle) -> std::convert::Infallible {
     std::process::exit(INTERRUPTED)
 }
 
-fn progress() -> Sink {
-    if std::io::stderr().is_terminal() {
-        Arc::new(|event| tell(&event.to_string()))
-    } else {
-        Arc::new(|_| {})
+/// To a terminal, unless a script reads.
+fn progress(is_quiet: bool) -> Sink {
+    if is_quiet || !std::io::stderr().is_terminal() {
+        return Arc::new(|_| {});
     }
+    Arc::new(|event| tell(&event.to_string()))
 }
 
 fn write(args: &LoadArgs, report: &Report) -> anyhow::Result<()> {
@@ -206,7 +210,7 @@ fn write(args: &LoadArgs, report: &Report) -> anyhow::Result<()> {
         std::fs::write(path, html::render(report)).with_context(|| format!("write `{}`", path.display()))?;
     }
     let shown = match &args.json {
-        Some(path) if path == Path::new("-") => report.to_json(),
+        Some(_) if args.is_json_shown() => report.to_json(),
         Some(path) => {
             std::fs::write(path, report.to_json()).with_context(|| format!("write `{}`", path.display()))?;
             text::render(report)
