@@ -8,8 +8,8 @@ use crate::tally::Tally;
 
 /// Lateness that is nothing: the grain of a busy kernel's scheduler.
 const ERROR_NS_FREE: u64 = 50_000;
-/// The median lateness may be this share of the median service time.
-const SHARE_P50: f64 = 0.01;
+/// The median lateness may be this share of the median service time: what a verdict calls equivalent.
+const SHARE_P50: f64 = crate::verdict::MARGIN;
 /// The 99th percentile of lateness may be this share of the 99th percentile of response time.
 const SHARE_P99: f64 = 0.25;
 /// A closed loop in which a generator thread is this busy measured the generator.

@@ -17,13 +17,15 @@ use crate::meter::{Meter, Reading};
 use crate::pacer::Pacer;
 use crate::progress::{Event, Sink, Window};
 use crate::recorder::{Recorder, Sample};
-use crate::schedule::{Arrival, Arrivals, Schedule};
+use crate::schedule::{Arrival, Arrivals, Schedule, mix};
 use crate::session::Session;
 use crate::stop::Stop;
 use crate::worker::Work;
 
 /// Gives all lanes time to start before the first arrival is due.
 const LEAD: Duration = Duration::from_millis(20);
+/// Tells the warm-up's seed from the run's.
+const WARMUP: u64 = 0x5741_524D;
 
 /// One open-loop run.
 #[derive(Debug, Clone)]
@@ -114,6 +116,26 @@ pub async fn run(plan: &Plan, meter: &mut Meter, stop: &Stop, sink: &Sink) -> an
     })
 }
 
+/// One lane's arrivals, when each is due, and whether it is recorded. The warm-up has a schedule of its own: what is
+/// recorded depends on the seed alone, and is the same in two blocks that warm up for different times.
+fn arrivals(
+    plan: &Plan,
+    start: Instant,
+    index: usize,
+) -> impl Iterator<Item = (Arrival, Instant, bool)> + use<> {
+    let operations_per_s = plan.rate_per_s / plan.work.scenario.mean_steps();
+    let weights = plan.work.scenario.weights();
+    let (lanes, index) = (plan.lanes as u64, index as u64);
+    let part = |seed: u64, from: Instant, length: Duration, is_recorded: bool| {
+        Schedule::new(seed, plan.arrivals, operations_per_s, &weights)
+            .take_while(move |arrival| Duration::from_nanos(arrival.at_ns) < length)
+            .filter(move |arrival| arrival.index % lanes == index)
+            .map(move |arrival| (arrival, from + Duration::from_nanos(arrival.at_ns), is_recorded))
+    };
+    let warmup = part(mix(plan.seed, WARMUP), start, plan.warmup, false);
+    warmup.chain(part(plan.seed, start + plan.warmup, plan.duration, true))
+}
+
 /// The users of one lane. All take their turn, so that carts and connections spread as with real visitors.
 fn users(plan: &Plan, index: usize) -> VecDeque<Session> {
     let count = lane::share(plan.users_max, plan.lanes);
@@ -144,23 +166,13 @@ struct Flight {
 impl Sender {
     async fn run(mut self) -> anyhow::Result<Recorder> {
         let mut pacer = Pacer::open().context("open the timer")?;
-        let operations_per_s = self.plan.rate_per_s / self.plan.work.scenario.mean_steps();
-        let weights = self.plan.work.scenario.weights();
-        let schedule = Schedule::new(self.plan.seed, self.plan.arrivals, operations_per_s, &weights);
-        let end = self.plan.warmup + self.plan.duration;
-        let (lanes, index) = (self.plan.lanes as u64, self.index as u64);
-        let mine = schedule
-            .take_while(|arrival| Duration::from_nanos(arrival.at_ns) < end)
-            .filter(|arrival| arrival.index % lanes == index);
         let mut ready_since = self.start;
-        for arrival in mine {
-            let due = self.start + Duration::from_nanos(arrival.at_ns);
+        for (arrival, due, is_recorded) in arrivals(&self.plan, self.start, self.index) {
             if !self.wait_until(due, &mut pacer).await? {
                 break;
             }
-            let late = Instant::now().saturating_duration_since(due.max(ready_since));
-            let is_recorded = Duration::from_nanos(arrival.at_ns) >= self.plan.warmup;
             if is_recorded {
+                let late = Instant::now().saturating_duration_since(due.max(ready_since));
                 self.recorder.record_schedule_error(late);
             }
             let Some(session) = self.user(&mut ready_since).await else {

@@ -26,7 +26,7 @@ fn compare(fake: &Fake) -> Compare {
         pace: Pace {
             capacity_warmup: MS(50),
             capacity: MS(300),
-            switch_warmup: MS(50),
+            switch_warmup: MS(150),
             block_warmup: MS(50),
             block_min: MS(1200),
             rounds_min: 6,

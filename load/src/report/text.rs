@@ -116,7 +116,13 @@ fn single(placement: &Placement, out: &mut String) {
             .memory_bytes
             .map(|bytes| format!("memory {}", format::bytes(bytes as f64))),
     );
-    facts.extend(placement.processes.map(|count| format!("{count} processes")));
+    facts.extend(placement.processes.map(|count| {
+        if count == 1 {
+            "1 process".to_owned()
+        } else {
+            format!("{count} processes")
+        }
+    }));
     fact("server", &facts.join(" · "), out);
 }
 

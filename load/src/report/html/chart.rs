@@ -102,14 +102,14 @@ impl Scale {
         );
     }
 
-    /// Names at the left, where the curves lie furthest apart as a rule, pushed apart where they do not.
+    /// Names above the ends of the curves, pushed apart where those meet.
     fn labels(&self, placements: &[Placement], out: &mut String) {
         let mut names: Vec<(f64, &str, usize)> = placements
             .iter()
             .enumerate()
             .filter_map(|(index, placement)| {
                 Some((
-                    self.y(placement.curve.first()?.1) - 8.0,
+                    self.y(placement.curve.last()?.1) - 8.0,
                     placement.name.as_str(),
                     index,
                 ))
@@ -121,10 +121,10 @@ impl Scale {
             let y = y.min(above - 15.0);
             above = y;
             let colour = COLOURS[index % COLOURS.len()];
-            let x = LEFT + 8.0;
+            let x = RIGHT;
             let _ = writeln!(
                 out,
-                "<text x=\"{x}\" y=\"{y:.1}\" class=\"name\" fill=\"{colour}\">{}</text>",
+                "<text x=\"{x}\" y=\"{y:.1}\" text-anchor=\"end\" class=\"name\" fill=\"{colour}\">{}</text>",
                 escape(name)
             );
         }
