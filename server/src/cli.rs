@@ -1,2 +1,3 @@
 //! Stub.
+pub mod load;
 pub mod up;
