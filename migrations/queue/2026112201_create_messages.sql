@@ -27,13 +27,15 @@ CREATE TABLE messages (
     body           BLOB    NOT NULL
 ) STRICT;
 
+-- The partial indexes carry the state so that counting reads nothing else.
+
 -- What to lease next.
-CREATE INDEX messages_ready ON messages (queue, priority DESC, id) WHERE state = 0;
+CREATE INDEX messages_ready ON messages (queue, priority DESC, id, state) WHERE state = 0;
 -- Which lease ends next, which delay ends next; with the queue, to count them.
-CREATE INDEX messages_leased ON messages (due_at, queue) WHERE state = 1;
-CREATE INDEX messages_delayed ON messages (due_at, queue) WHERE state = 2;
+CREATE INDEX messages_leased ON messages (due_at, queue, state) WHERE state = 1;
+CREATE INDEX messages_delayed ON messages (due_at, queue, state) WHERE state = 2;
 -- Who is next in an order key's lane.
-CREATE INDEX messages_blocked ON messages (queue, order_key, id) WHERE state = 3;
+CREATE INDEX messages_blocked ON messages (queue, order_key, id, state) WHERE state = 3;
 -- At most one message of a lane is ready, leased or delayed.
 CREATE UNIQUE INDEX messages_lane ON messages (queue, order_key) WHERE order_key IS NOT NULL AND state <> 3;
 -- To page through one queue.

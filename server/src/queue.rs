@@ -5,13 +5,12 @@
 //! waits for its stored backoff; after its tries a message is dead and keeps its last error.
 //!
 //! `consumer` works messages off, `sweeper` ends leases and delays, `edge` is the way in for a queued edge, and
-//! `builtin` the one for guests. All writing is the writer's (`writer.rs`), all SQL `store.rs`'s and `list.rs`'s.
+//! `builtin` the one for guests. All writing is the writer's (`writer.rs`), all SQL `store`'s.
 
 mod builtin;
 mod consumer;
 mod edge;
 mod figures;
-mod list;
 mod message;
 mod retry;
 mod store;
@@ -37,8 +36,8 @@ use crate::shutdown::Tasks;
 pub use builtin::QueueDispatch;
 pub use consumer::{Consumers, LEASE, concurrency_max};
 pub use edge::{Answer, EdgeSettings, QueueEdge};
-pub use list::{PAGE_MAX, Stored};
 pub use message::{BODY_BYTES_MAX, Fence, Lease, MessageId, NewMessage, Settled};
+pub use store::{PAGE_MAX, Stored};
 pub use writer::{DEDUPE_WINDOW, QUEUE_MESSAGES_MAX, QUEUES_MAX, Swept};
 
 use figures::Figures;
@@ -237,7 +236,7 @@ impl Queues {
 
     /// Every queue, by name.
     pub async fn list(&self) -> Result<Vec<Queue>, Error> {
-        let counts = list::counts(self.db.readers())
+        let counts = store::counts(self.db.readers())
             .await
             .map_err(|error| self.db.error(error))?;
         let known = self.shared.known.borrow().clone();
@@ -275,7 +274,7 @@ impl Queues {
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<Stored>, Error> {
-        list::page(
+        store::page(
             self.db.readers(),
             queue,
             state,
@@ -288,7 +287,7 @@ impl Queues {
 
     /// A message's whole body, while the message is kept.
     pub async fn body(&self, id: MessageId) -> Result<Option<Bytes>, Error> {
-        list::body(self.db.readers(), id)
+        store::body(self.db.readers(), id)
             .await
             .map_err(|error| self.db.error(error).into())
     }

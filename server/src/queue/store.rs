@@ -1,7 +1,11 @@
 //! Every SQL statement about messages and queues, one function each; what they mean together is in `writer.rs`.
 //!
 //! States are literals in the text, because SQLite uses a partial index only where its condition stands in the query.
-//! Lists of ids go in as JSON. Times are parameters, in ms since the Unix epoch. Reading for people is in `list.rs`.
+//! Lists of ids go in as JSON. Times are parameters, in ms since the Unix epoch. Settling is in
+//! `store/settle.rs`, reading for people in `store/list.rs`.
+
+mod list;
+mod settle;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -15,6 +19,12 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::message::{Lease, MessageId, NewMessage};
 use crate::db::Migration;
+
+pub use list::{PAGE_MAX, Stored};
+pub(super) use list::{body, counts, page};
+pub(super) use settle::{
+    Outcome, delete, delete_settled, forget_dead, forget_done, put_back, release, revive, settle,
+};
 
 /// The schema's steps.
 pub(super) const MIGRATIONS: &[Migration] = &[Migration {
@@ -86,23 +96,6 @@ pub(super) struct Held {
     pub tries: u32,
     pub backoff: Duration,
     pub order_key: Option<String>,
-}
-
-/// How a message leaves the hot table, or goes back in it.
-#[derive(Debug, Clone)]
-pub(super) struct Outcome {
-    pub id: MessageId,
-    pub due_ms: i64,
-    pub trace: Option<String>,
-    pub error: Option<String>,
-}
-
-fn outcomes_json(outcomes: &[Outcome]) -> String {
-    let rows: Vec<_> = outcomes
-        .iter()
-        .map(|outcome| (outcome.id, outcome.due_ms, &outcome.trace, &outcome.error))
-        .collect();
-    json(&rows)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -425,130 +418,6 @@ pub(super) async fn extend(
     .fetch_all(connection)
     .await?;
     Ok(ids.into_iter().collect())
-}
-
-/// Puts failed messages back, to be tried at their time.
-pub(super) async fn put_back(connection: &mut SqliteConnection, outcomes: &[Outcome]) -> Result<()> {
-    sqlx::query(
-        "UPDATE messages SET state = 2, due_at = j.value ->> 1, \
-         attempt_trace = coalesce(j.value ->> 2, attempt_trace), last_error = j.value ->> 3 \
-         FROM json_each(?) j WHERE messages.id = j.value ->> 0",
-    )
-    .bind(outcomes_json(outcomes))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Puts messages back whose attempt never started: it does not count.
-pub(super) async fn release(connection: &mut SqliteConnection, outcomes: &[Outcome]) -> Result<()> {
-    sqlx::query(
-        "UPDATE messages SET state = 2, attempt = attempt - 1, due_at = j.value ->> 1 \
-         FROM json_each(?) j WHERE messages.id = j.value ->> 0",
-    )
-    .bind(outcomes_json(outcomes))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Copies messages that ended to `settled`; [`delete`] follows in the same transaction.
-pub(super) async fn settle(
-    connection: &mut SqliteConnection,
-    state: i64,
-    now_ms: i64,
-    outcomes: &[Outcome],
-) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO settled (id, queue, state, priority, ended_at, lease, attempt, tries, backoff_ms, timeout_ms, \
-         enqueued_at, caller, handler, interface, function, type_hash, order_key, trace, attempt_trace, last_error, \
-         body) SELECT m.id, m.queue, ?, m.priority, ?, m.lease, m.attempt, m.tries, m.backoff_ms, m.timeout_ms, \
-         m.enqueued_at, m.caller, m.handler, m.interface, m.function, m.type_hash, m.order_key, m.trace, \
-         coalesce(j.value ->> 2, m.attempt_trace), coalesce(j.value ->> 3, m.last_error), m.body \
-         FROM json_each(?) j CROSS JOIN messages m ON m.id = j.value ->> 0",
-    )
-    .bind(state)
-    .bind(now_ms)
-    .bind(outcomes_json(outcomes))
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-/// Takes messages out of the hot table.
-pub(super) async fn delete(connection: &mut SqliteConnection, outcomes: &[Outcome]) -> Result<()> {
-    let ids: Vec<MessageId> = outcomes.iter().map(|outcome| outcome.id).collect();
-    sqlx::query("DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))")
-        .bind(json(&ids))
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Copies dead messages back, with all their tries; all of the queue's when `ids` is empty, up to [`ROWS_MAX`].
-/// A message with an order key comes back blocked; [`unblock`] follows, and [`delete_settled`] before both commit.
-pub(super) async fn revive(
-    connection: &mut SqliteConnection,
-    queue: &QueueName,
-    ids: &[MessageId],
-    now_ms: i64,
-) -> Result<Vec<(MessageId, Option<String>)>> {
-    sqlx::query_as(
-        "INSERT INTO messages (id, queue, state, priority, due_at, lease, attempt, tries, backoff_ms, timeout_ms, \
-         enqueued_at, caller, handler, interface, function, type_hash, order_key, trace, attempt_trace, last_error, \
-         body) SELECT id, queue, CASE WHEN order_key IS NULL THEN 0 ELSE 3 END, priority, ?1, lease, 0, tries, \
-         backoff_ms, timeout_ms, enqueued_at, caller, handler, interface, function, type_hash, order_key, trace, \
-         attempt_trace, last_error, body FROM settled WHERE queue = ?2 AND state = 5 \
-         AND (?3 = '[]' OR id IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?4 RETURNING id, order_key",
-    )
-    .bind(now_ms)
-    .bind(queue.as_str())
-    .bind(json(&ids))
-    .bind(ROWS_MAX)
-    .fetch_all(connection)
-    .await
-}
-
-/// Takes messages out of `settled`.
-pub(super) async fn delete_settled(connection: &mut SqliteConnection, ids: &[MessageId]) -> Result<()> {
-    sqlx::query("DELETE FROM settled WHERE id IN (SELECT value FROM json_each(?))")
-        .bind(json(&ids))
-        .execute(connection)
-        .await
-        .map(drop)
-}
-
-/// Forgets dead messages of a queue: these, or up to [`ROWS_MAX`] of all when `ids` is empty.
-pub(super) async fn forget_dead(
-    connection: &mut SqliteConnection,
-    queue: &QueueName,
-    ids: &[MessageId],
-) -> Result<u64> {
-    let done = sqlx::query(
-        "DELETE FROM settled WHERE id IN (SELECT id FROM settled WHERE queue = ?1 AND state = 5 \
-         AND (?2 = '[]' OR id IN (SELECT value FROM json_each(?2))) LIMIT ?3)",
-    )
-    .bind(queue.as_str())
-    .bind(json(&ids))
-    .bind(ROWS_MAX)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Forgets done messages that ended before a time, or are not among the last `keep`. Index `settled_done`.
-pub(super) async fn forget_done(connection: &mut SqliteConnection, before_ms: i64, keep: i64) -> Result<u64> {
-    let done = sqlx::query(
-        "DELETE FROM settled WHERE id IN (SELECT id FROM settled WHERE state = 4 AND ended_at < ?1 \
-         UNION SELECT id FROM (SELECT id FROM settled WHERE state = 4 ORDER BY ended_at DESC, id DESC \
-         LIMIT ?3 OFFSET ?2))",
-    )
-    .bind(before_ms)
-    .bind(keep)
-    .bind(ROWS_MAX)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// A stored name; that it parses is an invariant of the writer, so another is a damaged file.

@@ -9,19 +9,17 @@ use protocol::{FunctionPath, HandlerName, QueueName, TraceContext};
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
-use super::message::{MessageId, api_state};
-use super::store::{function, name, trace};
+use super::{Result, function, name, trace};
+use crate::queue::message::{MessageId, api_state};
 
 /// Messages of one page at most.
 pub const PAGE_MAX: u32 = 200;
 /// Bodies up to this size come with a page.
 const BODY_SHOWN_MAX: i64 = 64 << 10;
 
-type Result<T> = std::result::Result<T, sqlx::Error>;
-
 /// How many messages of a queue stand where.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub ready: u64,
     pub waiting: u64,
     pub leased: u64,
@@ -45,13 +43,13 @@ pub struct Stored {
 }
 
 /// Every queue's counts. Each state is counted over its own index.
-pub(super) async fn counts(pool: &SqlitePool) -> Result<HashMap<QueueName, Counts>> {
+pub(crate) async fn counts(pool: &SqlitePool) -> Result<HashMap<QueueName, Counts>> {
     let rows = sqlx::query(
-        "SELECT r.queue, 0, r.n, m.due_at FROM (SELECT queue, count(*) AS n, min(id) AS first FROM messages \
+        "SELECT r.queue, 0, r.n, m.due_at FROM (SELECT queue, count(*) AS n, min(id) AS first FROM messages INDEXED BY messages_ready \
          WHERE state = 0 GROUP BY queue) r JOIN messages m ON m.id = r.first \
-         UNION ALL SELECT queue, 1, count(*), NULL FROM messages WHERE state = 1 GROUP BY queue \
-         UNION ALL SELECT queue, 2, count(*), NULL FROM messages WHERE state = 2 GROUP BY queue \
-         UNION ALL SELECT queue, 3, count(*), NULL FROM messages WHERE state = 3 GROUP BY queue \
+         UNION ALL SELECT queue, 1, count(*), NULL FROM messages INDEXED BY messages_leased WHERE state = 1 GROUP BY queue \
+         UNION ALL SELECT queue, 2, count(*), NULL FROM messages INDEXED BY messages_delayed WHERE state = 2 GROUP BY queue \
+         UNION ALL SELECT queue, 3, count(*), NULL FROM messages INDEXED BY messages_blocked WHERE state = 3 GROUP BY queue \
          UNION ALL SELECT queue, 5, count(*), NULL FROM settled WHERE state = 5 GROUP BY queue",
     )
     .fetch_all(pool)
@@ -133,7 +131,7 @@ async fn settled(
 }
 
 /// One page of a queue's messages, newest first, below an id.
-pub(super) async fn page(
+pub(crate) async fn page(
     pool: &SqlitePool,
     queue: &QueueName,
     state: Option<MessageState>,
@@ -159,7 +157,7 @@ pub(super) async fn page(
 }
 
 /// The whole body of a message, wherever it stands.
-pub(super) async fn body(pool: &SqlitePool, id: MessageId) -> Result<Option<Bytes>> {
+pub(crate) async fn body(pool: &SqlitePool, id: MessageId) -> Result<Option<Bytes>> {
     let body: Option<Vec<u8>> = sqlx::query_scalar(
         "SELECT body FROM messages WHERE id = ?1 UNION ALL SELECT body FROM settled WHERE id = ?1 LIMIT 1",
     )
