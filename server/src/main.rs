@@ -1,1 +1,2 @@
+//! The binary `cleave`.
 fn main() {}
