@@ -31,7 +31,11 @@ fn collect(folder: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<(
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &path, files)?;
         } else {
@@ -50,7 +54,11 @@ fn constants(dist: &Path, files: &[String]) -> String {
             true => format!("Some({})", include(&twin)),
             false => "None".to_owned(),
         };
-        let _ = writeln!(code, "    File {{ path: {path:?}, bytes: {}, brotli: {brotli} }},", include(path));
+        let _ = writeln!(
+            code,
+            "    File {{ path: {path:?}, bytes: {}, brotli: {brotli} }},",
+            include(path)
+        );
     }
     code.push_str("];\n");
     code

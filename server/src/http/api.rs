@@ -46,7 +46,10 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/nodes", get(nodes))
         .route("/edges", get(edges::list))
         .route("/handlers", get(handlers::list))
-        .route("/handlers/{name}", get(handlers::show).put(handlers::put).delete(handlers::delete))
+        .route(
+            "/handlers/{name}",
+            get(handlers::show).put(handlers::put).delete(handlers::delete),
+        )
         .route("/placement", get(placement::show).put(placement::put))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/messages", get(queues::messages))
@@ -68,7 +71,10 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
 
 /// What changes all the time is not kept by browsers.
 async fn uncached(mut response: Response) -> Response {
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -81,7 +87,11 @@ async fn nodes(State(shared): State<Shared>) -> Json<Page<Node>> {
 }
 
 async fn ready(State(shared): State<Shared>) -> Result<&'static str, Failure> {
-    if shared.context.home.is_ready() { Ok("ready\n") } else { Err(Failure::not_ready()) }
+    if shared.context.home.is_ready() {
+        Ok("ready\n")
+    } else {
+        Err(Failure::not_ready())
+    }
 }
 
 /// A list that is short enough for one page.

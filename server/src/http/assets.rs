@@ -12,8 +12,8 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -59,7 +59,14 @@ impl Assets {
         let assets = files.iter().map(|file| {
             let hash = blake3::hash(file.bytes).to_hex();
             let etag = HeaderValue::try_from(format!("\"{}\"", &hash[..16])).expect("hexadecimal digits");
-            (file.path, Asset { bytes: file.bytes, brotli: file.brotli, etag })
+            (
+                file.path,
+                Asset {
+                    bytes: file.bytes,
+                    brotli: file.brotli,
+                    etag,
+                },
+            )
         });
         Self(assets.collect())
     }
@@ -82,7 +89,10 @@ impl Assets {
 
 impl Asset {
     fn answer(&self, name: &str, headers: &HeaderMap) -> Response {
-        let has_it = headers.get_all(IF_NONE_MATCH).iter().any(|given| names(given, &self.etag));
+        let has_it = headers
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|given| names(given, &self.etag));
         let mut response = Response::new(Body::empty());
         if has_it {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -115,15 +125,22 @@ fn names(given: &HeaderValue, etag: &HeaderValue) -> bool {
     let (Ok(given), Ok(etag)) = (given.to_str(), etag.to_str()) else {
         return false;
     };
-    given.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    given
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
 fn reads_brotli(headers: &HeaderMap) -> bool {
-    let given = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|given| given.to_str().ok());
+    let given = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|given| given.to_str().ok());
     given.flat_map(|given| given.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
         let is_brotli = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("br"));
-        let is_refused = parts.any(|part| part.strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0_f32));
+        let is_refused =
+            parts.any(|part| part.strip_prefix("q=").and_then(|q| q.parse().ok()) == Some(0.0_f32));
         is_brotli && !is_refused
     })
 }

@@ -59,7 +59,12 @@ impl Failure {
 
     /// A request that cannot be read.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid", "The request cannot be read", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "The request cannot be read",
+            detail,
+        )
     }
 
     /// JSON that does not fit; `within` is the pointer to what was to be encoded.
@@ -72,29 +77,54 @@ impl Failure {
     /// A path with another method.
     pub(super) fn method_not_allowed(method: &http::Method, path: &str) -> Self {
         let detail = format!("`{path}` does not take {method}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail)
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            detail,
+        )
     }
 
     /// A foreign `Host`.
     pub(super) fn host_not_allowed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::MISDIRECTED_REQUEST, "host-not-allowed", "This host is not served", detail)
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "host-not-allowed",
+            "This host is not served",
+            detail,
+        )
     }
 
     /// A foreign `Origin`.
     pub(super) fn origin_not_allowed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "origin-not-allowed", "Another site's page may not change this", detail)
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "origin-not-allowed",
+            "Another site's page may not change this",
+            detail,
+        )
     }
 
     /// A body of a type that is not read.
     pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
         let title = "This content type is not read";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", title, detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            title,
+            detail,
+        )
     }
 
     /// A body beyond its limit.
     pub(super) fn too_large(bytes_max: usize) -> Self {
         let detail = format!("the body has more than {bytes_max} bytes, which is the most that is read");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            detail,
+        )
     }
 
     /// Headers beyond their limit.
@@ -107,18 +137,33 @@ impl Failure {
     /// A body that did not come in time.
     pub(super) fn too_slow() -> Self {
         let detail = "the body did not arrive in time; send it faster, or less of it";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The request came too slowly", detail)
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The request came too slowly",
+            detail,
+        )
     }
 
     /// A handler's answer that cannot be passed on.
     pub(super) fn bad_answer(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "bad-answer", "The handler's answer cannot be passed on", detail)
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "bad-answer",
+            "The handler's answer cannot be passed on",
+            detail,
+        )
     }
 
     /// A function that cannot be called through bytes.
     pub(super) fn local_only(detail: impl Into<String>) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::new(status, "local-only", "The function cannot be called from outside", detail)
+        Self::new(
+            status,
+            "local-only",
+            "The function cannot be called from outside",
+            detail,
+        )
     }
 
     /// A node that does not serve yet.
@@ -130,7 +175,12 @@ impl Failure {
     /// One event stream too many.
     pub(super) fn too_many_streams(count_max: usize) -> Self {
         let detail = format!("{count_max} event streams are open, the most there may be; close one");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too many event streams", detail)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too many event streams",
+            detail,
+        )
     }
 
     /// A fault of ours: the reason stays in the log, under an id.
@@ -138,7 +188,12 @@ impl Failure {
         let id = new_span_id();
         tracing::error!(error.id = %id, %error, "a request failed");
         let detail = format!("the log has the reason under {id}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of Cleave", detail)
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "A fault of Cleave",
+            detail,
+        )
     }
 
     /// Where in the request's JSON.
@@ -174,14 +229,24 @@ impl Failure {
 impl From<Rejection> for Failure {
     fn from(rejection: Rejection) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::new(status, "handler-rejected", "The handler is rejected", rejection.to_string())
+        Self::new(
+            status,
+            "handler-rejected",
+            "The handler is rejected",
+            rejection.to_string(),
+        )
     }
 }
 
 impl From<placement::Error> for Failure {
     fn from(error: placement::Error) -> Self {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self::new(status, "placement-refused", "The placement is refused", error.to_string())
+        Self::new(
+            status,
+            "placement-refused",
+            "The placement is refused",
+            error.to_string(),
+        )
     }
 }
 
@@ -223,7 +288,11 @@ mod tests {
     fn every_code_has_its_status() {
         let table = ErrorCode::ALL.map(|code| {
             let failure = Failure::call(&CallError::new(code, "why"));
-            (failure.problem.code.clone(), failure.status.as_u16(), failure.retry_after().is_some())
+            (
+                failure.problem.code.clone(),
+                failure.status.as_u16(),
+                failure.retry_after().is_some(),
+            )
         });
         let expected = [
             ("not-found", 404, false),
@@ -242,7 +311,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_a_problem_with_its_pointer_and_its_trace() {
-        let error = JsonError { pointer: "/0/price".to_owned(), message: "expected u32".to_owned() };
+        let error = JsonError {
+            pointer: "/0/price".to_owned(),
+            message: "expected u32".to_owned(),
+        };
         let response = Failure::json(&error, "/args").traced(TraceId(7)).into_response();
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         assert_eq!(response.headers()[CONTENT_TYPE], PROBLEM_JSON);
@@ -256,6 +328,10 @@ mod tests {
     #[test]
     fn what_went_wrong_inside_is_not_told_outside() {
         let failure = Failure::internal(&std::io::Error::other("secret path"));
-        assert!(!serde_json::to_string(failure.problem()).unwrap().contains("secret"));
+        assert!(
+            !serde_json::to_string(failure.problem())
+                .unwrap()
+                .contains("secret")
+        );
     }
 }

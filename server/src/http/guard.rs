@@ -34,9 +34,14 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(
         return Ok(());
     }
     for origin in headers.get_all(ORIGIN) {
-        let ours = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        let ours = origin
+            .to_str()
+            .ok()
+            .and_then(|origin| origin.strip_prefix("http://"));
         if !ours.is_some_and(|authority| is_ours(authority, port)) {
-            let detail = format!("the page of {origin:?} may not change anything here; use Cleave's own pages or the API");
+            let detail = format!(
+                "the page of {origin:?} may not change anything here; use Cleave's own pages or the API"
+            );
             return Err(Failure::origin_not_allowed(detail));
         }
     }
@@ -47,9 +52,17 @@ fn check_host(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Failure> 
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host,
-        _ => return Err(Failure::host_not_allowed("send one `Host` header, as `Host: 127.0.0.1:PORT`")),
+        _ => {
+            return Err(Failure::host_not_allowed(
+                "send one `Host` header, as `Host: 127.0.0.1:PORT`",
+            ));
+        }
     };
-    let authorities = host.to_str().ok().into_iter().chain(uri.authority().map(Authority::as_str));
+    let authorities = host
+        .to_str()
+        .ok()
+        .into_iter()
+        .chain(uri.authority().map(Authority::as_str));
     let mut count = 0;
     for authority in authorities {
         count += 1;
@@ -57,7 +70,11 @@ fn check_host(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Failure> 
             return Err(foreign_host(host, port));
         }
     }
-    if count == 0 { Err(foreign_host(host, port)) } else { Ok(()) }
+    if count == 0 {
+        Err(foreign_host(host, port))
+    } else {
+        Ok(())
+    }
 }
 
 fn foreign_host(host: &HeaderValue, port: u16) -> Failure {
@@ -74,13 +91,21 @@ fn is_ours(authority: &str, port: u16) -> bool {
         return false;
     }
     let host = parsed.host();
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 fn check_content_type(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
     let has_body = headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0");
     if *method == Method::DELETE && !has_body {
         return Ok(());
     }
@@ -96,7 +121,10 @@ pub(super) fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
     let Some(Ok(given)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else {
         return false;
     };
-    given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(media_type))
+    given
+        .split(';')
+        .next()
+        .is_some_and(|given| given.trim().eq_ignore_ascii_case(media_type))
 }
 
 #[cfg(test)]
@@ -114,7 +142,13 @@ mod tests {
 
     #[test]
     fn only_loopback_with_our_port_is_our_host() {
-        for ours in ["127.0.0.1:7070", "localhost:7070", "LOCALHOST:7070", "[::1]:7070", "127.0.0.2:7070"] {
+        for ours in [
+            "127.0.0.1:7070",
+            "localhost:7070",
+            "LOCALHOST:7070",
+            "[::1]:7070",
+            "127.0.0.2:7070",
+        ] {
             assert_eq!(status(Method::GET, &[("host", ours)]), 200, "{ours}");
         }
         for foreign in [
@@ -133,7 +167,13 @@ mod tests {
             assert_eq!(status(Method::GET, &[("host", foreign)]), 421, "{foreign}");
         }
         assert_eq!(status(Method::GET, &[]), 421);
-        assert_eq!(status(Method::GET, &[("host", "127.0.0.1:7070"), ("host", "127.0.0.1:7070")]), 421);
+        assert_eq!(
+            status(
+                Method::GET,
+                &[("host", "127.0.0.1:7070"), ("host", "127.0.0.1:7070")]
+            ),
+            421
+        );
         assert!(is_ours("localhost", 80));
     }
 
@@ -149,24 +189,66 @@ mod tests {
     fn another_site_s_page_changes_nothing() {
         let host = ("host", "127.0.0.1:7070");
         let json = ("content-type", "application/json");
-        for origin in ["http://127.0.0.1:7070", "http://localhost:7070", "http://[::1]:7070"] {
-            assert_eq!(status(Method::PUT, &[host, json, ("origin", origin)]), 200, "{origin}");
+        for origin in [
+            "http://127.0.0.1:7070",
+            "http://localhost:7070",
+            "http://[::1]:7070",
+        ] {
+            assert_eq!(
+                status(Method::PUT, &[host, json, ("origin", origin)]),
+                200,
+                "{origin}"
+            );
         }
-        for origin in ["http://evil.example", "null", "http://127.0.0.1:8080", "https://127.0.0.1:7070", ""] {
-            assert_eq!(status(Method::PUT, &[host, json, ("origin", origin)]), 403, "{origin}");
-            assert_eq!(status(Method::DELETE, &[host, ("origin", origin)]), 403, "{origin}");
-            assert_eq!(status(Method::OPTIONS, &[host, ("origin", origin)]), 403, "{origin}");
+        for origin in [
+            "http://evil.example",
+            "null",
+            "http://127.0.0.1:8080",
+            "https://127.0.0.1:7070",
+            "",
+        ] {
+            assert_eq!(
+                status(Method::PUT, &[host, json, ("origin", origin)]),
+                403,
+                "{origin}"
+            );
+            assert_eq!(
+                status(Method::DELETE, &[host, ("origin", origin)]),
+                403,
+                "{origin}"
+            );
+            assert_eq!(
+                status(Method::OPTIONS, &[host, ("origin", origin)]),
+                403,
+                "{origin}"
+            );
         }
-        assert_eq!(status(Method::GET, &[host, ("origin", "http://evil.example")]), 200);
+        assert_eq!(
+            status(Method::GET, &[host, ("origin", "http://evil.example")]),
+            200
+        );
     }
 
     #[test]
     fn no_form_can_write() {
         let host = ("host", "127.0.0.1:7070");
-        for good in ["application/json", "application/json; charset=utf-8", "Application/WASM"] {
-            assert_eq!(status(Method::POST, &[host, ("content-type", good)]), 200, "{good}");
+        for good in [
+            "application/json",
+            "application/json; charset=utf-8",
+            "Application/WASM",
+        ] {
+            assert_eq!(
+                status(Method::POST, &[host, ("content-type", good)]),
+                200,
+                "{good}"
+            );
         }
-        for bad in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/jsonx"] {
+        for bad in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "application/jsonx",
+        ] {
             assert_eq!(status(Method::POST, &[host, ("content-type", bad)]), 415, "{bad}");
         }
         assert_eq!(status(Method::PUT, &[host]), 415);

@@ -18,9 +18,9 @@ use protocol::exchange::{self, HEADERS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MA
 use protocol::span::Value;
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, TraceContext, TraceId};
 
+use super::Context;
 use super::body;
 use super::error::Failure;
-use super::Context;
 use crate::dispatch::{Call, Dispatch};
 use crate::telemetry::{OpenSpan, fields};
 
@@ -61,7 +61,10 @@ impl From<Failure> for Outcome {
 /// Answers one request.
 pub(super) async fn answer(context: &Context, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let began = Instant::now();
-    let inbound = request.headers().get(TRACEPARENT).and_then(|header| header.to_str().ok());
+    let inbound = request
+        .headers()
+        .get(TRACEPARENT)
+        .and_then(|header| header.to_str().ok());
     let inbound = inbound.and_then(TraceContext::from_header);
     let head = context.sampler.head(inbound);
     let mut span = open_span(context, &head, inbound.is_some(), &request);
@@ -105,21 +108,30 @@ fn open_span(
     };
     let attributes = &mut span.span_mut().attributes;
     attributes.push((fields::HTTP_REQUEST_METHOD.into(), Value::Text(method.into())));
-    attributes.push((fields::URL_PATH.into(), Value::Text(cut(path, PATH_BYTES_MAX).into())));
+    attributes.push((
+        fields::URL_PATH.into(),
+        Value::Text(cut(path, PATH_BYTES_MAX).into()),
+    ));
     Some(span)
 }
 
 fn close_span(span: &mut OpenSpan, outcome: &Outcome, status: StatusCode) {
     let record = span.span_mut();
     let code = Value::Int(i64::from(status.as_u16()));
-    record.attributes.push((fields::HTTP_RESPONSE_STATUS_CODE.into(), code));
+    record
+        .attributes
+        .push((fields::HTTP_RESPONSE_STATUS_CODE.into(), code));
     record.status = match outcome {
-        Outcome::Failed(_, Some(error)) => {
-            SpanStatus::Failed { code: error.code, message: error.message.clone() }
-        }
+        Outcome::Failed(_, Some(error)) => SpanStatus::Failed {
+            code: error.code,
+            message: error.message.clone(),
+        },
         Outcome::Failed(failure, None) => {
             let message = failure.problem().detail.clone();
-            SpanStatus::Failed { code: ErrorCode::Rejected, message }
+            SpanStatus::Failed {
+                code: ErrorCode::Rejected,
+                message,
+            }
         }
         // The handler's own answer, and its own error.
         Outcome::Answered(_) if status.is_server_error() => SpanStatus::Err,
@@ -197,16 +209,24 @@ fn target(uri: &Uri, root: &HandlerName) -> Result<Target, Failure> {
     let Some(rest) = path.strip_prefix("/~") else {
         // `OPTIONS *` asks about the server as a whole, which is the root handler.
         let path = if path.starts_with('/') { path } else { "/" };
-        return Ok(Target::Handler { name: root.clone(), path: path.to_owned() });
+        return Ok(Target::Handler {
+            name: root.clone(),
+            path: path.to_owned(),
+        });
     };
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (name, rest) = rest.split_at(end);
     let parsed = HandlerName::parse(name).ok().filter(|name| !name.is_reserved());
     let name = parsed.ok_or_else(|| {
-        Failure::not_found(format!("no handler `{name}` is served; `cleave ls handlers` lists those that are"))
+        Failure::not_found(format!(
+            "no handler `{name}` is served; `cleave ls handlers` lists those that are"
+        ))
     })?;
     if rest.starts_with('/') {
-        Ok(Target::Handler { name, path: rest.to_owned() })
+        Ok(Target::Handler {
+            name,
+            path: rest.to_owned(),
+        })
     } else {
         // Without the slash, the page's relative links would miss their handler.
         Ok(Target::Redirect(format!("/~{name}/{rest}")))
@@ -227,12 +247,16 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> String {
 fn kept(headers: &HeaderMap) -> exchange::Headers {
     let named = named_by_connection(headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes));
     let kept = headers.iter().filter(|(name, _)| is_kept(name.as_str(), &named));
-    kept.map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes()))).collect()
+    kept.map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
+        .collect()
 }
 
 fn named_by_connection<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
     let values = values.filter_map(|value| std::str::from_utf8(value).ok());
-    values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
+    values
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect()
 }
 
 fn is_kept(name: &str, named: &[String]) -> bool {
@@ -253,7 +277,10 @@ fn passed_on(answer: &exchange::Response, is_head: bool) -> Result<Response<Full
         .ok_or_else(|| Failure::bad_answer(format!("its status is {}", answer.status)))?;
     let mut response = Response::new(Full::new(answer.body.clone()));
     *response.status_mut() = status;
-    let connection = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+    let connection = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
     let named = named_by_connection(connection.map(|(_, value)| value.as_ref()));
     for (name, value) in &answer.headers {
         let name = HeaderName::try_from(name.as_str())
@@ -302,7 +329,9 @@ fn trace_address(context: &Context, trace_id: TraceId) -> String {
 }
 
 fn cut(text: &str, bytes_max: usize) -> &str {
-    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=bytes_max.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 

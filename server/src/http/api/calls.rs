@@ -29,7 +29,10 @@ pub(super) async fn call(
     let context = &shared.context;
     let function = find(context, &format!("{package}/{interface}"), &function)?;
     if let Some(obstacle) = function.ty.obstacle() {
-        let detail = format!("`{}` passes a {obstacle}, which cannot leave the process", function.path);
+        let detail = format!(
+            "`{}` passes a {obstacle}, which cannot leave the process",
+            function.path
+        );
         return Err(Failure::local_only(detail));
     }
     let timeout = timeout(&request)?;
@@ -51,14 +54,14 @@ pub(super) async fn call(
     let result = carry_out(context, call, &function).await;
     let duration_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let result = result.map_err(|failure| failure.traced(head.trace_id))?;
-    Ok(Json(CallReply { result, trace_id: head.trace_id, duration_ns }))
+    Ok(Json(CallReply {
+        result,
+        trace_id: head.trace_id,
+        duration_ns,
+    }))
 }
 
-async fn carry_out(
-    context: &Context,
-    mut call: Call,
-    function: &CallableFunction,
-) -> Result<Value, Failure> {
+async fn carry_out(context: &Context, mut call: Call, function: &CallableFunction) -> Result<Value, Failure> {
     let mut span = open_span(context, &call.trace, function);
     if let Some(span) = &span {
         call.trace = span.context();
@@ -75,23 +78,40 @@ async fn carry_out(
     // The call's span ends before the root's.
     drop(reply.span.take());
     drop(span);
-    json::decode_result(&function.ty, &reply.value)
-        .map_err(|error| Failure::bad_answer(format!("`{}` answered with bytes of another type: {error}", function.path)))
+    json::decode_result(&function.ty, &reply.value).map_err(|error| {
+        Failure::bad_answer(format!(
+            "`{}` answered with bytes of another type: {error}",
+            function.path
+        ))
+    })
 }
 
 fn failed(error: &CallError) -> SpanStatus {
-    SpanStatus::Failed { code: error.code, message: error.message.clone() }
+    SpanStatus::Failed {
+        code: error.code,
+        message: error.message.clone(),
+    }
 }
 
 fn open_span(context: &Context, head: &TraceContext, function: &CallableFunction) -> Option<OpenSpan> {
     let name = Arc::from(format!("call {}", function.path));
-    OpenSpan::begin_root(&context.recorder, head, SpanKind::Internal, &HandlerName::cli(), &name)
+    OpenSpan::begin_root(
+        &context.recorder,
+        head,
+        SpanKind::Internal,
+        &HandlerName::cli(),
+        &name,
+    )
 }
 
 fn timeout(request: &CallRequest) -> Result<Duration, Failure> {
     let timeout = request.timeout_ms.map_or(TIMEOUT_DEFAULT, Duration::from_millis);
     if timeout.is_zero() || timeout > TIMEOUT_MAX {
-        let detail = format!("`timeout_ms` is {}; write 1 to {}", timeout.as_millis(), TIMEOUT_MAX.as_millis());
+        let detail = format!(
+            "`timeout_ms` is {}; write 1 to {}",
+            timeout.as_millis(),
+            TIMEOUT_MAX.as_millis()
+        );
         return Err(Failure::invalid(detail).at("/timeout_ms"));
     }
     Ok(timeout)
@@ -124,16 +144,28 @@ fn nearest(
     {
         return format!("there is no handler `{name}`; `cleave ls handlers` lists those that there are");
     }
-    let of = handlers.iter().filter(|known| handler.is_none_or(|name| known.name == *name));
+    let of = handlers
+        .iter()
+        .filter(|known| handler.is_none_or(|name| known.name == *name));
     let exports: Vec<_> = of.flat_map(|known| &known.exports).collect();
-    let same = exports.iter().filter(|export| export.interface.unversioned() == interface.unversioned());
-    let functions: Vec<&str> =
-        same.flat_map(|export| &export.functions).map(|known| known.name.as_str()).collect();
+    let same = exports
+        .iter()
+        .filter(|export| export.interface.unversioned() == interface.unversioned());
+    let functions: Vec<&str> = same
+        .flat_map(|export| &export.functions)
+        .map(|known| known.name.as_str())
+        .collect();
     if !functions.is_empty() {
         let hint = closest(function, functions.iter().copied());
-        return format!("`{interface}` has no function `{function}`{hint}; it has {}", functions.join(", "));
+        return format!(
+            "`{interface}` has no function `{function}`{hint}; it has {}",
+            functions.join(", ")
+        );
     }
-    let hint = closest(interface.as_str(), exports.iter().map(|export| export.interface.unversioned()));
+    let hint = closest(
+        interface.as_str(),
+        exports.iter().map(|export| export.interface.unversioned()),
+    );
     match handler {
         Some(name) => format!("`{name}` does not serve `{interface}`{hint}"),
         None => format!("nobody serves `{interface}`{hint}; `cleave ls handlers` lists what there is"),
@@ -142,6 +174,9 @@ fn nearest(
 
 fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
     let scored = known.map(|name| (strsim::jaro_winkler(wanted, name), name));
-    let best = scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, name)| format!(" (did you mean `{name}`?)")).unwrap_or_default()
+    let best = scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, name)| format!(" (did you mean `{name}`?)"))
+        .unwrap_or_default()
 }

@@ -32,7 +32,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|rejection| Failure::invalid(rejection.body_text()))?;
-        text.parse().map(Self).map_err(|error: T::Err| Failure::invalid(error.to_string()))
+        text.parse()
+            .map(Self)
+            .map_err(|error: T::Err| Failure::invalid(error.to_string()))
     }
 }
 
@@ -65,8 +67,14 @@ where
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
         let bytes = of_type(request, JSON, JSON_BYTES_MAX).await?;
-        let json = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-        serde_json::from_slice(json).map(Self).map_err(|error| Failure::invalid(error.to_string()))
+        let json = if bytes.is_empty() {
+            b"{}".as_slice()
+        } else {
+            &bytes
+        };
+        serde_json::from_slice(json)
+            .map(Self)
+            .map_err(|error| Failure::invalid(error.to_string()))
     }
 }
 
@@ -83,7 +91,9 @@ impl<S: Send + Sync> FromRequest<S> for WasmBody {
 
 async fn of_type(request: Request, media_type: &str, bytes_max: usize) -> Result<Bytes, Failure> {
     if !guard::is_of(request.headers(), media_type) {
-        return Err(Failure::unsupported_media_type(format!("send `Content-Type: {media_type}`")));
+        return Err(Failure::unsupported_media_type(format!(
+            "send `Content-Type: {media_type}`"
+        )));
     }
     body::read(request.into_body(), bytes_max, Instant::now() + BODY_WITHIN).await
 }

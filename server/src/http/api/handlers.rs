@@ -19,7 +19,12 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     Named(name): Named<HandlerName>,
 ) -> Result<Json<HandlerDetail>, Failure> {
-    shared.context.home.handler(&name).map(Json).ok_or_else(|| missing(&name))
+    shared
+        .context
+        .home
+        .handler(&name)
+        .map(Json)
+        .ok_or_else(|| missing(&name))
 }
 
 pub(super) async fn put(
@@ -42,5 +47,7 @@ pub(super) async fn delete(
 }
 
 fn missing(name: &HandlerName) -> Failure {
-    Failure::not_found(format!("there is no handler `{name}`; `cleave ls handlers` lists those that there are"))
+    Failure::not_found(format!(
+        "there is no handler `{name}`; `cleave ls handlers` lists those that there are"
+    ))
 }

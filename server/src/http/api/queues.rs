@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::extract::{JsonBody, Named, Parameters};
 use super::{Shared, whole};
-use crate::http::error::Failure;
 use crate::http::Context;
+use crate::http::error::Failure;
 use crate::queue::{PAGE_MAX, Stored};
 use crate::runtime::json;
 
@@ -39,13 +39,24 @@ pub(super) async fn messages(
     check(context, &name)?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
     if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Failure::invalid(format!("`limit` is {limit}; write a number from 1 to {PAGE_MAX}")));
+        return Err(Failure::invalid(format!(
+            "`limit` is {limit}; write a number from 1 to {PAGE_MAX}"
+        )));
     }
     // A full page may be the last one: then the next is empty.
-    let stored = context.queues.messages(&name, query.state, query.before, limit).await?;
+    let stored = context
+        .queues
+        .messages(&name, query.state, query.before, limit)
+        .await?;
     let is_full = stored.len() as u64 == u64::from(limit);
-    let next = stored.last().filter(|_| is_full).map(|last| last.message.id.to_string());
-    let items = stored.into_iter().map(|stored| with_arguments(context, stored)).collect();
+    let next = stored
+        .last()
+        .filter(|_| is_full)
+        .map(|last| last.message.id.to_string());
+    let items = stored
+        .into_iter()
+        .map(|stored| with_arguments(context, stored))
+        .collect();
     Ok(Json(Page { items, next }))
 }
 
@@ -63,7 +74,9 @@ fn check(context: &Context, name: &QueueName) -> Result<(), Failure> {
     if context.queues.contains(name) {
         return Ok(());
     }
-    let detail = format!("there is no queue `{name}`; it comes to be with its first message, `cleave ls queues` lists them");
+    let detail = format!(
+        "there is no queue `{name}`; it comes to be with its first message, `cleave ls queues` lists them"
+    );
     Err(Failure::not_found(detail))
 }
 
@@ -71,7 +84,9 @@ fn check(context: &Context, name: &QueueName) -> Result<(), Failure> {
 fn with_arguments(context: &Context, stored: Stored) -> Message {
     let mut message = stored.message;
     if let (Some(path), Some(body)) = (&stored.function, &stored.body) {
-        let known = context.home.function(stored.handler.as_ref(), &path.interface, &path.function);
+        let known = context
+            .home
+            .function(stored.handler.as_ref(), &path.interface, &path.function);
         message.arguments = known.and_then(|known| json::decode_arguments(&known.ty, body).ok());
     }
     message

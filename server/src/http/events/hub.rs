@@ -29,8 +29,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Status, Self::Handlers, Self::Nodes, Self::Placement, Self::Queues, Self::Edges];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Status,
+        Self::Handlers,
+        Self::Nodes,
+        Self::Placement,
+        Self::Queues,
+        Self::Edges,
+    ];
 }
 
 /// One kind's newest snapshot.
@@ -57,7 +63,11 @@ pub(in crate::http) struct Hub {
 impl Hub {
     /// Starts the task that makes snapshots.
     pub(in crate::http) fn start(context: Arc<Context>, tasks: &Tasks) -> Arc<Self> {
-        let board = Kind::ALL.map(|_| Snapshot { name: "", data: "".into(), version: 0 });
+        let board = Kind::ALL.map(|_| Snapshot {
+            name: "",
+            data: "".into(),
+            version: 0,
+        });
         let hub = Arc::new(Self {
             context,
             board: watch::Sender::new(board),
@@ -115,13 +125,19 @@ impl Hub {
 
     async fn refresh(&self, kinds: &[Kind]) {
         for kind in kinds {
-            let Some(event) = self.look(*kind).await else { continue };
+            let Some(event) = self.look(*kind).await else {
+                continue;
+            };
             let (name, data) = (event.name(), data(&event));
             self.board.send_if_modified(|board| {
                 let snapshot = &mut board[*kind as usize];
                 let is_new = snapshot.version == 0 || *snapshot.data != *data;
                 if is_new {
-                    *snapshot = Snapshot { name, data: data.into(), version: snapshot.version + 1 };
+                    *snapshot = Snapshot {
+                        name,
+                        data: data.into(),
+                        version: snapshot.version + 1,
+                    };
                 }
                 is_new
             });

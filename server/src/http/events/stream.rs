@@ -94,7 +94,8 @@ impl Reader {
     }
 
     fn push(&mut self, event: &Event) {
-        self.waiting.push_back(Sent::default().event(event.name()).data(data(event)));
+        self.waiting
+            .push_back(Sent::default().event(event.name()).data(data(event)));
     }
 
     fn take_snapshots(&mut self) {
@@ -102,14 +103,16 @@ impl Reader {
         for (snapshot, seen) in board.iter().zip(&mut self.seen) {
             if snapshot.version > *seen {
                 *seen = snapshot.version;
-                self.waiting.push_back(Sent::default().event(snapshot.name).data(&*snapshot.data));
+                self.waiting
+                    .push_back(Sent::default().event(snapshot.name).data(&*snapshot.data));
             }
         }
     }
 
     /// A trace that has grown since takes its old place's stead; of too many, the newest are kept.
     fn take_traces(&mut self, batch: &[TraceSummary]) {
-        self.traces.retain(|known| !batch.iter().any(|newer| newer.trace_id == known.trace_id));
+        self.traces
+            .retain(|known| !batch.iter().any(|newer| newer.trace_id == known.trace_id));
         self.traces.extend_from_slice(batch);
         let excess = self.traces.len().saturating_sub(TRACES_MAX);
         self.traces.drain(..excess);

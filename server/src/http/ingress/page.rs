@@ -13,8 +13,11 @@ color:#1f2430;background:#fbfaf8}small,code{color:#5c6370;word-break:break-all}h
 
 /// Whether a client reads JSON rather than pages.
 pub(super) fn wants_json(headers: &HeaderMap) -> bool {
-    let accepted: Vec<&str> =
-        headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok()).collect();
+    let accepted: Vec<&str> = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok())
+        .collect();
     let has = |media_type: &str| accepted.iter().any(|accept| accept.contains(media_type));
     !has("text/html") && (has("application/json") || has(PROBLEM_JSON))
 }
@@ -49,8 +52,12 @@ pub(super) fn page(failure: &Failure, trace: &str) -> Response<Full<Bytes>> {
 fn response(failure: &Failure, content_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = failure.status();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -12,7 +12,12 @@ fn at(path: &str) -> Result<Target, u16> {
 
 #[test]
 fn the_root_answers_all_but_other_handlers_paths() {
-    let root = |path: &str| Ok(Target::Handler { name: root(), path: path.to_owned() });
+    let root = |path: &str| {
+        Ok(Target::Handler {
+            name: root(),
+            path: path.to_owned(),
+        })
+    };
     assert_eq!(at("/"), root("/"));
     assert_eq!(at("/cart?x=1"), root("/cart?x=1"));
     assert_eq!(at("http://shop.example/cart"), root("/cart"));
@@ -22,7 +27,12 @@ fn the_root_answers_all_but_other_handlers_paths() {
 #[test]
 fn a_handler_answers_below_its_name() {
     let hello = HandlerName::parse("hello").unwrap();
-    let to = |path: &str| Ok(Target::Handler { name: hello.clone(), path: path.to_owned() });
+    let to = |path: &str| {
+        Ok(Target::Handler {
+            name: hello.clone(),
+            path: path.to_owned(),
+        })
+    };
     assert_eq!(at("/~hello/"), to("/"));
     assert_eq!(at("/~hello/a/b?c=d"), to("/a/b?c=d"));
     assert_eq!(at("/~hello"), Ok(Target::Redirect("/~hello/".to_owned())));
