@@ -143,12 +143,12 @@ fn step(by: i32) -> bool {
         return false;
     };
     let current = focused_row();
-    let at = (0..list.length()).find(|at| {
+    let at: Option<u32> = (0..list.length()).find(|at| {
         let row = list.item(*at);
         row.as_ref() == current.as_ref().map(AsRef::as_ref)
     });
     let next = match at {
-        Some(at) => at.saturating_add_signed(by),
+        Some(at) => u32::saturating_add_signed(at, by),
         None => 0,
     };
     let row = list.item(next).and_then(|row| row.dyn_into::<HtmlElement>().ok());
