@@ -29,7 +29,7 @@ pub fn start() {
     if let Some(placeholder) = document().get_element_by_id("boot") {
         placeholder.remove();
     }
-    leptos::mount::mount_to_body(app);
+    mount_to_body(app);
 }
 
 fn app() -> impl IntoView {

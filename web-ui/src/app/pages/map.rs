@@ -133,7 +133,7 @@ fn trouble(ailments: Memo<Vec<Ailment>>) -> AnyView {
                     <div class="ailment" data-ailment=name.to_string()>
                         <h2 class=if ailment.bad { "bad" } else { "warn" }>{ailment.title}</h2>
                         <p class="small soft">{ailment.sentence}</p>
-                        <p class="buttons">{traces}<a class="btn small" href=Route::Handler(name).path()>"Handler"</a></p>
+                        <p class="buttons">{traces}<a class="btn small" href=Route::Handler(name.clone()).path()>"Handler"</a></p>
                     </div>
                 }
             })

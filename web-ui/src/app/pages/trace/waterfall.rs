@@ -189,7 +189,7 @@ fn row(
             data-span=id.to_string()
             data-handler=row.handler.to_string()
             data-node=row.node.to_string()
-            aria-level=(row.depth + 1).to_string()
+            attr:aria-level=(row.depth + 1).to_string()
             aria-selected=move || is_chosen().to_string()
             aria-expanded=foldable.then_some(move || (!is_folded()).to_string())
             style:transform=move || top.clone()
