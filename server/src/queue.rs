@@ -137,7 +137,10 @@ impl Queues {
             group::run(writer, journal, waiting, tasks.token()),
         );
         let queues = Self { db, ops, shared };
-        queues.sweep().await?;
+        let swept = queues.sweep().await?;
+        if let Some(due_ms) = swept.next_due_ms {
+            queues.shared.due(due_ms);
+        }
         Ok(queues)
     }
 

@@ -1,4 +1,4 @@
-//! `StateStore`: what handlers remember between calls, in `state.db`: values under keys, in buckets, one space a handler.
+//! `StateStore`: what handlers remember, in `state.db`: values under keys, in buckets, one space a handler.
 //!
 //! An answered write survives the sudden end of the process (not a power cut: `synchronous=NORMAL`). A value's version
 //! changes with every write and is never used again, so `swap` notices also a value that was deleted and came back.

@@ -150,6 +150,7 @@ impl Home {
             queue: QueueDispatch::new(queues.clone(), Arc::clone(&recorder)),
             edge: Arc::clone(&edge),
         };
+        queues.spawn_sweeper(&work);
         let local = Local::new(Arc::clone(&runtime), Some(built_ins));
         let authority = Authority::open(&data.join("identity"))?;
         let identity = authority.issue(&NodeName::home())?;
@@ -339,9 +340,16 @@ impl Home {
         let known = self.handlers.names().into_iter().collect();
         let problems = self.config.check_handlers(&known);
         for problem in &problems {
+            // A handler may come later; until then the rule stands idle.
             tracing::warn!("cleave.toml: {problem}");
         }
-        Ok(())
+        let queued = queued(&self.config, &self.handlers);
+        let problems: Vec<_> = queued
+            .problems
+            .into_iter()
+            .map(|(edge, reason)| self.config.edge_problem(&edge, reason).to_string())
+            .collect();
+        if problems.is_empty() { Ok(()) } else { bail!("cleave.toml: {}", problems.join("; ")) }
     }
 
     /// What changes with nodes, routes and placement is shown with the handlers too.

@@ -3,7 +3,8 @@
 //! At most [`concurrency_max`] attempts of a queue at a time; the host extends a lease while its attempt runs. A failed
 //! call, a trap, a timeout and the callee's own `err` are failed attempts. When the handler is absent or full nothing
 //! ran: the message goes back without using a try, and the queue pauses, longer each time, until an attempt runs or
-//! [`Consumers::routes_changed`] says that it is worth a look. Nothing polls: a loop wakes by a commit.
+//! [`Consumers::routes_changed`] says that it is worth a look. It pauses too when the handler's node is unreachable, so
+//! that only one message at a time uses a try on it. Nothing polls: a loop wakes by a commit.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -103,7 +104,7 @@ async fn for_every_queue(seat: Seat, routes: watch::Sender<u64>, tasks: Tasks) {
     }
 }
 
-/// Whether an attempt ran.
+/// Whether an attempt reached the handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempted {
     Ran,
@@ -248,7 +249,14 @@ impl Attempt {
         let span = self.begin_span(&context);
         let ending = self.call(context).await;
         let attempted = match &ending {
-            Ending::Absent(_) => Attempted::Absent,
+            Ending::Absent(_)
+            | Ending::Failed(
+                _,
+                SpanStatus::Failed {
+                    code: ErrorCode::Unreachable,
+                    ..
+                },
+            ) => Attempted::Absent,
             _ => Attempted::Ran,
         };
         let fence = Fence {
@@ -363,7 +371,12 @@ impl Attempt {
             Ending::Done => queues.ack(fence).await,
             Ending::Failed(error, _) => queues.nack(fence, error).await,
             Ending::Absent(error) => {
-                tracing::debug!(queue.name = %self.queue, message.id = fence.id, %error, "nothing ran, the message waits");
+                tracing::debug!(
+                    queue.name = %self.queue,
+                    message.id = fence.id,
+                    %error,
+                    "nothing ran, the message waits"
+                );
                 queues.release(fence, Duration::ZERO).await
             }
             Ending::Lost => return,

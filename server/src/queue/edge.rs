@@ -1,7 +1,7 @@
 //! `QueueEdge`: home's side of a queued edge. The caller gets `ok` once its message is durable.
 //!
-//! Which edges are queued, and how, is a table that is replaced whole when the placement changes. An edge that is not in
-//! it is not found; a message that cannot be stored fails the call, so that the caller is never told `ok` for nothing.
+//! Which edges are queued, and how, is a table that is replaced whole when the placement changes. An edge that is not
+//! in it is not found; a message that cannot be stored fails the call: nobody is told `ok` for nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The sweeper: wakes when the next lease or delay ends, and has the writer end it.
 //!
-//! It sleeps until then and not at all when nothing waits: an idle node does not poll. A message that becomes due sooner
-//! wakes it. A sweep that fails is tried again.
+//! It sleeps until then, and a message that becomes due sooner wakes it: an idle node does not poll. A sweep that fails
+//! is tried again.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -31,6 +31,10 @@ pub const DEDUPE_WINDOW: Duration = Duration::from_secs(5 * 60);
 const DONE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// … and only so many of them.
 const DONE_ROWS_MAX: i64 = 10_000;
+/// Retention looks after this many messages are done; a look forgets more than that.
+const DONE_ROWS_LOOK: usize = 512;
+/// Retention looks at ages no more often than this.
+const DONE_AGE_LOOK: Duration = Duration::from_secs(60);
 
 /// One operation on the queues.
 #[derive(Debug)]
@@ -108,6 +112,9 @@ pub(super) struct QueueJournal {
 struct Ledger {
     last_id: MessageId,
     queues: HashMap<QueueName, QueueRow>,
+    /// Messages done since retention looked, and when it looked.
+    done_since: usize,
+    looked_at: i64,
 }
 
 impl Ledger {
@@ -115,6 +122,8 @@ impl Ledger {
         let queues = store::queues(connection).await?;
         Ok(Self {
             last_id: store::last_id(connection).await?,
+            done_since: 0,
+            looked_at: 0,
             queues: queues
                 .into_iter()
                 .map(|queue| (queue.name.clone(), queue))

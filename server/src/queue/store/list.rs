@@ -45,11 +45,15 @@ pub struct Stored {
 /// Every queue's counts. Each state is counted over its own index.
 pub(crate) async fn counts(pool: &SqlitePool) -> Result<HashMap<QueueName, Counts>> {
     let rows = sqlx::query(
-        "SELECT r.queue, 0, r.n, m.due_at FROM (SELECT queue, count(*) AS n, min(id) AS first FROM messages INDEXED BY messages_ready \
-         WHERE state = 0 GROUP BY queue) r JOIN messages m ON m.id = r.first \
-         UNION ALL SELECT queue, 1, count(*), NULL FROM messages INDEXED BY messages_leased WHERE state = 1 GROUP BY queue \
-         UNION ALL SELECT queue, 2, count(*), NULL FROM messages INDEXED BY messages_delayed WHERE state = 2 GROUP BY queue \
-         UNION ALL SELECT queue, 3, count(*), NULL FROM messages INDEXED BY messages_blocked WHERE state = 3 GROUP BY queue \
+        "SELECT r.queue, 0, r.n, m.due_at FROM (SELECT queue, count(*) AS n, min(id) AS first \
+           FROM messages INDEXED BY messages_ready WHERE state = 0 GROUP BY queue) r \
+           JOIN messages m ON m.id = r.first \
+         UNION ALL SELECT queue, 1, count(*), NULL \
+           FROM messages INDEXED BY messages_leased WHERE state = 1 GROUP BY queue \
+         UNION ALL SELECT queue, 2, count(*), NULL \
+           FROM messages INDEXED BY messages_delayed WHERE state = 2 GROUP BY queue \
+         UNION ALL SELECT queue, 3, count(*), NULL \
+           FROM messages INDEXED BY messages_blocked WHERE state = 3 GROUP BY queue \
          UNION ALL SELECT queue, 5, count(*), NULL FROM settled WHERE state = 5 GROUP BY queue",
     )
     .fetch_all(pool)
@@ -83,19 +87,19 @@ async fn live(
     // Leased messages are few among many, so they are found by their own index.
     let sql = match state {
         Some(MessageState::Leased) => {
-            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, function, trace, \
-             attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
+            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, \
+             function, trace, attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
              FROM messages INDEXED BY messages_leased WHERE queue = ?1 AND id < ?2 AND state = 1 \
              ORDER BY id DESC LIMIT ?3"
         }
         Some(_) => {
-            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, function, trace, \
-             attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
+            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, \
+             function, trace, attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
              FROM messages WHERE queue = ?1 AND id < ?2 AND state <> 1 ORDER BY id DESC LIMIT ?3"
         }
         None => {
-            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, function, trace, \
-             attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
+            "SELECT id, queue, state, due_at, attempt, tries, enqueued_at, caller, handler, interface, \
+             function, trace, attempt_trace, last_error, length(body), CASE WHEN length(body) <= ?4 THEN body END \
              FROM messages WHERE queue = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
         }
     };

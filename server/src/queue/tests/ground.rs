@@ -19,6 +19,37 @@ async fn the_sweeper_ends_a_delay_without_anybody_asking() {
 }
 
 #[tokio::test]
+async fn a_delay_that_a_restart_interrupted_still_ends_by_itself() {
+    let bench = Bench::in_dir(tempfile::tempdir().unwrap(), Clock::system()).await;
+    bench.enqueue(NewMessage { delay: Duration::from_millis(1_500), ..message() }).await;
+    let bench = bench.reopened().await;
+    assert_eq!(bench.queues.list().await.unwrap()[0].delayed, 1, "it was reopened in time");
+    bench.queues.spawn_sweeper(&bench.tasks);
+    let wake = bench.queues.shared.wake_of(&queue());
+    let woken = tokio::time::timeout(WATCHDOG, wake.notified()).await;
+    assert!(woken.is_ok());
+}
+
+#[tokio::test]
+async fn done_messages_are_bounded_however_many_there_are() {
+    let bench = Bench::new().await;
+    let enqueued = (0..12_000).map(|_| bench.enqueue(message()));
+    futures_util::future::join_all(enqueued).await;
+    loop {
+        let leases = bench.lease(LEASES_MAX).await;
+        if leases.is_empty() {
+            break;
+        }
+        futures_util::future::join_all(leases.iter().map(|lease| bench.queues.ack(lease.fence()))).await;
+    }
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM settled")
+        .fetch_one(bench.queues.db.readers())
+        .await
+        .unwrap();
+    assert!((10_000..10_000 + 1_024).contains(&kept), "{kept}");
+}
+
+#[tokio::test]
 async fn a_newer_file_is_refused() {
     let bench = Bench::new().await;
     bench.queues.close().await;

@@ -11,8 +11,8 @@ use rand::Rng;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{
-    DEDUPE_WINDOW, DONE_AGE_MAX, DONE_ROWS_MAX, Effects, How, Ledger, Op, QUEUE_MESSAGES_MAX, QUEUES_MAX,
-    Settlement, Swept,
+    DEDUPE_WINDOW, DONE_AGE_LOOK, DONE_AGE_MAX, DONE_ROWS_LOOK, DONE_ROWS_MAX, Effects, How, Ledger, Op,
+    QUEUE_MESSAGES_MAX, QUEUES_MAX, Settlement, Swept,
 };
 use crate::queue::Refusal;
 use crate::queue::message::{MessageId, NewMessage, Settled, lease_expired, state};
@@ -144,6 +144,10 @@ impl Group<'_> {
                 store::delete(self.connection, outcomes).await?;
             }
         }
+        self.ledger.done_since += endings.done.len();
+        if self.ledger.done_since >= DONE_ROWS_LOOK {
+            self.retain().await?;
+        }
         if !endings.back.is_empty() {
             store::put_back(self.connection, &endings.back).await?;
         }
@@ -207,13 +211,24 @@ impl Group<'_> {
         self.finish(endings).await?;
         self.promote().await?;
         store::forget_keys(self.connection, self.now_ms).await?;
-        let before_ms = self.now_ms - DONE_AGE_MAX.as_millis() as i64;
-        store::forget_done(self.connection, before_ms, DONE_ROWS_MAX).await?;
+        if self.now_ms - self.ledger.looked_at >= DONE_AGE_LOOK.as_millis() as i64 {
+            self.retain().await?;
+        }
         let next_due_ms = store::next_due(self.connection).await?;
         Ok(Swept {
             expired: expired.len() as u64,
             next_due_ms,
         })
+    }
+
+    /// Forgets done messages that are too old or too many.
+    async fn retain(&mut self) -> Done {
+        self.ledger.done_since = 0;
+        self.ledger.looked_at = self.now_ms;
+        let before_ms = self.now_ms - DONE_AGE_MAX.as_millis() as i64;
+        store::forget_done(self.connection, before_ms, DONE_ROWS_MAX)
+            .await
+            .map(drop)
     }
 
     async fn promote(&mut self) -> Done {
