@@ -70,6 +70,10 @@ struct Group {
 }
 
 /// Lays out `places` and the edges between them, given as pairs of indices, in a frame of this width.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one drawing, top to bottom; its parts are functions already"
+)]
 pub fn scene(places: &[Place], edges: &[(usize, usize)], width: f64) -> Scene {
     let groups = groups(places, edges);
     if width < NARROW {
