@@ -38,7 +38,12 @@ fn add() -> CallableFunction {
         is_async: false,
     };
     let path = Arc::new(FunctionPath::new(InterfaceName::parse(INTERFACE).unwrap(), "add"));
-    CallableFunction { handler: name("till"), path, hash: ty.hash(), ty }
+    CallableFunction {
+        handler: name("till"),
+        path,
+        hash: ty.hash(),
+        ty,
+    }
 }
 
 /// Serves everything: `add` gives 7; an exchange gives its request back, `/fail/N` the error of that number, and `/gate`
@@ -56,14 +61,21 @@ impl Callee {
         }
         let request = exchange::Request::decode(&call.args).unwrap();
         if let Some(number) = request.path.strip_prefix("/fail/") {
-            return Err(CallError::new(ErrorCode::from_number(number.parse().unwrap()), "it <failed>"));
+            return Err(CallError::new(
+                ErrorCode::from_number(number.parse().unwrap()),
+                "it <failed>",
+            ));
         }
         if request.path == "/gate" {
             self.entered.notify_one();
             self.gate.notified().await;
         }
         let body = format!("{} {} {}", request.method, request.path, request.body.len());
-        let response = exchange::Response { status: 200, headers: Vec::new(), body: body.into() };
+        let response = exchange::Response {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+        };
         Ok(Reply::new(response.encode()))
     }
 }
@@ -97,7 +109,11 @@ impl FakeHome {
             name: name("till"),
             state: HandlerState::Serving,
             version: "0123456789ab".into(),
-            size_bytes: if self.is_large.load(Ordering::SeqCst) { 2 } else { 1 },
+            size_bytes: if self.is_large.load(Ordering::SeqCst) {
+                2
+            } else {
+                1
+            },
             compile_ms: 0,
             since_unix_ms: None,
             http: true,
@@ -116,7 +132,10 @@ impl HomeView for FakeHome {
     }
 
     fn handler(&self, wanted: &HandlerName) -> Option<HandlerDetail> {
-        (*wanted == name("till")).then(|| HandlerDetail { handler: self.till(), wit: "world till {}".into() })
+        (*wanted == name("till")).then(|| HandlerDetail {
+            handler: self.till(),
+            wit: "world till {}".into(),
+        })
     }
 
     fn function(
@@ -215,15 +234,22 @@ impl Doors {
         let folder = tempfile::tempdir().unwrap();
         let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
         let file = folder.path().join("traces.db");
-        let traces = Traces::open(&file, 1 << 30, Arc::clone(&recorder), spans, &ground).await.unwrap();
-        let queues = Queues::open(&folder.path().join("queue.db"), clock.clone(), &ground).await.unwrap();
+        let traces = Traces::open(&file, 1 << 30, Arc::clone(&recorder), spans, &ground)
+            .await
+            .unwrap();
+        let queues = Queues::open(&folder.path().join("queue.db"), clock.clone(), &ground)
+            .await
+            .unwrap();
         let edges = Arc::new(Edges::new(clock.clone()));
         let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
         let callee = Arc::new(Callee::default());
         router.swap(table(&callee));
         let placement = Placement::default();
         let (desired, intake) = Desired::channel(placement.clone(), placement, Inventory::default());
-        let home = Arc::new(FakeHome { changes: watch::Sender::new(0), is_large: AtomicBool::new(false) });
+        let home = Arc::new(FakeHome {
+            changes: watch::Sender::new(0),
+            is_large: AtomicBool::new(false),
+        });
         let context = Arc::new(Context {
             router,
             recorder,
@@ -241,29 +267,61 @@ impl Doors {
         let ingress = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addresses = [&ui, &ingress].map(|door| format!("http://{}", door.local_addr().unwrap()));
         tasks.spawn("ui", serve_ui(ui, Arc::clone(&context), tasks.clone()));
-        tasks.spawn("ingress", serve_ingress(ingress, Arc::clone(&context), tasks.clone()));
+        tasks.spawn(
+            "ingress",
+            serve_ingress(ingress, Arc::clone(&context), tasks.clone()),
+        );
         let client = legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
         let [ui, ingress] = addresses;
-        Self { ui, ingress, context, home, callee, tasks, client, _ground: ground, _intake: intake, _folder: folder }
+        Self {
+            ui,
+            ingress,
+            context,
+            home,
+            callee,
+            tasks,
+            client,
+            _ground: ground,
+            _intake: intake,
+            _folder: folder,
+        }
     }
 
     pub async fn start(&self, request: Request<Full<Bytes>>) -> http::Response<Incoming> {
-        tokio::time::timeout(WATCHDOG, self.client.request(request)).await.unwrap().unwrap()
+        tokio::time::timeout(WATCHDOG, self.client.request(request))
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (parts, body) = self.start(request).await.into_parts();
-        let body = tokio::time::timeout(WATCHDOG, body.collect()).await.unwrap().unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        let body = tokio::time::timeout(WATCHDOG, body.collect())
+            .await
+            .unwrap()
+            .unwrap()
+            .to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.send(request("GET", &format!("{}{path}", self.ui), &[], "")).await
+        self.send(request("GET", &format!("{}{path}", self.ui), &[], ""))
+            .await
     }
 
     pub async fn json(&self, method: &str, path: &str, body: &str) -> Answer {
         let address = format!("{}{path}", self.ui);
-        self.send(request(method, &address, &[("content-type", "application/json")], body.to_owned())).await
+        self.send(request(
+            method,
+            &address,
+            &[("content-type", "application/json")],
+            body.to_owned(),
+        ))
+        .await
     }
 }
 
@@ -288,7 +346,15 @@ fn table(callee: &Arc<Callee>) -> RouteTable {
         http: true,
         limits: Limits::default(),
     };
-    let routes = Routes { generation: 1, placement: "together".into(), handlers: vec![till], ..Routes::default() };
-    let target = Target { dispatcher: Arc::clone(callee) as Arc<dyn Dispatch>, transport: Transport::Direct };
+    let routes = Routes {
+        generation: 1,
+        placement: "together".into(),
+        handlers: vec![till],
+        ..Routes::default()
+    };
+    let target = Target {
+        dispatcher: Arc::clone(callee) as Arc<dyn Dispatch>,
+        transport: Transport::Direct,
+    };
     RouteTable::build(&routes, |_| Some(target.clone()))
 }
