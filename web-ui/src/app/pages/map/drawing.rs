@@ -78,9 +78,11 @@ fn measure(frame: NodeRef<html::Div>, width: RwSignal<f64>) {
         let resized = Closure::<dyn FnMut()>::new(read);
         if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
             observer.observe(&frame);
+            let kept = StoredValue::new_local((observer, resized));
+            on_cleanup(move || {
+                kept.try_with_value(|(observer, _)| observer.disconnect());
+            });
         }
-        // Lives as long as the observer, which ends with its element.
-        resized.forget();
     });
 }
 
