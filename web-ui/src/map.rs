@@ -16,7 +16,7 @@ use self::layered::{Gaps, layered, rank};
 /// Below this width the picture is a column.
 pub const NARROW: f64 = 640.0;
 
-const HANDLER: (f64, f64) = (156.0, 46.0);
+const HANDLER: (f64, f64) = (168.0, 46.0);
 const PADDING: f64 = 10.0;
 const HEAD: f64 = 26.0;
 const ROW_GAP: f64 = 14.0;

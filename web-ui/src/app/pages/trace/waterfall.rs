@@ -77,8 +77,8 @@ pub fn waterfall(
             >
                 <div class="wf-rows" role="tree" aria-label="Spans" style:height=height>
                     {grid(duration)}
-                    <For each=keys key=|key| *key children=row />
                     {seam(opened, shown, duration)}
+                    <For each=keys key=|key| *key children=row />
                 </div>
             </div>
         </div>
@@ -253,7 +253,7 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
     } else if from > 14.0 {
         ("before", format!("{:.3}%", 100.0 - from))
     } else {
-        ("within", "0%".to_owned())
+        ("within", percent(row.inner.0, duration))
     };
     if row.bar == Bar::Queued {
         let words = row.continues.and_then(|link| opened.detail.linked.get(link)).map(|link| {
@@ -282,7 +282,7 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
         "before" => {
             view! { <span class="figure-before" style:right=move || at.clone()>{text}</span> }.into_any()
         }
-        _ => view! { <span class="figure-within">{text}</span> }.into_any(),
+        _ => view! { <span class="figure-within" style:left=move || at.clone()>{text}</span> }.into_any(),
     };
     view! {
         {travel}
