@@ -248,9 +248,15 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
     let (inner_left, inner_width) = span(row.inner);
     // The figure stands where there is room: right of the bar, else left of it, else on it.
     let (from, to) = (part(row.outer.0, duration), part(row.outer.1, duration));
-    let (side, at) = if to < 86.0 {
+    let narrow = window()
+        .inner_width()
+        .ok()
+        .and_then(|width| width.as_f64())
+        .is_some_and(|width| width < 720.0);
+    let room = if narrow { 42.0 } else { 15.0 };
+    let (side, at) = if to < 100.0 - room {
         ("after", format!("{to:.3}%"))
-    } else if from > 14.0 {
+    } else if from > room {
         ("before", format!("{:.3}%", 100.0 - from))
     } else {
         ("within", percent(row.inner.0, duration))
