@@ -81,7 +81,7 @@ fn a_home_is_looked_at_called_and_rearranged() {
     assert_eq!(home.nodes().len(), 11);
     at(&home, &["place", "together"]).ok();
     assert_eq!(home.nodes().len(), 1);
-    at(&home, &["place", "appart"]).failed(1);
+    at(&home, &["place", "appart"]).failed(2);
 
     let mut visitor = home.visitor();
     visitor.add("storm-kettle", 1);
@@ -123,6 +123,19 @@ fn a_home_that_is_not_there_is_named() {
     );
 }
 
+/// Runs the generator until it was not itself the limit, as it is where others use the machine.
+fn load(home: &Home, arguments: &[&str]) -> crate::support::Ran {
+    const GENERATOR_LIMITED: Option<i32> = Some(4);
+    wait_for("a run that the generator did not limit", || {
+        let ran = at(home, arguments);
+        if ran.code == GENERATOR_LIMITED {
+            Err(ran.stdout)
+        } else {
+            Ok(ran)
+        }
+    })
+}
+
 #[test]
 fn load_reports_a_run_and_a_missed_threshold() {
     let home = Home::shop().start();
@@ -140,7 +153,7 @@ fn load_reports_a_run_and_a_missed_threshold() {
         "--json",
         "-",
     ];
-    let report = at(&home, &common).ok().json();
+    let report = load(&home, &common).ok().json();
     assert_eq!(report["schema"], json!(1));
     let placements = report["placements"].as_object().expect("a placement or more");
     let (name, run) = placements.iter().next().expect("one placement");
@@ -156,5 +169,5 @@ fn load_reports_a_run_and_a_missed_threshold() {
     );
 
     let missed = [&common[..], &["--threshold", "p50<1ns"]].concat();
-    at(&home, &missed).failed(3);
+    load(&home, &missed).failed(3);
 }
