@@ -160,11 +160,13 @@ impl Seat {
         match message {
             Control::Prepare(routes) => {
                 let failed = self.prepare(&routes);
-                self.send(Control::Prepared {
-                    generation: routes.generation,
-                    failed,
-                })
-                .await;
+                let generation = routes.generation;
+                // A peer that follows these routes already may call before they are confirmed here, and a node that
+                // knows nobody could not make that call's own calls.
+                if self.station.generation() == 0 {
+                    self.station.apply(&Arc::new(*routes));
+                }
+                self.send(Control::Prepared { generation, failed }).await;
             }
             Control::Routes(routes) => {
                 let failed = self.prepare(&routes);

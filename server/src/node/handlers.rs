@@ -80,7 +80,10 @@ impl Handlers {
 
     /// Reads a file that came, changed or went.
     pub(super) async fn read(self: &Arc<Self>, path: &Path) -> Result<HandlerName, Rejection> {
-        let name = folder::handler_name(path)?;
+        let name = folder::handler_name(path).inspect_err(|rejection| {
+            // It has no name under which it could be listed: the log is where this is told.
+            tracing::warn!("`{}` is rejected: {rejection}", path.display());
+        })?;
         let handlers = Arc::clone(self);
         let (file, task_name) = (path.to_owned(), name.clone());
         let outcome = tokio::task::spawn_blocking(move || handlers.load(&file, &task_name)).await;
