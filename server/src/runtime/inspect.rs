@@ -65,10 +65,17 @@ pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
             "export an interface in its world (bare functions cannot be called)",
         ));
     }
-    for import in artifact.imports.iter().filter(|import| import.kind == ImportKind::Handler) {
+    for import in artifact
+        .imports
+        .iter()
+        .filter(|import| import.kind == ImportKind::Handler)
+    {
         if import.resources {
             return Err(Rejection::new(
-                format!("it imports `{}`, which has resources; those cannot go from one handler to another", import.name),
+                format!(
+                    "it imports `{}`, which has resources; those cannot go from one handler to another",
+                    import.name
+                ),
                 "pass plain values, or compose the two components into one (`wac plug`)",
             ));
         }

@@ -141,7 +141,7 @@ fn load_reports_a_run_and_a_missed_threshold() {
         "-",
     ];
     // A crowded machine may make the generator the limit; then that is the answer, and it outweighs a threshold.
-    let expected = |report: &serde_json::Value, code: i32| {
+    let expected = |report: &Value, code: i32| {
         if report["generator"]["limited"] == json!(true) {
             4
         } else {

@@ -58,6 +58,11 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
     let json = report::json(&checked, &resolution);
     assert_eq!(json[0]["exports"][0]["functions"][0]["name"], "seven");
     assert_eq!(json[1]["waiting"][0], "test:two/letters@1.0.0");
-    assert!(json[5]["reason"].as_str().unwrap().contains("nobody could call it"));
+    assert!(
+        json[5]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("nobody could call it")
+    );
     assert!(json[2]["reason"].as_str().unwrap().contains("text"));
 }
