@@ -3,12 +3,13 @@
 //! Promises: [`HomeBuilder::start`] returns when the handlers are placed; dropping ends the process at once, and with it
 //! its children, whose stdin it held. What one home compiled is lent to all later ones.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use protocol::api::handlers::{Handler, HandlerState};
@@ -39,6 +40,8 @@ backoff = "20ms"
 timeout = "10s"
 "#;
 
+/// A home that compiles ten components on a machine that others keep busy.
+const START_WATCHDOG: Duration = WATCHDOG.saturating_mul(4);
 /// Lines of home's log that a failed test prints.
 const TAIL_LINES: usize = 60;
 
@@ -294,8 +297,18 @@ impl HomeBuilder {
             std::fs::copy(file, folder.join(name)).expect("the folder takes a file");
         }
         std::fs::write(directory.path().join("cleave.toml"), &self.rules).expect("the rules can be written");
+        // Who compiles does so alone: two at once would take as long as both, and do it twice.
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         lend_code(&directory.path().join("data/code"));
-        let (running, api, ingress) = start(directory.path(), &self.arguments);
+        let (running, api, ingress) = if self.components.iter().all(|file| compiled.contains(file)) {
+            drop(compiled);
+            start(directory.path(), &self.arguments)
+        } else {
+            let started = start(directory.path(), &self.arguments);
+            keep_code(&directory.path().join("data/code"));
+            compiled.extend(self.components.iter().cloned());
+            started
+        };
         let arguments = self.arguments;
         let home = Home {
             directory,
@@ -313,7 +326,6 @@ impl HomeBuilder {
                 .expect("a component has a name");
             home.wait_handler(name, "read", |handler| handler.state != HandlerState::Loading);
         }
-        keep_code(&home.data().join("code"));
         home
     }
 }
@@ -353,12 +365,12 @@ fn start(directory: &Path, arguments: &[String]) -> (Running, Client, Client) {
             return (running, Client::new(&ui), Client::new(&ingress));
         }
         let ended = running.child.try_wait().ok().flatten();
-        if ended.is_some() || began.elapsed() > WATCHDOG {
+        if ended.is_some() || began.elapsed() > START_WATCHDOG {
             let _ = running.child.kill();
             let _ = running.child.wait();
             panic!("home did not start ({ended:?}):\n{}", tail(&running.log));
         }
-        std::thread::park_timeout(std::time::Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
@@ -375,11 +387,11 @@ static CODE: LazyLock<PathBuf> = LazyLock::new(|| {
     std::fs::create_dir_all(&directory).expect("a directory for code");
     directory
 });
-static COPYING: Mutex<()> = Mutex::new(());
+/// The components whose code it has.
+static COMPILED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Gives a new home the code that others compiled.
 fn lend_code(to: &Path) {
-    let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(to)
@@ -389,7 +401,6 @@ fn lend_code(to: &Path) {
 
 /// Keeps what a home compiled.
 fn keep_code(from: &Path) {
-    let _alone = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     copy_missing(from, &CODE);
 }
 
