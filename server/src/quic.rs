@@ -126,6 +126,8 @@ pub struct Quic {
     /// Calls from peers to here.
     incoming: Arc<Gauge>,
     draining: AtomicBool,
+    /// Every call that was accepted before has been answered, and its reply read.
+    drained: AtomicBool,
     bodies: Arc<Semaphore>,
     traffic: Traffic,
     strangers: AtomicU64,
@@ -184,6 +186,7 @@ impl Quic {
             peers: Arc::default(),
             incoming: Arc::default(),
             draining: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / BODY_UNIT)),
             traffic: Traffic::default(),
             strangers: AtomicU64::new(0),
@@ -328,7 +331,10 @@ impl Quic {
             join_all(links.iter().map(|link| link.outgoing.idle())).await;
         };
         match timeout(within, finish).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.drained.store(true, Ordering::SeqCst);
+                Ok(())
+            }
             Err(_) => Err(Error::Undrained {
                 calls: self.incoming.count() + links.iter().map(|link| link.outgoing.count()).sum::<usize>(),
                 within,
@@ -339,17 +345,20 @@ impl Quic {
     /// The second half of [`Quic::drain`]: writes the messages that wait, and closes every connection.
     pub async fn close(&self) {
         self.draining.store(true, Ordering::SeqCst);
+        let code = match self.drained.load(Ordering::SeqCst) {
+            true => Close::Drained,
+            false => Close::Done,
+        };
         join_all(self.links().iter().map(|link| async {
             link.closing.cancel();
             tokio::select! {
                 () = link.flushed.cancelled() => {}
                 _ = link.connection.closed() => {}
             }
-            link.close(Close::Done, "closed");
+            link.close(code, "closed");
         }))
         .await;
-        self.endpoint
-            .close(VarInt::from_u32(Close::Done as u32), b"closed");
+        self.endpoint.close(VarInt::from_u32(code as u32), b"closed");
         // Lets the last packets leave; a peer that is gone already answers none of them.
         let _ = timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
     }

@@ -88,14 +88,14 @@ impl PeerClient {
             ));
         }
         let head = self.head(&link, call).await?;
-        let lost = |error| link.unreachable(&error);
+        let lost = |error| link.lost(&error);
         let (send, mut recv) = link.connection.open_bi().await.map_err(lost)?;
         let mut send = Sending { send, done: false };
         match write(&mut send.send, head, call.args.clone()).await {
             Ok(()) => {}
             // It does not want the arguments: its reply says why.
             Err(Fault::Reset) => {}
-            Err(Fault::Lost(error)) => return Err(link.unreachable(&error)),
+            Err(Fault::Lost(error)) => return Err(link.lost(&error)),
             Err(Fault::Malformed(error)) => return Err(self.malformed(&link, &error)),
         }
         let sent_ns = began.elapsed().as_nanos() as u64;
@@ -104,7 +104,7 @@ impl PeerClient {
         match reply {
             Ok(Ok(reply)) => Ok(Reply { sent_ns, ..reply }),
             Ok(Err(error)) => Err(error),
-            Err(Fault::Lost(error)) => Err(link.unreachable(&error)),
+            Err(Fault::Lost(error)) => Err(link.lost(&error)),
             Err(Fault::Reset) => Err(CallError::new(
                 ErrorCode::Unreachable,
                 format!("node `{}` gave the call up", self.peer.node),

@@ -32,6 +32,8 @@ pub(super) enum Close {
     Stranger = 2,
     /// The peer's process was reported gone.
     Gone = 3,
+    /// In order, after every call that was accepted had been answered.
+    Drained = 4,
 }
 
 /// One connection with a peer.
@@ -110,7 +112,7 @@ impl Link {
 
     /// Whether we closed it in order.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.ended.get(), Some((Close::Done, _)))
+        matches!(self.ended.get(), Some((Close::Done | Close::Drained, _)))
     }
 
     /// Ends everything on it at once.
@@ -118,6 +120,20 @@ impl Link {
         let _ = self.ended.set((code, reason));
         self.connection
             .close(VarInt::from_u32(code as u32), reason.as_bytes());
+    }
+
+    /// The error of a call whose connection ended before its reply. A peer that has drained refused every call that it
+    /// had not answered, even where its refusal came too late: nothing ran, so that the caller may resolve again.
+    pub(super) fn lost(&self, error: &quinn::ConnectionError) -> CallError {
+        match error {
+            quinn::ConnectionError::ApplicationClosed(close)
+                if close.error_code.into_inner() == Close::Drained as u64 =>
+            {
+                let node = &self.peer.node;
+                CallError::new(ErrorCode::NotFound, format!("node `{node}` takes no new calls"))
+            }
+            error => self.unreachable(error),
+        }
     }
 
     /// The error of a call that the connection took with it.

@@ -177,7 +177,8 @@ impl Quic {
         }
         let in_order = match &ended {
             quinn::ConnectionError::ApplicationClosed(close) => {
-                close.error_code.into_inner() == Close::Done as u64
+                let code = close.error_code.into_inner();
+                code == Close::Done as u64 || code == Close::Drained as u64
             }
             quinn::ConnectionError::LocallyClosed => link.is_done(),
             _ => false,
