@@ -93,7 +93,7 @@ fn a_home_is_looked_at_called_and_rearranged() {
         assert!(ran.stdout.contains(name), "{}", ran.stdout);
     }
     assert!(at(&home, &["trace"]).ok().stdout.contains("POST /cart/checkout"));
-    at(&home, &["trace", &"0".repeat(31)]).failed(1);
+    at(&home, &["trace", &"0".repeat(31)]).failed(2);
     wait_for("the letter to be delivered", || {
         let ran = at(&home, &["queue", "ls", "--json"]).ok();
         let (listed, is_done) = (ran.json(), |queue: &Value| queue["done"] == json!(1));

@@ -62,59 +62,65 @@ fn caller_parts(stages: &CallerStages) -> u64 {
     stages.lift + stages.send + stages.travel + stages.callee.total + stages.lower
 }
 
-/// Both sides of every call add up, and agree.
+/// What of the calls of one function is compared.
+type Sum = (String, &'static str);
+
+/// Both sides of every call add up, and agree. Parts never exceed their whole. They can fall short of it in a call that
+/// lost the processor between two looks at the clock, so of each function the best of several calls counts.
 #[track_caller]
-pub(crate) fn check_stages(detail: &TraceDetail) {
-    let servers: BTreeMap<SpanId, &SpanRow> = detail
+pub(crate) fn check_stages(details: &[TraceDetail]) {
+    let mut best: BTreeMap<Sum, (u64, u64)> = BTreeMap::new();
+    for detail in details {
+        for (sum, parts, whole) in sums(detail) {
+            assert!(
+                parts <= whole || is_close(parts, whole),
+                "{sum:?}: {parts} of {whole}"
+            );
+            let known = best.entry(sum).or_insert((parts, whole));
+            if whole.abs_diff(parts) < known.1.abs_diff(known.0) {
+                *known = (parts, whole);
+            }
+        }
+    }
+    // Between the callee's span and what its caller was told lies what carries the reply: inside, but no part.
+    let compared = best.iter().filter(|((_, what), _)| *what != "told");
+    let short = compared.filter(|(_, (parts, whole))| !is_close(*parts, *whole));
+    let short: Vec<_> = short.collect();
+    assert!(short.is_empty(), "parts and wholes differ: {short:#?}");
+    let pairs = best.keys().filter(|(_, what)| *what == "told").count();
+    assert!(pairs >= 5, "{pairs} functions of {:?}", best.keys());
+}
+
+/// Every sum of a trace: its function, the parts and the whole.
+fn sums(detail: &TraceDetail) -> Vec<(Sum, u64, u64)> {
+    let servers: BTreeMap<SpanId, CalleeStages> = detail
         .spans
         .iter()
-        .filter(|row| matches!(row.span.stages, Some(Stages::Callee(_))))
-        .filter_map(|row| Some((row.span.parent_id?, row)))
+        .filter_map(|row| match row.span.stages {
+            Some(Stages::Callee(stages)) => Some((row.span.parent_id?, stages)),
+            _ => None,
+        })
         .collect();
-    let mut pairs = 0;
-    for row in &detail.spans {
-        let span = &row.span;
+    let mut sums = Vec::new();
+    for span in detail.spans.iter().map(|row| &row.span) {
         let Some(Stages::Caller(caller)) = span.stages else {
             continue;
         };
-        let parts = caller_parts(&caller);
-        assert!(
-            is_close(parts, span.duration_ns),
-            "{}: {parts} of {}: {caller:?}",
-            span.name,
-            span.duration_ns
-        );
-        let parts = callee_parts(&caller.callee);
-        assert!(
-            is_close(parts, caller.callee.total),
-            "{}: callee {parts}: {caller:?}",
-            span.name
-        );
-        let Some(server) = servers.get(&span.span_id) else {
-            continue;
-        };
-        let Some(Stages::Callee(callee)) = server.span.stages else {
-            continue;
-        };
-        let (here, told) = (callee.total, caller.callee.total);
-        assert!(
-            is_close(here, told),
-            "{}: the callee has {here}, its caller was told {told}",
-            span.name
-        );
-        assert!(
-            callee.total <= span.duration_ns,
-            "{}: {callee:?} within {}",
-            span.name,
-            span.duration_ns
-        );
-        pairs += 1;
+        let mut add = |what, parts, whole| sums.push(((span.name.to_string(), what), parts, whole));
+        add("caller", caller_parts(&caller), span.duration_ns);
+        add("callee", callee_parts(&caller.callee), caller.callee.total);
+        if let Some(callee) = servers.get(&span.span_id) {
+            add("told", callee.total, caller.callee.total);
+        }
     }
-    assert!(pairs >= 5, "{pairs} pairs of {} spans", detail.spans.len());
+    sums
 }
 
+/// Checkouts of which the best sums count.
+pub(crate) const BOUGHT: usize = 8;
+
 /// A checkout's trace.
-fn bought(home: &Home) -> TraceDetail {
+pub(crate) fn bought(home: &Home) -> TraceDetail {
     let mut visitor = home.visitor();
     visitor.add("storm-kettle", 2);
     let answer = visitor.post("/cart/checkout", &card_form("robin@harbour.example"));
@@ -174,7 +180,7 @@ fn a_checkout_has_the_shape_and_the_sums_of_its_calls() {
     for path in expected {
         assert!(paths.contains(path), "`{path}` is missing in {paths:#?}");
     }
-    check_stages(&detail);
+    check_stages(&(0..BOUGHT).map(|_| bought(&home)).collect::<Vec<_>>());
     the_tree_is_in_order(&detail);
 
     // The letter's trace continues this one by a link.
