@@ -318,6 +318,9 @@ impl Runtime {
                 stages.wait = (since - arrived - parsed).as_nanos() as u64;
                 stages.decode += parsed.as_nanos() as u64;
                 stages.total = arrived.elapsed().as_nanos() as u64;
+                // What passed since the result was lifted is carrying it out: a part of step 7.
+                let before = stages.decode + stages.wait + stages.run + stages.outgoing;
+                stages.encode = stages.encode.max(stages.total.saturating_sub(before));
                 deployed.pool.check_in(instance);
                 Ok(Ran {
                     finished,

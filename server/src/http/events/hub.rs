@@ -14,8 +14,8 @@ use crate::shutdown::Tasks;
 pub(super) const STREAMS_MAX: usize = 64;
 /// The shortest time between two snapshots of one kind.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
-/// The shortest time between two looks at what is shown at once.
-const AT_ONCE_EVERY: Duration = Duration::from_millis(50);
+/// The shortest time between two looks at what is shown at once: its figures change all the time under load.
+const AT_ONCE_EVERY: Duration = Duration::from_millis(250);
 
 /// What there are snapshots of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Hub {
                 _ = second.tick() => &Kind::ALL,
                 changed = home.changed(), if is_home_open => {
                     is_home_open = changed.is_ok();
-                    &[Kind::Handlers, Kind::Nodes, Kind::Placement]
+                    &[Kind::Handlers, Kind::Placement]
                 }
                 changed = placement.changed(), if is_placement_open => {
                     is_placement_open = changed.is_ok();
