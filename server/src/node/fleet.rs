@@ -334,6 +334,14 @@ impl Fleet for Nodes {
         if node.name == self.station.node {
             return Ok(self.station.prepare(&routes));
         }
+        // A new node begins where the others are: nodes that leave with the next routes may still call it by them, in
+        // the name of handlers that only the routes in force assign to them.
+        let in_force = Arc::clone(&self.station.routes.lock().unwrap_or_else(PoisonError::into_inner));
+        if in_force.generation > 0 {
+            let in_force = Control::Routes(Box::new(Routes::clone(&in_force)));
+            let sent = self.quic().send(&node.name, node.address, in_force).await;
+            sent.map_err(|error| error.to_string())?;
+        }
         let step = Step::Prepared(node.name.clone(), routes.generation);
         let failed = self
             .ask(&node, step, Control::Prepare(Box::new(Routes::clone(&routes))))
