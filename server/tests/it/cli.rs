@@ -94,6 +94,7 @@ fn a_home_is_looked_at_called_and_rearranged() {
     }
     assert!(at(&home, &["trace"]).ok().stdout.contains("POST /cart/checkout"));
     at(&home, &["trace", &"0".repeat(31)]).failed(2);
+    at(&home, &["trace", &"f".repeat(32)]).failed(1);
     wait_for("the letter to be delivered", || {
         let ran = at(&home, &["queue", "ls", "--json"]).ok();
         let (listed, is_done) = (ran.json(), |queue: &Value| queue["done"] == json!(1));
