@@ -1,17 +1,21 @@
-//! A person in a real browser.
+//! A person in a real browser: the tour through the shop and Cleave, and what the pages look like.
+//!
+//! Promises: everything is clicked and typed where it is seen; the pages complain of nothing (console, exceptions,
+//! content security policy) and never scroll sideways. `--skip browser::` leaves this out where there is no Chromium.
 
 mod chromium;
+mod cleave;
 mod connection;
+mod gallery;
 mod page;
-
-use std::time::Duration;
+mod shop;
 
 use self::chromium::Chromium;
+use self::gallery::Gallery;
+use self::page::{Page, Theme};
+use crate::support::{Home, SHOP};
 
-/// Longer than anything here takes on a slow machine; nothing waits for it to pass.
-const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// Scenario: a page does everything that a good page does not. If this went unnoticed, so would it elsewhere.
+/// Scenario: a page does everything that a good page does not. If this went unnoticed, so would it in the tour.
 #[tokio::test]
 async fn a_page_that_misbehaves_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
@@ -43,8 +47,8 @@ async fn a_page_that_misbehaves_is_noticed() {
         "a word",
         "missing.png",
         "thrown",
-        "ontent security policy",
         "Content Security Policy",
+        "content security policy: ",
     ] {
         assert!(
             complaints.iter().any(|complaint| complaint.contains(word)),
@@ -53,4 +57,143 @@ async fn a_page_that_misbehaves_is_noticed() {
     }
     let wide = page.sticks_out().await;
     assert!(wide.iter().any(|element| element.starts_with("div.")), "{wide:?}");
+}
+
+/// Scenario: a person buys something while Cleave is open beside the shop, reads the trace, presses Apart, buys again,
+/// and finds the second purchase spread over the processes.
+#[test]
+fn a_purchase_is_followed_together_and_apart() {
+    let home = Home::shop().start();
+    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut tour = Tour::start(shop, &ui).await;
+        tour.buy_together().await;
+        tour.press_apart().await;
+        tour.buy_apart().await;
+        tour.look_at_lists().await;
+    });
+}
+
+/// Two windows side by side.
+struct Tour {
+    _chromium: Chromium,
+    shop: Page,
+    cleave: Page,
+    shop_url: String,
+    gallery: Gallery,
+}
+
+impl Tour {
+    async fn start(shop_url: String, ui: &str) -> Self {
+        let mut chromium = Chromium::start().await;
+        let shop = chromium.open().await;
+        let mut cleave = chromium.open().await;
+        cleave.goto(ui).await;
+        cleave.wait_for("main[data-page='map']").await;
+        Self {
+            _chromium: chromium,
+            shop,
+            cleave,
+            shop_url,
+            gallery: Gallery::new(),
+        }
+    }
+
+    async fn buy_together(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        cleave::visit(cleave, "traces").await;
+        cleave.wait_for("[data-face='empty']").await;
+        self.gallery.take(cleave, "traces-empty").await;
+        shop::change_currency(shop, &self.shop_url).await;
+        shop::buy(shop, &self.shop_url, "Wren Thimble").await;
+
+        cleave::open_checkout(cleave, "together").await;
+        let seen = cleave::read_waterfall(cleave).await;
+        for handler in ["frontend", "checkout", "cart", "catalog", "payment", "shipping"] {
+            assert!(
+                seen.handlers.contains(handler),
+                "{handler} is missing in {seen:?}"
+            );
+        }
+        assert_eq!(seen.nodes.into_iter().collect::<Vec<_>>(), ["home"]);
+        cleave::read_steps(cleave, "payment").await;
+        self.gallery.take(cleave, "trace-together").await;
+
+        cleave::visit(cleave, "queues").await;
+        cleave::wait_done(cleave, "checkout.email", 1).await;
+        self.calm("the purchase together").await;
+    }
+
+    async fn press_apart(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        shop::photograph(shop, &self.shop_url, &self.gallery).await;
+        cleave::visit(cleave, "map").await;
+        let handlers = cleave.attributes(".map-handler", "data-handler").await;
+        assert_eq!(handlers.len(), SHOP.len(), "{handlers:?}");
+        shop::crowd(shop).await;
+        self.gallery.take(cleave, "map-together").await;
+        cleave::place_apart(cleave, SHOP.len()).await;
+        self.calm("the change of placement").await;
+    }
+
+    async fn buy_apart(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        shop::buy(shop, &self.shop_url, "Martin Bobbin").await;
+        shop::crowd(shop).await;
+        cleave.wait_for(".map-line.crossing").await;
+        self.gallery.take(cleave, "map-apart").await;
+        self.gallery.document(cleave, "map-apart.png", Theme::Light).await;
+        self.gallery
+            .document(cleave, "map-apart-dark.png", Theme::Dark)
+            .await;
+
+        cleave::visit(cleave, "traces").await;
+        cleave.wait_for("tr[data-trace]").await;
+        self.gallery.take(cleave, "traces").await;
+        cleave::open_checkout(cleave, "apart").await;
+        let seen = cleave::read_waterfall(cleave).await;
+        assert!(seen.nodes.len() >= 5, "{seen:?}");
+        cleave::read_steps(cleave, "payment").await;
+        self.gallery.take(cleave, "trace").await;
+        self.gallery.document(cleave, "trace.png", Theme::Light).await;
+        self.calm("the purchase apart").await;
+    }
+
+    async fn look_at_lists(&mut self) {
+        let cleave = &mut self.cleave;
+        // By the keyboard: `g`, then the page's letter.
+        cleave.press('g').await;
+        cleave.press('q').await;
+        cleave.wait_for("main[data-page='queues']").await;
+        cleave::wait_done(cleave, "checkout.email", 2).await;
+        self.gallery.take(cleave, "queues").await;
+        cleave::visit(cleave, "handlers").await;
+        let serving = cleave::serving(cleave).await;
+        assert_eq!(serving.into_iter().collect::<Vec<_>>(), SHOP);
+        self.gallery.take(cleave, "handlers").await;
+        cleave::visit(cleave, "edges").await;
+        cleave.wait_for("tr[data-edge]").await;
+        self.gallery.take(cleave, "edges").await;
+        cleave::visit(cleave, "nodes").await;
+        let nodes = cleave.attributes("tr", "data-node").await;
+        assert_eq!(nodes.len(), SHOP.len() + 1, "{nodes:?}");
+        self.gallery.take(cleave, "nodes").await;
+        self.calm("the lists").await;
+    }
+
+    /// Fails if one of the two pages complained of anything.
+    async fn calm(&mut self, when: &str) {
+        for (name, page) in [("the shop", &mut self.shop), ("Cleave", &mut self.cleave)] {
+            let complaints = page.complaints().await;
+            assert!(
+                complaints.is_empty(),
+                "{name} complains during {when}:\n{}",
+                complaints.join("\n")
+            );
+        }
+    }
 }

@@ -14,9 +14,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::WATCHDOG;
 use super::connection::Connection;
 use super::page::Page;
+use crate::support::WATCHDOG;
 
 const NAMES: [&str; 4] = [
     "chromium",
@@ -46,7 +46,7 @@ const LOG_LINES: usize = 20;
 
 type Log = Arc<Mutex<VecDeque<String>>>;
 
-pub struct Chromium {
+pub(super) struct Chromium {
     process: Child,
     connection: Connection,
     /// `ws://127.0.0.1:PORT`
@@ -56,7 +56,7 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let profile = tempfile::Builder::new()
             .prefix("cleave-chromium-")
             .tempdir()
@@ -91,7 +91,7 @@ impl Chromium {
     }
 
     /// Opens a window. Each page has its own, so that none is in the background, where timers are slowed.
-    pub async fn open(&mut self) -> Page {
+    pub(super) async fn open(&mut self) -> Page {
         let target = json!({ "url": "about:blank", "newWindow": true });
         let target = self
             .connection

@@ -10,16 +10,16 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::WATCHDOG;
+use crate::support::WATCHDOG;
 
-pub struct Connection {
+pub(super) struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
     complaints: Vec<String>,
 }
 
 impl Connection {
-    pub async fn open(url: &str) -> Self {
+    pub(super) async fn open(url: &str) -> Self {
         let (socket, _) = connect_async(url)
             .await
             .unwrap_or_else(|error| panic!("cannot reach the browser at {url}: {error}"));
@@ -31,7 +31,7 @@ impl Connection {
     }
 
     /// The command's result, or the browser's reason why there is none.
-    pub async fn command(&mut self, method: &str, params: Value) -> Result<Value, String> {
+    pub(super) async fn command(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.last_id += 1;
         let id = self.last_id;
         let command = json!({ "id": id, "method": method, "params": params }).to_string();
@@ -56,7 +56,7 @@ impl Connection {
     }
 
     /// What the page complained about since the last time.
-    pub fn complaints(&mut self) -> Vec<String> {
+    pub(super) fn complaints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.complaints)
     }
 
@@ -105,7 +105,7 @@ fn complaint(event: &Value) -> Option<String> {
 }
 
 /// An exception's stack, or what there is instead.
-pub fn exception(details: &Value) -> String {
+pub(super) fn exception(details: &Value) -> String {
     let description = details["exception"]["description"].as_str();
     description.map_or_else(|| details.to_string(), str::to_owned)
 }

@@ -11,8 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::WATCHDOG;
 use super::connection::{Connection, exception};
+use crate::support::WATCHDOG;
 
 /// How long one look from inside the page lasts; between looks, the watchdog is asked.
 const LOOK_MS: u32 = 1_000;
@@ -20,14 +20,17 @@ const LOOK_MS: u32 = 1_000;
 /// How often the condition is tried during a look.
 const TRY_MS: u32 = 30;
 
+/// Beyond this, a page's picture ends.
+const HEIGHT_MAX: f64 = 4_000.0;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Theme {
+pub(super) enum Theme {
     Light,
     Dark,
 }
 
 impl Theme {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Light => "light",
             Self::Dark => "dark",
@@ -35,12 +38,12 @@ impl Theme {
     }
 }
 
-pub struct Page {
+pub(super) struct Page {
     connection: Connection,
 }
 
 impl Page {
-    pub async fn attach(url: &str) -> Self {
+    pub(super) async fn attach(url: &str) -> Self {
         let mut page = Self {
             connection: Connection::open(url).await,
         };
@@ -53,7 +56,7 @@ impl Page {
     }
 
     /// Loads an address and everything that its page names.
-    pub async fn goto(&mut self, url: &str) {
+    pub(super) async fn goto(&mut self, url: &str) {
         let answer = self.command("Page.navigate", json!({ "url": url })).await;
         if let Some(error) = answer["errorText"].as_str() {
             panic!("cannot open {url}: {error}");
@@ -63,7 +66,7 @@ impl Page {
     }
 
     /// The window's inner size in CSS pixels, and how many pixels a screenshot has for each.
-    pub async fn size(&mut self, width: u32, height: u32, scale: f64) {
+    pub(super) async fn size(&mut self, width: u32, height: u32, scale: f64) {
         // Not `mobile`: a phone's layout grows with what sticks out, which would hide that something does.
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
@@ -71,21 +74,21 @@ impl Page {
     }
 
     /// What the system says about colours.
-    pub async fn theme(&mut self, theme: Theme) {
+    pub(super) async fn theme(&mut self, theme: Theme) {
         let features = json!([{ "name": "prefers-color-scheme", "value": theme.name() }]);
         self.command("Emulation.setEmulatedMedia", json!({ "features": features }))
             .await;
     }
 
     /// Waits until an element is there.
-    pub async fn wait_for(&mut self, selector: &str) {
+    pub(super) async fn wait_for(&mut self, selector: &str) {
         let what = format!("`{selector}`");
         self.wait_until(&what, &format!("!!{}", query(selector))).await;
     }
 
     /// Waits until an expression (it may be a promise) is truthy, and gives its value. A failing expression is not
     /// true yet.
-    pub async fn wait_until(&mut self, what: &str, expression: &str) -> Value {
+    pub(super) async fn wait_until(&mut self, what: &str, expression: &str) -> Value {
         let script = format!(
             "(async () => {{
                 const end = Date.now() + {LOOK_MS};
@@ -114,7 +117,7 @@ impl Page {
     }
 
     /// The value of an expression, now.
-    pub async fn evaluate(&mut self, expression: &str) -> Value {
+    pub(super) async fn evaluate(&mut self, expression: &str) -> Value {
         match self.try_evaluate(expression).await {
             Ok(value) => value,
             Err(reason) => panic!("`{expression}`: {reason}"),
@@ -122,7 +125,7 @@ impl Page {
     }
 
     /// Waits for an element and gives its text as it is shown, trimmed.
-    pub async fn text(&mut self, selector: &str) -> String {
+    pub(super) async fn text(&mut self, selector: &str) -> String {
         let expression = format!("{}.innerText.trim()", query(selector));
         let text = self
             .wait_until(&format!("a text in `{selector}`"), &expression)
@@ -131,12 +134,12 @@ impl Page {
     }
 
     /// The texts of all elements of a selector.
-    pub async fn texts(&mut self, selector: &str) -> Vec<String> {
+    pub(super) async fn texts(&mut self, selector: &str) -> Vec<String> {
         self.all(selector, "element.innerText.trim()").await
     }
 
     /// An attribute of all elements of a selector that have it.
-    pub async fn attributes(&mut self, selector: &str, name: &str) -> Vec<String> {
+    pub(super) async fn attributes(&mut self, selector: &str, name: &str) -> Vec<String> {
         self.all(
             &format!("{selector}[{name}]"),
             &format!("element.getAttribute('{name}')"),
@@ -151,7 +154,7 @@ impl Page {
     }
 
     /// Clicks the first element of a selector with the mouse, once it rests in sight and nothing lies over it.
-    pub async fn click(&mut self, selector: &str) {
+    pub(super) async fn click(&mut self, selector: &str) {
         let element = query(selector);
         let place = format!(
             "(async () => {{
@@ -182,14 +185,30 @@ impl Page {
     }
 
     /// Types a text into a field, in place of what stands there.
-    pub async fn type_into(&mut self, selector: &str, text: &str) {
+    pub(super) async fn type_into(&mut self, selector: &str, text: &str) {
         self.click(selector).await;
         self.evaluate(&format!("{}.select()", query(selector))).await;
         self.command("Input.insertText", json!({ "text": text })).await;
     }
 
+    /// Chooses an option of a select.
+    pub(super) async fn choose(&mut self, selector: &str, value: &str) {
+        self.wait_for(selector).await;
+        let (element, value) = (query(selector), json!(value));
+        let choose = format!(
+            "(element => {{ element.focus(); element.value = {value};
+                for (const kind of ['input', 'change']) element.dispatchEvent(new Event(kind, {{ bubbles: true }}));
+                return element.value; }})({element})"
+        );
+        assert_eq!(
+            self.evaluate(&choose).await,
+            value,
+            "`{selector}` has that option"
+        );
+    }
+
     /// Presses a key that writes a character.
-    pub async fn press(&mut self, key: char) {
+    pub(super) async fn press(&mut self, key: char) {
         let key = key.to_string();
         self.command(
             "Input.dispatchKeyEvent",
@@ -201,7 +220,7 @@ impl Page {
     }
 
     /// What sticks out sideways and lets the page scroll; nothing, if it cannot be scrolled.
-    pub async fn sticks_out(&mut self) -> Vec<String> {
+    pub(super) async fn sticks_out(&mut self) -> Vec<String> {
         let elements = self.evaluate(
             "document.scrollingElement.scrollWidth <= innerWidth ? [] :
              [`page ${document.scrollingElement.scrollWidth} of ${innerWidth}`].concat(
@@ -215,32 +234,43 @@ impl Page {
     }
 
     /// What the page complained about since the last time: errors, exceptions, violations of its security policy.
-    pub async fn complaints(&mut self) -> Vec<String> {
+    pub(super) async fn complaints(&mut self) -> Vec<String> {
         // An answer comes after the events before it.
         self.evaluate("0").await;
         self.connection.complaints()
     }
 
-    /// Writes what is seen, once pictures are loaded and movements that end have ended.
-    pub async fn screenshot(&mut self, file: &Path) {
+    /// Writes a picture of the whole page, once pictures are loaded and movements that end have ended.
+    pub(super) async fn photograph(&mut self, file: &Path) {
         self.wait_until(
             "pictures and movements",
-            "Array.from(document.images).every(image => image.complete || image.loading === 'lazy')
-             && document.getAnimations().every(movement => movement.playState !== 'running'
-                || movement.effect.getComputedTiming().endTime === Infinity)
-             && document.fonts.ready.then(() => true)",
+            "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))
+             .then(() => Array.from(document.images).every(image => image.complete || image.loading === 'lazy')
+                && document.getAnimations().every(movement => movement.playState !== 'running'
+                    || movement.effect.getComputedTiming().endTime === Infinity)
+                && document.fonts.ready)
+             .then(ready => !!ready)",
         )
         .await;
-        self.capture(file).await;
+        let size = self
+            .evaluate("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]")
+            .await;
+        let height = size[1].as_f64().unwrap_or_default().min(HEIGHT_MAX);
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": height, "scale": 1 });
+        self.capture(
+            file,
+            json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
+        )
+        .await;
     }
 
-    async fn capture(&mut self, file: &Path) {
-        let picture = self
-            .command("Page.captureScreenshot", json!({ "format": "png" }))
-            .await;
-        let picture = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, picture).unwrap();
+    async fn capture(&mut self, file: &Path, params: Value) {
+        let picture = self.command("Page.captureScreenshot", params).await;
+        let picture = BASE64_STANDARD
+            .decode(picture["data"].as_str().unwrap_or_default())
+            .expect("base64");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("the folder of the screenshots");
+        std::fs::write(file, picture).expect("a screenshot can be written");
     }
 
     async fn command(&mut self, method: &str, params: Value) -> Value {
@@ -264,7 +294,7 @@ impl Page {
 
     async fn give_up(&mut self, what: &str, last: &str) -> ! {
         let file = screenshots().join("failure.png");
-        self.capture(&file).await;
+        self.capture(&file, json!({ "format": "png" })).await;
         let seen = self
             .try_evaluate("`${location.href}\n${document.title}\n${document.body.innerText.slice(0, 3000)}`")
             .await;
@@ -283,6 +313,6 @@ fn query(selector: &str) -> String {
 }
 
 /// `target/screenshots`
-pub fn screenshots() -> PathBuf {
+pub(super) fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots")
 }
