@@ -1,13 +1,141 @@
-//! Stub.
-#![expect(missing_docs)]
-use std::{sync::Arc, time::Duration};
+//! The doors: outside traffic that becomes calls (`ingress`), and the UI with its API (`api`, `events`, `assets`).
+//!
+//! Both listen on loopback only. Promises: every request has a limit in size and time; every failure's status is chosen
+//! in `error`; a request to the UI's port must come from this machine's own pages (`guard`); when the tasks are
+//! cancelled, requests in progress are finished within a bound and event streams end at once.
+//!
+//! What the doors show of home they see through [`HomeView`], which `node` implements.
+
+mod api;
+mod assets;
+mod body;
+mod connections;
+mod error;
+mod events;
+mod guard;
+mod ingress;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use protocol::{api::{self, handlers::{Handler, HandlerDetail}, nodes::Node}, FunctionPath, HandlerName, InterfaceName, TypeHash};
-use crate::{clock::Clock, runtime, router, telemetry, traces, edges, placement, queue, shutdown::Tasks};
+use hyper_util::service::TowerToHyperService;
+use protocol::api::Status;
+use protocol::api::handlers::{Handler, HandlerDetail};
+use protocol::api::nodes::Node;
+use protocol::{FunctionPath, HandlerName, InterfaceName, TypeHash};
 use tokio::net::TcpListener;
-pub struct Context { pub router: Arc<router::Router>, pub recorder: Arc<telemetry::Recorder>, pub sampler: Arc<telemetry::Sampler>, pub traces: traces::Traces, pub edges: Arc<edges::Edges>, pub desired: placement::Desired, pub queues: queue::Queues, pub home: Arc<dyn HomeView>, pub clock: Clock, pub ingress_root: HandlerName, pub ingress_timeout: Duration }
-pub struct CallableFunction { pub handler: HandlerName, pub path: Arc<FunctionPath>, pub ty: runtime::wit_type::FunctionType, pub hash: TypeHash }
-pub trait HomeView: Send + Sync + 'static { fn handlers(&self) -> Vec<Handler>; fn handler(&self, name: &HandlerName) -> Option<HandlerDetail>; fn function(&self, handler: Option<&HandlerName>, interface: &InterfaceName, function: &str) -> Option<CallableFunction>; fn nodes(&self) -> Vec<Node>; fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, runtime::inspect::Rejection>>; fn delete_handler(&self, name: HandlerName) -> BoxFuture<'_, bool>; fn status(&self) -> api::Status; fn is_ready(&self) -> bool; fn changes(&self) -> tokio::sync::watch::Receiver<u64>; }
-pub async fn serve_ui(_listener: TcpListener, _context: Arc<Context>, tasks: Tasks) { tasks.cancelled().await }
-pub async fn serve_ingress(_listener: TcpListener, _context: Arc<Context>, tasks: Tasks) { tasks.cancelled().await }
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::edges::Edges;
+use crate::placement::Desired;
+use crate::queue::Queues;
+use crate::router::Router;
+use crate::runtime::inspect::Rejection;
+use crate::runtime::wit_type::FunctionType;
+use crate::shutdown::Tasks;
+use crate::telemetry::{Recorder, Sampler};
+use crate::traces::Traces;
+
+/// What the doors need of the node.
+pub struct Context {
+    /// Takes the calls.
+    pub router: Arc<Router>,
+    /// Takes the spans of requests.
+    pub recorder: Arc<Recorder>,
+    /// Decides whose spans are recorded.
+    pub sampler: Arc<Sampler>,
+    /// The traces.
+    pub traces: Traces,
+    /// Every call, counted.
+    pub edges: Arc<Edges>,
+    /// The placement.
+    pub desired: Desired,
+    /// The queues.
+    pub queues: Queues,
+    /// Handlers and nodes.
+    pub home: Arc<dyn HomeView>,
+    /// The time of day.
+    pub clock: Clock,
+    /// The handler that answers `/`.
+    pub ingress_root: HandlerName,
+    /// The time that one request may take.
+    pub ingress_timeout: Duration,
+}
+
+/// A function that can be called by hand.
+#[derive(Debug, Clone)]
+pub struct CallableFunction {
+    /// Who serves it.
+    pub handler: HandlerName,
+    /// Interface, with its version, and function.
+    pub path: Arc<FunctionPath>,
+    /// Its type.
+    pub ty: FunctionType,
+    /// The type's hash.
+    pub hash: TypeHash,
+}
+
+/// What the doors see of home.
+pub trait HomeView: Send + Sync + 'static {
+    /// Every handler, by name.
+    fn handlers(&self) -> Vec<Handler>;
+
+    /// One handler with its WIT.
+    fn handler(&self, name: &HandlerName) -> Option<HandlerDetail>;
+
+    /// A function of an interface, with or without version; of this handler where one is named.
+    fn function(
+        &self,
+        handler: Option<&HandlerName>,
+        interface: &InterfaceName,
+        function: &str,
+    ) -> Option<CallableFunction>;
+
+    /// Every node, home first.
+    fn nodes(&self) -> Vec<Node>;
+
+    /// Writes a handler's file and waits for the outcome.
+    fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>>;
+
+    /// Removes a handler's file and waits until it is gone; whether there was one.
+    fn delete_handler(&self, name: HandlerName) -> BoxFuture<'_, bool>;
+
+    /// The node in one look.
+    fn status(&self) -> Status;
+
+    /// Whether calls can be served.
+    fn is_ready(&self) -> bool;
+
+    /// Moves when handlers, nodes or placement changed.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// Serves the UI and the API until the tasks are cancelled, then finishes what is in progress.
+pub async fn serve_ui(listener: TcpListener, context: Arc<Context>, tasks: Tasks) {
+    let port = match listener.local_addr() {
+        Ok(address) => address.port(),
+        Err(error) => {
+            tracing::error!(%error, "the UI's listener has no address");
+            return;
+        }
+    };
+    let hub = events::Hub::start(Arc::clone(&context), &tasks);
+    let router = api::router(context, hub, port, tasks.token());
+    connections::serve(listener, TowerToHyperService::new(router), tasks).await;
+}
+
+/// Serves outside traffic until the tasks are cancelled, then finishes what is in progress.
+pub async fn serve_ingress(listener: TcpListener, context: Arc<Context>, tasks: Tasks) {
+    let service = hyper::service::service_fn(move |request| {
+        let context = Arc::clone(&context);
+        async move { Ok::<_, std::convert::Infallible>(ingress::answer(&context, request).await) }
+    });
+    connections::serve(listener, service, tasks).await;
+}

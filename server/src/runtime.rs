@@ -10,6 +10,7 @@ pub mod catalog;
 mod codec;
 mod deployed;
 pub mod engine;
+mod failure;
 pub mod folder;
 mod guest;
 mod host;
@@ -24,7 +25,7 @@ pub mod wit_type;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use protocol::control::{InstanceFigures, Limits};
@@ -34,14 +35,18 @@ use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
 use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
+use crate::shutdown::Tasks;
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
-use artifact::Artifact;
+use artifact::{Artifact, ExportedFunction};
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
 use guest::{CallInProgress, Guest};
 use instance::{Finished, Instance};
+
+/// How often warm instances are looked at, whether anyone still calls them.
+const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// Why a handler cannot be served here.
 #[derive(Debug, thiserror::Error)]
@@ -176,6 +181,29 @@ impl Runtime {
             .collect()
     }
 
+    /// Drops warm instances that nobody called for a while, one look at all of them every few seconds.
+    pub fn start(self: &Arc<Self>, tasks: &Tasks) {
+        let runtime = Arc::clone(self);
+        let token = tasks.token();
+        tasks.spawn("idle-instances", async move {
+            let mut looks = tokio::time::interval(IDLE_LOOK);
+            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = token.cancelled() => break,
+                    _ = looks.tick() => runtime.drop_idle(Instant::now()),
+                }
+            }
+        });
+    }
+
+    fn drop_idle(&self, now: Instant) {
+        for deployed in self.deployed.load().values() {
+            deployed.pool.drop_idle(now);
+        }
+    }
+
     async fn serve(&self, mut call: Call) -> Result<Reply, CallError> {
         let arrived = Instant::now();
         let deployed = self.resolve(&call)?;
@@ -183,22 +211,18 @@ impl Runtime {
         if let Some(span) = &span {
             call.trace = span.context();
         }
-        let trace = call.trace;
-        let outcome = self.run(&deployed, call, arrived, &mut span).await;
-        match outcome {
-            Ok((finished, cold)) => {
-                let is_err = self.is_err(&deployed, &finished);
+        let sampled = call.trace.sampled;
+        match self.run(&deployed, call, arrived, span.as_mut()).await {
+            Ok(ran) => {
+                let is_err = ran.is_err();
                 if let Some(span) = &mut span {
-                    close_span(span, &finished, cold, is_err);
+                    ran.close(span);
+                    add_logs(span, ran.finished.guest);
                 }
-                let stages = trace.sampled.then_some(finished.finished.stages);
-                drop(span);
                 Ok(Reply {
-                    value: finished.finished.value,
                     is_err,
-                    stages,
-                    sent_ns: 0,
-                    span: None,
+                    stages: sampled.then_some(ran.finished.stages),
+                    ..Reply::new(ran.finished.value)
                 })
             }
             Err(error) => {
@@ -253,22 +277,14 @@ impl Runtime {
         deployed: &Deployed,
         call: Call,
         arrived: Instant,
-        span: &mut Option<OpenSpan>,
-    ) -> Result<(Ran, bool), CallError> {
-        let function = if call.function.interface.as_str() == exchange::INTERFACE {
-            None
-        } else {
-            let function = deployed
-                .function(&call.function)
-                .ok_or_else(|| missing(deployed, &call))?;
-            if call.type_hash.is_some_and(|hash| hash != function.hash) {
-                return Err(other_type(deployed, &call));
-            }
-            Some(function)
-        };
-        let (_permit, warm) = deployed.pool.check_out(call.deadline).await?;
+        mut span: Option<&mut OpenSpan>,
+    ) -> Result<Ran, CallError> {
+        let work = Work::of(deployed, call, span.as_deref_mut())?;
+        let parsed = arrived.elapsed();
+        let (call, deadline) = (&work.call, work.call.deadline);
+        let progress = CallInProgress::new(deadline, call.trace, call.hop);
+        let (_permit, warm) = deployed.pool.check_out(deadline).await?;
         let cold = warm.is_none();
-        let progress = CallInProgress::new(call.deadline, call.trace, call.hop);
         let mut instance = match warm {
             Some(mut instance) => {
                 instance.begin(progress);
@@ -280,27 +296,31 @@ impl Runtime {
             }
         };
         let since = Instant::now();
-        let outcome = match function {
-            Some(function) => {
+        let returns_result = work.returns_result();
+        let outcome = match work.kind {
+            Kind::Function(function) => {
                 instance
-                    .call(&self.executor, deployed, function, call, since)
+                    .call(&self.executor, deployed, function, work.call, since)
                     .await
             }
-            None => instance.exchange(&self.executor, deployed, call, since).await,
+            Kind::Exchange(request) => {
+                instance
+                    .exchange(&self.executor, deployed, request, deadline, since)
+                    .await
+            }
         };
         match outcome {
             Ok(mut finished) => {
+                let stages = &mut finished.stages;
+                stages.wait = (since - arrived - parsed).as_nanos() as u64;
+                stages.decode += parsed.as_nanos() as u64;
+                stages.total = arrived.elapsed().as_nanos() as u64;
                 deployed.pool.check_in(instance);
-                finished.stages.wait = (since - arrived).as_nanos() as u64;
-                finished.stages.total = arrived.elapsed().as_nanos() as u64;
-                let returns_result = function.is_some_and(|function| function.ty.returns_result());
-                Ok((
-                    Ran {
-                        finished,
-                        returns_result,
-                    },
+                Ok(Ran {
+                    finished,
+                    returns_result,
                     cold,
-                ))
+                })
             }
             Err(error) => {
                 if let Some(span) = span {
@@ -310,9 +330,46 @@ impl Runtime {
             }
         }
     }
+}
 
-    fn is_err(&self, _deployed: &Deployed, ran: &Ran) -> bool {
-        ran.returns_result && ran.finished.value.first() == Some(&1)
+/// What a call asks of an instance, checked before one is taken.
+struct Work<'d> {
+    call: Call,
+    kind: Kind<'d>,
+}
+
+enum Kind<'d> {
+    Function(&'d ExportedFunction),
+    Exchange(exchange::Request),
+}
+
+impl<'d> Work<'d> {
+    fn of(deployed: &'d Deployed, call: Call, span: Option<&mut OpenSpan>) -> Result<Self, CallError> {
+        if call.function.interface.as_str() == exchange::INTERFACE {
+            let request = exchange::Request::decode(&call.args).map_err(|error| {
+                CallError::new(ErrorCode::Invalid, format!("the arguments are no HTTP request: {error}"))
+            })?;
+            if let Some(span) = span {
+                name_request(span, &request);
+            }
+            let kind = Kind::Exchange(request);
+            return Ok(Self { call, kind });
+        }
+        let function = deployed
+            .function(&call.function)
+            .ok_or_else(|| missing(deployed, &call))?;
+        if call.type_hash.is_some_and(|hash| hash != function.hash) {
+            return Err(other_type(deployed, &call));
+        }
+        if let Some(obstacle) = function.obstacle {
+            return Err(local_only(deployed, &call, obstacle));
+        }
+        let kind = Kind::Function(function);
+        Ok(Self { call, kind })
+    }
+
+    fn returns_result(&self) -> bool {
+        matches!(self.kind, Kind::Function(function) if function.ty.returns_result())
     }
 }
 
@@ -320,33 +377,49 @@ impl Runtime {
 struct Ran {
     finished: Finished,
     returns_result: bool,
+    cold: bool,
 }
 
-impl std::ops::Deref for Ran {
-    type Target = Finished;
-    fn deref(&self) -> &Finished {
-        &self.finished
+impl Ran {
+    /// Whether the result is the guest's own `err`.
+    fn is_err(&self) -> bool {
+        self.returns_result && self.finished.value.first() == Some(&1)
+    }
+
+    fn close(&self, span: &mut OpenSpan) {
+        let record = span.span_mut();
+        record.stages = Some(Stages::Callee(self.finished.stages));
+        record.cold = Some(self.cold);
+        if self.is_err() {
+            record.status = SpanStatus::Err;
+        }
+        if let Some(status) = self.finished.http_status {
+            let status = Value::Int(status.into());
+            record
+                .attributes
+                .push((fields::HTTP_RESPONSE_STATUS_CODE.into(), status));
+        }
     }
 }
 
-fn close_span(span: &mut OpenSpan, ran: &Ran, cold: bool, is_err: bool) {
-    let stages = ran.finished.stages;
+/// A request is what a person looks for: the span gets its name and attributes from it.
+fn name_request(span: &mut OpenSpan, request: &exchange::Request) {
+    let text = |text: &str| Value::Text(text.into());
     let record = span.span_mut();
-    record.stages = Some(Stages::Callee(stages));
-    record.cold = Some(cold);
-    if is_err {
-        record.status = SpanStatus::Err;
-    }
-    let guest = &ran.finished.guest;
-    record.logs.clone_from(&guest.logs);
+    record.name = format!("{} {}", request.method, request.route()).into();
+    record.attributes.extend([
+        (fields::HTTP_REQUEST_METHOD.into(), text(&request.method)),
+        (fields::URL_PATH.into(), text(request.route())),
+    ]);
+}
+
+fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
+    let record = span.span_mut();
+    record.logs = guest.logs;
     if guest.logs_dropped > 0 {
         let dropped = Value::Int(guest.logs_dropped as i64);
         record.attributes.push((fields::LOGS_DROPPED.into(), dropped));
     }
-}
-
-fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
-    span.span_mut().logs = guest.logs;
 }
 
 fn missing(deployed: &Deployed, call: &Call) -> CallError {
@@ -369,8 +442,21 @@ fn other_type(deployed: &Deployed, call: &Call) -> CallError {
     )
 }
 
+fn local_only(deployed: &Deployed, call: &Call, obstacle: &str) -> CallError {
+    CallError::new(
+        ErrorCode::Invalid,
+        format!(
+            "`{}` of `{}` has {obstacle} in its type, which cannot leave its instance; use plain values",
+            call.function, deployed.name
+        ),
+    )
+}
+
 impl Dispatch for Runtime {
     fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
         Box::pin(self.serve(call))
     }
 }
+
+#[cfg(test)]
+mod tests;

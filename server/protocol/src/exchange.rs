@@ -59,6 +59,11 @@ pub struct Response {
 }
 
 impl Request {
+    /// The path without its query, as spans name it.
+    pub fn route(&self) -> &str {
+        self.path.split_once('?').map_or(&self.path, |(path, _)| path)
+    }
+
     /// The call's arguments.
     pub fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(256 + self.body.len());

@@ -48,6 +48,8 @@ pub struct ExportedFunction {
     pub ty: FunctionType,
     /// The type's hash.
     pub hash: TypeHash,
+    /// What in its type cannot be carried as bytes.
+    pub obstacle: Option<&'static str>,
     pub(super) index: ComponentExportIndex,
 }
 
@@ -106,6 +108,7 @@ impl Artifact {
                 Some(ExportedFunction {
                     path,
                     hash: ty.hash(),
+                    obstacle: ty.obstacle(),
                     ty,
                     index,
                 })

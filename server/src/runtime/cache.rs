@@ -137,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let executor = Executor::new().unwrap();
         let cache = CodeCache::open(&directory.path().join("code"), executor.engine()).unwrap();
-        let component = Component::new(executor.engine(), "(component)").unwrap();
+        let component = Component::new(executor.engine(), wat::parse_str("(component)").unwrap()).unwrap();
         assert!(cache.load(executor.engine(), "abc").is_none());
         cache.store("abc", &component).unwrap();
         assert!(cache.load(executor.engine(), "abc").is_some());

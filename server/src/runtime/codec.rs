@@ -19,7 +19,7 @@ use bytes::Bytes;
 use protocol::value::ValueError;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType};
 use wasmtime::component::{ComponentNamedList, ComponentType};
-use wasmtime::{Result, ValRaw};
+use wasmtime::{Result, ValRaw, format_err};
 
 use crate::telemetry::OpenSpan;
 
@@ -28,10 +28,19 @@ pub(super) const EXPORT_PARAMS: usize = 16;
 /// The slots that cover the result of every sync-lifted export.
 pub(super) const EXPORT_RESULTS: usize = 1;
 
-/// Bytes that are no value of the function's type: the caller's fault, not the guest's.
+/// Arguments that are no values of the function's type: the caller's fault, not the guest's.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the arguments do not fit the function's type: {0}")]
 pub(super) struct Misfit(pub ValueError);
+
+/// What bytes are to the guest that they are written into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A call's arguments.
+    Arguments,
+    /// The result of a call that the guest made.
+    Reply,
+}
 
 /// When the arguments were in the callee's memory, told by the codec to whoever measures the call.
 #[derive(Debug, Default)]
@@ -50,7 +59,7 @@ impl Stopwatch {
 
 /// What hears of the end of a lowering.
 #[derive(Debug)]
-pub(super) enum AfterLower {
+enum AfterLower {
     /// Arguments of a call: the callee's stopwatch.
     Arguments(Arc<Stopwatch>),
     /// A result: the caller's span ends, with step 9 since this moment.
@@ -60,18 +69,45 @@ pub(super) enum AfterLower {
 /// Wire bytes on their way into a guest, in `N` flat slots or through its memory.
 pub(super) struct Lowered<const N: usize> {
     bytes: Bytes,
+    role: Role,
     after: Mutex<Option<AfterLower>>,
 }
 
 impl<const N: usize> Lowered<N> {
-    pub(super) fn new(bytes: Bytes, after: Option<AfterLower>) -> Self {
+    /// A call's arguments; the stopwatch learns when they have arrived.
+    pub(super) fn arguments(bytes: Bytes, stopwatch: Arc<Stopwatch>) -> Self {
         Self {
             bytes,
-            after: Mutex::new(after),
+            role: Role::Arguments,
+            after: Mutex::new(Some(AfterLower::Arguments(stopwatch))),
         }
     }
 
-    fn finish(&self) {
+    /// A reply; the caller's span, where there is one, ends when it has arrived, with step 9 since `back`.
+    pub(super) fn reply(bytes: Bytes, span: Option<OpenSpan>, back: Instant) -> Self {
+        Self {
+            bytes,
+            role: Role::Reply,
+            after: Mutex::new(span.map(|span| AfterLower::Reply(span, back))),
+        }
+    }
+
+    /// Lowering ended, with all of the bytes or not. A reply that does not fit is not what this guest was called with.
+    fn finish(&self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => self.arrived(),
+            Err(error) if self.role == Role::Reply => {
+                return Err(match error.downcast_ref::<Misfit>() {
+                    Some(Misfit(reason)) => format_err!("a reply does not fit the function's type: {reason}"),
+                    None => error,
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn arrived(&self) {
         match self.after.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(AfterLower::Arguments(stopwatch)) => stopwatch.stop(),
             Some(AfterLower::Reply(mut span, since)) => span.lowered(since.elapsed().as_nanos() as u64),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 /// How often a running guest looks at its deadline.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -114,6 +114,7 @@ fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
         .max_wasm_stack(512 << 10)
         .async_stack_size(2 << 20);
@@ -171,8 +172,8 @@ mod tests {
         let mut store = wasmtime::Store::new(executor.engine(), ());
         store.set_epoch_deadline(1);
         let running = executor.running();
-        let module =
-            wasmtime::Module::new(executor.engine(), "(module (func (export \"f\") (loop br 0)))").unwrap();
+        let wasm = wat::parse_str("(module (func (export \"f\") (loop br 0)))").unwrap();
+        let module = wasmtime::Module::new(executor.engine(), wasm).unwrap();
         let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
         let spin = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         let trap = spin.call(&mut store, ()).unwrap_err();

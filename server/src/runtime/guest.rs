@@ -83,8 +83,9 @@ impl Guest {
         }
     }
 
-    /// Begins a call.
+    /// Begins a call: nothing of the one before explains what happens in it.
     pub(super) fn begin(&mut self, call: CallInProgress) {
+        self.limiter.take_refused();
         self.call = call;
     }
 

@@ -14,7 +14,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance};
 
 use super::artifact::{Artifact, ImportedFunction};
-use super::codec::{AfterLower, Lifted, Lowered};
+use super::codec::{Lifted, Lowered};
 use super::guest::Guest;
 use super::wit_type::CallFailed;
 use crate::dispatch::Call;
@@ -95,18 +95,17 @@ fn wrap<const P: usize, const R: usize>(
     instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
         let outgoing = Arc::clone(&outgoing);
         Box::new(async move {
-            let (bytes, after) = call(store, &outgoing, args.bytes, args.began).await?;
-            Ok(Lowered::<R>::new(bytes, after))
+            call::<R>(store, &outgoing, args.bytes, args.began).await
         })
     })
 }
 
-async fn call(
+async fn call<const R: usize>(
     mut store: StoreContextMut<'_, Guest>,
     outgoing: &Outgoing,
     args: Vec<u8>,
     began: Instant,
-) -> wasmtime::Result<(Bytes, Option<AfterLower>)> {
+) -> wasmtime::Result<Lowered<R>> {
     let guest = store.data();
     let call = Call {
         caller: guest.handler.clone(),
@@ -116,7 +115,7 @@ async fn call(
         args: args.into(),
         deadline: guest.call.deadline,
         trace: guest.call.trace,
-        hop: guest.call.hop + 1,
+        hop: guest.call.hop.saturating_add(1),
         lift_ns: began.elapsed().as_nanos() as u64,
     };
     let router = Arc::clone(&guest.router);
@@ -124,12 +123,9 @@ async fn call(
     let back = Instant::now();
     store.data_mut().call.outgoing += back - began;
     match outcome {
-        Ok(reply) => {
-            let after = reply.span.map(|span| AfterLower::Reply(span, back));
-            Ok((reply.value, after))
-        }
+        Ok(reply) => Ok(Lowered::reply(reply.value, reply.span, back)),
         Err(error) => match outgoing.call_failed {
-            Some(case) => Ok((encode_call_failed(case, &error), None)),
+            Some(case) => Ok(Lowered::reply(encode_call_failed(case, &error), None, back)),
             None => Err(wasmtime::Error::new(FailedCall {
                 function: Arc::clone(&outgoing.function),
                 error,

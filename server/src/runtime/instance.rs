@@ -1,29 +1,28 @@
 //! `Instance`: one store with one instance of a handler, and one call at a time in it.
 //!
 //! The deadline is held twice: epochs interrupt a guest that runs, an outer timeout covers one that waits in the host.
-//! Whoever calls must drop the instance after any error: a trap poisons the whole store.
+//! Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
+//! `failure.rs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use protocol::exchange::Response;
+use protocol::exchange::Request;
 use protocol::{CallError, CalleeStages, ErrorCode, exchange};
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::artifact::ExportedFunction;
-use super::codec::{AfterLower, EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Misfit, Stopwatch};
+use super::codec::{EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Stopwatch};
 use super::deployed::Deployed;
 use super::engine::Executor;
+use super::failure;
 use super::guest::{CallInProgress, Guest};
-use super::imports::FailedCall;
 use super::incoming;
 use crate::clock::Clock;
 use crate::dispatch::{Call, Dispatcher};
 
-/// How much longer than the deadline a call in the host may take to notice it.
-const GRACE: Duration = Duration::from_millis(5);
 /// Host-call fuel: bytes that one host call may lift out of a guest.
 const HOSTCALL_BYTES_MAX: usize = 64 << 20;
 
@@ -39,6 +38,8 @@ pub(super) struct Finished {
     pub(super) value: Bytes,
     pub(super) stages: CalleeStages,
     pub(super) guest: CallInProgress,
+    /// The status of an HTTP exchange.
+    pub(super) http_status: Option<u16>,
 }
 
 impl Instance {
@@ -71,14 +72,14 @@ impl Instance {
         });
         let _running = executor.running();
         let made = deployed.pre.instantiate_async(&mut store);
-        match tokio::time::timeout_at((deadline + GRACE).into(), made).await {
+        match tokio::time::timeout_at(deadline.into(), made).await {
             Ok(Ok(instance)) => Ok(Self {
                 store,
                 instance,
                 uses: 0,
             }),
-            Ok(Err(error)) => Err(instantiation_error(deployed, &mut store, &error)),
-            Err(_) => Err(late(deployed, "start")),
+            Ok(Err(error)) => Err(failure::of_start(&deployed.name, store.data_mut(), &error)),
+            Err(_) => Err(failure::late(&deployed.name, "its start")),
         }
     }
 
@@ -118,10 +119,10 @@ impl Instance {
             unsafe { TypedFunc::new_unchecked(export) };
         let deadline = call.deadline;
         let stopwatch = Arc::new(Stopwatch::default());
-        let args = Lowered::new(call.args, Some(AfterLower::Arguments(Arc::clone(&stopwatch))));
+        let args = Lowered::arguments(call.args, Arc::clone(&stopwatch));
         let _running = executor.running();
         let called = export.call_async(&mut self.store, args);
-        let outcome = tokio::time::timeout_at((deadline + GRACE).into(), called).await;
+        let outcome = tokio::time::timeout_at(deadline.into(), called).await;
         let end = Instant::now();
         self.store.data_mut().collect_stdio();
         match outcome {
@@ -133,58 +134,52 @@ impl Instance {
                     value: lifted.bytes.into(),
                     stages,
                     guest,
+                    http_status: None,
                 })
             }
-            Ok(Err(error)) => Err(self.failure(deployed, &function.path.to_string(), &error)),
-            Err(_) => Err(late(deployed, &function.path.to_string())),
+            Ok(Err(error)) => {
+                let what = function.path.to_string();
+                Err(failure::of_call(&deployed.name, &what, self.store.data_mut(), &error))
+            }
+            Err(_) => Err(failure::late(&deployed.name, &function.path.to_string())),
         }
     }
 
-    /// Carries an HTTP exchange out.
+    /// Carries an HTTP exchange out by `deadline`.
     pub(super) async fn exchange(
         &mut self,
         executor: &Executor,
         deployed: &Deployed,
-        call: Call,
+        request: Request,
+        deadline: Instant,
         since: Instant,
     ) -> Result<Finished, CallError> {
         self.uses += 1;
-        let request = exchange::Request::decode(&call.args).map_err(|error| {
-            CallError::new(
-                ErrorCode::Invalid,
-                format!("the arguments are no HTTP request: {error}"),
-            )
-        })?;
-        let Some(proxy) = &deployed.proxy else {
-            return Err(CallError::new(
-                ErrorCode::NotFound,
-                format!(
-                    "`{}` does not answer HTTP: it exports no `wasi:http/incoming-handler`",
-                    deployed.name
-                ),
-            ));
-        };
-        let what = format!("{} {}", request.method, request.path);
+        let name = &deployed.name;
+        let proxy = deployed.proxy.as_ref().ok_or_else(|| failure::no_http(name))?;
+        let what = format!("{} {}", request.method, request.route());
         let _running = executor.running();
         let handled = incoming::handle(&mut self.store, &self.instance, proxy, request);
-        let outcome = tokio::time::timeout_at((call.deadline + GRACE).into(), handled).await;
-        let end = Instant::now();
+        let outcome = tokio::time::timeout_at(deadline.into(), handled).await;
+        let ran = Instant::now();
         self.store.data_mut().collect_stdio();
         match outcome {
             Ok(Ok(handled)) => {
-                let value = encode_response(deployed, handled.response)?;
+                if handled.response.headers.len() > exchange::HEADERS_MAX {
+                    return Err(failure::too_many_headers(name, &what));
+                }
+                let value = handled.response.encode();
                 let guest = self.take_call();
-                let stages = stages(
-                    since,
-                    handled.lowered,
-                    end,
-                    Instant::now().max(end),
-                    guest.outgoing,
-                );
-                Ok(Finished { value, stages, guest })
+                let stages = stages(since, handled.lowered, ran, Instant::now(), guest.outgoing);
+                Ok(Finished {
+                    value,
+                    stages,
+                    guest,
+                    http_status: Some(handled.response.status),
+                })
             }
-            Ok(Err(error)) => Err(self.failure(deployed, &what, &error)),
-            Err(_) => Err(late(deployed, &what)),
+            Ok(Err(error)) => Err(failure::of_call(name, &what, self.store.data_mut(), &error)),
+            Err(_) => Err(failure::late(name, &what)),
         }
     }
 
@@ -194,86 +189,6 @@ impl Instance {
         let next = CallInProgress::new(call.deadline, call.trace, call.hop);
         std::mem::replace(call, next)
     }
-
-    fn failure(&mut self, deployed: &Deployed, what: &str, error: &wasmtime::Error) -> CallError {
-        if let Some(misfit) = error.downcast_ref::<Misfit>() {
-            return CallError::new(ErrorCode::Invalid, format!("`{what}`: {misfit}"));
-        }
-        if let Some(failed) = error.downcast_ref::<FailedCall>() {
-            return CallError::new(
-                ErrorCode::Trapped,
-                format!(
-                    "`{}` could not go on in `{what}`, as {failed}; its error has no case `call-failed`",
-                    deployed.name
-                ),
-            );
-        }
-        if error.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::Interrupt) {
-            return late(deployed, what);
-        }
-        let guest = self.store.data_mut();
-        let limiter = &mut guest.limiter;
-        let reason = if let Some(bytes) = limiter.take_refused() {
-            format!(
-                "it wanted {bytes} bytes of memory and may have {}; raise `memory` in [handler.{}]",
-                limiter.bytes_max(),
-                deployed.name
-            )
-        } else if let Some(line) = &guest.call.last_error {
-            line.clone()
-        } else {
-            root_cause(error)
-        };
-        CallError::new(
-            ErrorCode::Trapped,
-            format!("`{}` trapped in `{what}`: {reason}", deployed.name),
-        )
-        .with_detail(format!("{error:?}"))
-    }
-}
-
-fn root_cause(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
-    }
-}
-
-fn late(deployed: &Deployed, what: &str) -> CallError {
-    CallError::new(
-        ErrorCode::Deadline,
-        format!("`{}` did not end `{what}` by its deadline", deployed.name),
-    )
-}
-
-fn instantiation_error(deployed: &Deployed, store: &mut Store<Guest>, error: &wasmtime::Error) -> CallError {
-    let name = &deployed.name;
-    if let Some(bytes) = store.data_mut().limiter.take_refused() {
-        return CallError::new(
-            ErrorCode::Trapped,
-            format!("`{name}` needs {bytes} bytes of memory to start; raise `memory` in [handler.{name}]"),
-        );
-    }
-    let text = format!("{error:#}");
-    let code = if text.contains("maximum concurrent") {
-        ErrorCode::Overloaded
-    } else {
-        ErrorCode::Trapped
-    };
-    CallError::new(code, format!("`{name}` could not start: {text}"))
-}
-
-fn encode_response(deployed: &Deployed, response: Response) -> Result<Bytes, CallError> {
-    if response.body.len() > exchange::RESPONSE_BYTES_MAX || response.headers.len() > exchange::HEADERS_MAX {
-        return Err(CallError::new(
-            ErrorCode::Rejected,
-            format!(
-                "the response of `{}` is larger than 8 MiB or has more than 128 headers",
-                deployed.name
-            ),
-        ));
-    }
-    Ok(response.encode())
 }
 
 /// The stages between consecutive moments, so that they add up to the whole.

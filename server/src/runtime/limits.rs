@@ -25,11 +25,6 @@ impl MemoryLimiter {
         }
     }
 
-    /// The memory that it has now, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// What was asked for in vain since the last look: the whole size in bytes.
     pub(super) fn take_refused(&mut self) -> Option<usize> {
         self.refused.take()
@@ -73,6 +68,6 @@ mod tests {
         assert!(!limiter.memory_growing(0, 60, None).unwrap());
         assert_eq!(limiter.take_refused(), Some(120));
         assert!(limiter.memory_growing(60, 100, None).unwrap());
-        assert_eq!(limiter.bytes(), 100);
+        assert_eq!(limiter.bytes, 100);
     }
 }

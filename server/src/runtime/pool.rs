@@ -2,11 +2,12 @@
 //!
 //! A call waits for a free instance up to its deadline; at most [`WAITING_MAX`] calls wait, the next one is `Overloaded`.
 //! An instance comes back only after a call that ended well: a trap, a timeout or a cancelled call drops its store.
-//! Reuse is capped, so that what leaks in a guest stays bounded.
+//! Reuse is capped, so that what leaks in a guest stays bounded, and an instance that nobody called for [`IDLE_FOR_MAX`]
+//! is dropped, so that a rush does not keep its memory. The pool has no timer: `Runtime` looks at all pools.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use protocol::control::InstanceFigures;
 use protocol::{CallError, ErrorCode, HandlerName};
@@ -20,15 +21,23 @@ pub const WAITING_MAX: usize = 4_096;
 pub const USES_MAX: u32 = 1_024;
 /// Instances kept warm: enough for two busy cores and a chain of calls through the same handler.
 const IDLE_MAX: usize = 32;
+/// How long an instance is kept warm for the next call.
+pub const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 
 /// The instances of one version of a handler.
 pub(super) struct InstancePool {
     handler: HandlerName,
     permits: Arc<Semaphore>,
     limit: u32,
-    idle: Mutex<Vec<Instance>>,
+    /// Taken from the end, so that those at the front are the longest idle.
+    idle: Mutex<Vec<Idle>>,
     waiting: AtomicUsize,
     made: AtomicU64,
+}
+
+struct Idle {
+    instance: Instance,
+    since: Instant,
 }
 
 /// The right to one instance.
@@ -54,8 +63,8 @@ impl InstancePool {
             Ok(permit) => permit,
             Err(_) => self.wait(deadline).await?,
         };
-        let instance = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Ok((Permit { _permit: permit }, instance))
+        let idle = self.idle().pop();
+        Ok((Permit { _permit: permit }, idle.map(|idle| idle.instance)))
     }
 
     async fn wait(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, CallError> {
@@ -87,10 +96,25 @@ impl InstancePool {
         if instance.uses() >= USES_MAX {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
-            idle.push(instance);
+            idle.push(Idle { instance, since });
         }
+    }
+
+    /// Drops the instances that have been idle for [`IDLE_FOR_MAX`].
+    pub(super) fn drop_idle(&self, now: Instant) {
+        let mut idle = self.idle();
+        let keep_from = idle.partition_point(|idle| now.saturating_duration_since(idle.since) >= IDLE_FOR_MAX);
+        let dropped: Vec<_> = idle.drain(..keep_from).collect();
+        // Unmapping memory takes a while: not under the lock.
+        drop(idle);
+        drop(dropped);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn count_made(&self) {
@@ -98,7 +122,7 @@ impl InstancePool {
     }
 
     pub(super) fn figures(&self) -> InstanceFigures {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let idle = self.idle().len() as u64;
         let busy = u64::from(self.limit).saturating_sub(self.permits.available_permits() as u64);
         InstanceFigures {
             idle,

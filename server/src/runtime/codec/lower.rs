@@ -28,30 +28,9 @@ unsafe impl<const N: usize> Lower for Lowered<N> {
         ty: InterfaceType,
         dst: &mut MaybeUninit<[ValRaw; N]>,
     ) -> Result<()> {
-        let types = cx.types;
-        let list = tuple(types, ty)?;
         // SAFETY: an array of `MaybeUninit` has the layout of the array, and needs no initialisation.
         let slots: &mut [MaybeUninit<ValRaw>; N] = unsafe { &mut *dst.as_mut_ptr().cast() };
-        let mut reader = Reader::new(&self.bytes);
-        match list.abi.flat_count(FLAT_PARAMS_MAX) {
-            Some(count) if count <= N => {
-                let mut slots = slots.iter_mut();
-                for ty in &list.types {
-                    lower_flat(cx, types, *ty, &mut reader, &mut slots)?;
-                }
-            }
-            _ => {
-                let base = cx.realloc(0, 0, list.abi.align32, list.abi.size32 as usize)?;
-                store_fields(cx, types, &list.types, &mut reader, base)?;
-                let Some(slot) = slots.first_mut() else {
-                    bail!("no slot for a parameter pointer")
-                };
-                slot.write(ValRaw::i64(base as i64));
-            }
-        }
-        reader.finish().map_err(misfit)?;
-        self.finish();
-        Ok(())
+        self.finish(lower_to_slots(cx, ty, &self.bytes, slots))
     }
 
     fn linear_lower_to_memory<T>(
@@ -60,14 +39,50 @@ unsafe impl<const N: usize> Lower for Lowered<N> {
         ty: InterfaceType,
         offset: usize,
     ) -> Result<()> {
-        let types = cx.types;
-        let list = tuple(types, ty)?;
-        let mut reader = Reader::new(&self.bytes);
-        store_fields(cx, types, &list.types, &mut reader, offset)?;
-        reader.finish().map_err(misfit)?;
-        self.finish();
-        Ok(())
+        self.finish(lower_to_memory(cx, ty, &self.bytes, offset))
     }
+}
+
+fn lower_to_slots<T>(
+    cx: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+    bytes: &[u8],
+    slots: &mut [MaybeUninit<ValRaw>],
+) -> Result<()> {
+    let types = cx.types;
+    let list = tuple(types, ty)?;
+    match list.abi.flat_count(FLAT_PARAMS_MAX) {
+        Some(count) if count <= slots.len() => {
+            let mut reader = Reader::new(bytes);
+            let mut slots = slots.iter_mut();
+            for ty in &list.types {
+                lower_flat(cx, types, *ty, &mut reader, &mut slots)?;
+            }
+            reader.finish().map_err(misfit)
+        }
+        _ => {
+            let base = cx.realloc(0, 0, list.abi.align32, list.abi.size32 as usize)?;
+            lower_to_memory(cx, ty, bytes, base)?;
+            let Some(slot) = slots.first_mut() else {
+                bail!("no slot for a parameter pointer")
+            };
+            slot.write(ValRaw::i64(base as i64));
+            Ok(())
+        }
+    }
+}
+
+fn lower_to_memory<T>(
+    cx: &mut LowerContext<'_, T>,
+    ty: InterfaceType,
+    bytes: &[u8],
+    offset: usize,
+) -> Result<()> {
+    let types = cx.types;
+    let list = tuple(types, ty)?;
+    let mut reader = Reader::new(bytes);
+    store_fields(cx, types, &list.types, &mut reader, offset)?;
+    reader.finish().map_err(misfit)
 }
 
 fn misfit(error: ValueError) -> wasmtime::Error {

@@ -33,7 +33,8 @@ impl Bench {
     fn new(ty: &WitType) -> Self {
         let text = generate::pass_through(ty);
         let engine = Engine::default();
-        let component = Component::new(&engine, &text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+        let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let component = Component::new(&engine, wasm).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
         let ty = FunctionType {
             params: vec![("x".into(), ty.clone())],
             result: Some(ty.clone()),
@@ -65,7 +66,7 @@ impl Bench {
         // SAFETY: the codec walks the function's own types.
         let function: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<EXPORT_RESULTS>> =
             unsafe { TypedFunc::new_unchecked(function) };
-        let lifted = function.call(&mut store, Lowered::new(bytes.to_vec().into(), None))?;
+        let lifted = function.call(&mut store, Lowered::arguments(bytes.to_vec().into(), Arc::default()))?;
         let seen = seen.lock().unwrap().take().unwrap();
         Ok((seen, lifted.bytes))
     }
@@ -96,7 +97,7 @@ fn define_echo(linker: &mut Linker<()>, ty: &FunctionType, seen: &Seen<Vec<u8>>)
             .instance("test:host/host")?
             .func_wrap("f", move |_, args: Lifted<P>| {
                 *seen.lock().unwrap() = Some(args.bytes.clone());
-                Ok(Lowered::<R>::new(args.bytes.into(), None))
+                Ok(Lowered::<R>::reply(args.bytes.into(), None, args.began))
             })
     }
     macro_rules! by_count {

@@ -72,7 +72,7 @@ impl Guest {
             args: request.encode(),
             deadline: self.call.deadline,
             trace: self.call.trace,
-            hop: self.call.hop + 1,
+            hop: self.call.hop.saturating_add(1),
             lift_ns: began.elapsed().as_nanos() as u64,
         };
         let outcome = Arc::clone(&self.router).dispatch(call).await;

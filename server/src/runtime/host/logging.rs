@@ -8,6 +8,7 @@ use crate::runtime::guest::Guest;
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "guests make these; they come in through `Lift`")]
 enum Level {
     #[component(name = "trace")]
     Trace,

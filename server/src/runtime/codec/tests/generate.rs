@@ -162,12 +162,12 @@ pub(super) fn pass_through(ty: &WitType) -> String {
         (i32.sub (i32.const 0) (local.get 2))))
       (global.set $next (i32.add (local.get $at) (local.get 3))) (local.get $at)))
   (core instance $memory (instantiate $memory))
-  (core func $f (canon lower (func $h "f") (memory $memory "m") (realloc (func $memory "r"))))
+  (core func $f (canon lower (func $h "f") (memory (core memory $memory "m")) (realloc (core func $memory "r"))))
   (core module $pass (import "" "f" (func $f (param {import_params}) (result {import_results})))
     (func (export "f") (param {params}) (result {results}) {body}))
   (core instance $pass (instantiate $pass (with "" (instance (export "f" (func $f))))))
   (func $g (param "x" {outer}) (result {outer})
-    (canon lift (core func $pass "f") (memory $memory "m") (realloc (func $memory "r"))))
+    (canon lift (core func $pass "f") (memory (core memory $memory "m")) (realloc (core func $memory "r"))))
   (export "f" (func $g)))"#,
         outer = Types::outer(&name),
     )

@@ -1,0 +1,182 @@
+//! `cleave check`: looks at components without a node: what each exports and needs, and what is wrong with it.
+//!
+//! Inspects, compiles and resolves as a node would, with the given files as the only handlers. Exit code 1 when any is
+//! rejected; one that would wait for an import is not.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use protocol::{CallError, ErrorCode, HandlerName, NodeName};
+
+use super::error::Error;
+use super::output::{print, print_json};
+use crate::clock::Clock;
+use crate::dispatch::{Call, Dispatch, ReplyFuture};
+use crate::runtime::artifact::Artifact;
+use crate::runtime::catalog::{self, Known, Preferred};
+use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect};
+use crate::runtime::{Runtime, folder};
+use crate::telemetry::Recorder;
+
+/// Arguments of `cleave check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Imports are looked up among the given files: give all that belong together.
+
+EXAMPLES:
+  cleave check my.wasm
+  cleave check data/handlers/*.wasm")]
+pub(super) struct CheckArgs {
+    /// Components (`.wasm`)
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Answer in JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// A file, looked at.
+struct Checked {
+    file: PathBuf,
+    size_bytes: u64,
+    outcome: Result<Accepted, Rejection>,
+}
+
+/// A file that could be served.
+struct Accepted {
+    name: HandlerName,
+    artifact: Arc<Artifact>,
+    docs: BTreeMap<String, String>,
+    compile_ms: u64,
+}
+
+pub(super) async fn run(args: &CheckArgs) -> Result<(), Error> {
+    let files = args.files.clone();
+    // Compiling takes seconds of both cores; nothing else happens meanwhile.
+    let checked = tokio::task::spawn_blocking(move || check(files)).await;
+    let checked = checked.map_err(|error| Error::Failed(format!("checking ended early: {error}")))??;
+    let known: Known = checked
+        .iter()
+        .filter_map(|checked| checked.outcome.as_ref().ok())
+        .map(|accepted| (accepted.name.clone(), Arc::clone(&accepted.artifact)))
+        .collect();
+    let resolution = catalog::resolve(&known, &Preferred::new());
+    if args.json {
+        print_json(&report::json(&checked, &resolution))?;
+    } else {
+        print(&report::text(&checked, &resolution))?;
+    }
+    let is_good = checked.iter().all(|checked| checked.outcome.is_ok());
+    if is_good { Ok(()) } else { Err(Error::Said) }
+}
+
+fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
+    let scratch = Scratch::new()?;
+    let (recorder, _spans) = Recorder::channel(NodeName::home(), Clock::system());
+    let runtime = Runtime::new(&scratch.0, Arc::new(Nobody), recorder);
+    let runtime = runtime.map_err(|error| Error::Failed(error.to_string()))?;
+    let mut names = BTreeMap::new();
+    let checked = files.into_iter().map(|file| {
+        let size_bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+        let outcome = look(&runtime, &file, size_bytes).and_then(|accepted| {
+            match names.insert(accepted.name.clone(), file.clone()) {
+                None => Ok(accepted),
+                Some(other) => Err(Rejection::new(
+                    format!(
+                        "`{}` would be the handler `{}` too",
+                        other.display(),
+                        accepted.name
+                    ),
+                    "rename one: a handler's name is its file's stem",
+                )),
+            }
+        });
+        Checked {
+            file,
+            size_bytes,
+            outcome,
+        }
+    });
+    Ok(checked.collect())
+}
+
+fn look(runtime: &Runtime, file: &Path, size_bytes: u64) -> Result<Accepted, Rejection> {
+    let name = folder::handler_name(file)?;
+    if size_bytes > FILE_BYTES_MAX {
+        let reason = format!("the file has {size_bytes} bytes, {FILE_BYTES_MAX} are the most");
+        return Err(Rejection::new(
+            reason,
+            "strip it (`wasm-tools strip`) or split the handler",
+        ));
+    }
+    let bytes = std::fs::read(file).map_err(|error| {
+        Rejection::new(
+            format!("the file cannot be read: {error}"),
+            "check its path and permissions",
+        )
+    })?;
+    let inspected = inspect(&bytes)?;
+    let began = Instant::now();
+    let compiled = runtime.compile(&inspected.component);
+    let (artifact, _) = compiled
+        .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
+    let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    runtime
+        .check(&name, &artifact, Default::default())
+        .map_err(|error| {
+            Rejection::new(
+                error.to_string(),
+                "import only what the host or another handler serves",
+            )
+        })?;
+    Ok(Accepted {
+        name,
+        artifact,
+        docs: inspected.docs,
+        compile_ms,
+    })
+}
+
+/// A folder for compiled code that goes when the command ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Error> {
+        let path = std::env::temp_dir().join(format!(
+            "cleave-check-{}-{:08x}",
+            std::process::id(),
+            rand::random::<u32>()
+        ));
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Error::Failed(format!("make the folder `{}`: {error}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Nothing is called while checking.
+struct Nobody;
+
+impl Dispatch for Nobody {
+    fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
+        let error = CallError::new(
+            ErrorCode::NotFound,
+            format!("`{}` is not called while checking", call.function),
+        );
+        Box::pin(async move { Err(error) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

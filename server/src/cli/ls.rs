@@ -1,0 +1,210 @@
+//! `cleave ls`: what there is, as tables.
+
+use clap::{Args, ValueEnum};
+use protocol::api::Page;
+use protocol::api::edges::Edge;
+use protocol::api::handlers::{Handler, HandlerState};
+use protocol::api::nodes::Node;
+use protocol::api::queues::Queue;
+
+use super::Remote;
+use super::error::Error;
+use super::output::{Table, duration, list, print, print_json, size, word};
+
+/// Arguments of `cleave ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+EXAMPLES:
+  cleave ls                    handlers: where they stand, what they export
+  cleave ls nodes              processes, with their CPU time and memory
+  cleave ls edges --json       every call counted, with latencies; for scripts")]
+pub(super) struct LsArgs {
+    /// What to list
+    #[arg(value_enum, default_value_t = What::Handlers)]
+    what: What,
+
+    #[command(flatten)]
+    remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Handlers,
+    Nodes,
+    Edges,
+    Queues,
+}
+
+pub(super) async fn run(args: &LsArgs) -> Result<(), Error> {
+    match args.what {
+        What::Handlers => show(args, "handlers", handlers).await,
+        What::Nodes => show(args, "nodes", nodes).await,
+        What::Edges => show(args, "edges", edges).await,
+        What::Queues => show(args, "queues", queues).await,
+    }
+}
+
+async fn show<T>(args: &LsArgs, path: &str, table: fn(&[T]) -> String) -> Result<(), Error>
+where
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+    let page: Page<T> = args.remote.client().get(path).await?;
+    if args.remote.json {
+        print_json(&page.items)
+    } else {
+        print(&table(&page.items))
+    }
+}
+
+fn handlers(handlers: &[Handler]) -> String {
+    if handlers.is_empty() {
+        return "no handlers yet: copy a component to DATA/handlers, as `cp my.wasm data/handlers/`\n"
+            .to_owned();
+    }
+    let mut table = Table::new(
+        &[
+            "HANDLER", "STATE", "NODE", "VERSION", "SIZE", "CALLS/S", "CALLS", "FAILED", "EXPORTS",
+        ],
+        &[4, 5, 6, 7],
+    );
+    let mut notes = String::new();
+    for handler in handlers {
+        let http = handler.http.then_some("HTTP");
+        let exports = handler.exports.iter().map(|export| export.interface.as_str());
+        let figures = &handler.figures;
+        table.row([
+            handler.name.to_string(),
+            state(&handler.state),
+            list(&handler.nodes),
+            handler.version.clone(),
+            size(handler.size_bytes),
+            format!("{:.1}", figures.rate_per_s),
+            figures.calls.to_string(),
+            figures.errors.to_string(),
+            list(http.into_iter().chain(exports)),
+        ]);
+        if let HandlerState::Rejected { reason, remedy } = &handler.state {
+            notes.push_str(&format!("{}: {reason}; {remedy}\n", handler.name));
+        }
+        for warning in &handler.warnings {
+            notes.push_str(&format!("{}: {warning}\n", handler.name));
+        }
+    }
+    let table = table.render();
+    if notes.is_empty() {
+        table
+    } else {
+        format!("{table}\n{notes}")
+    }
+}
+
+fn state(state: &HandlerState) -> String {
+    match state {
+        HandlerState::Loading => "loading".to_owned(),
+        HandlerState::Serving => "serving".to_owned(),
+        HandlerState::Waiting { on } => format!("waiting for {}", list(on)),
+        HandlerState::Rejected { .. } => "rejected".to_owned(),
+        HandlerState::Down { reason } => format!("down: {reason}"),
+    }
+}
+
+fn nodes(nodes: &[Node]) -> String {
+    let mut table = Table::new(
+        &[
+            "NODE", "STATE", "PID", "STARTS", "CPU", "MEMORY", "SENT", "RECEIVED", "ADDRESS", "HANDLERS",
+        ],
+        &[2, 3, 4, 5, 6, 7],
+    );
+    for node in nodes {
+        table.row([
+            node.name.to_string(),
+            word(&node.state),
+            if node.pid == 0 {
+                "-".to_owned()
+            } else {
+                node.pid.to_string()
+            },
+            node.incarnation.to_string(),
+            format!("{:.1} s", node.cpu_seconds),
+            size(node.resident_bytes),
+            size(node.quic_bytes_sent),
+            size(node.quic_bytes_received),
+            node.address.clone().unwrap_or_else(|| "-".to_owned()),
+            list(&node.handlers),
+        ]);
+    }
+    table.render()
+}
+
+fn edges(edges: &[Edge]) -> String {
+    if edges.is_empty() {
+        return "no calls yet: open the ingress, or `cleave call` a function\n".to_owned();
+    }
+    let heading = &[
+        "EDGE", "VIA", "CALLS/S", "CALLS", "FAILED", "ERR", "P50", "P90", "P99", "P99.9", "MAX", "WAITING",
+    ];
+    let mut table = Table::new(heading, &[2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    for edge in edges {
+        let latency = &edge.latency_ns;
+        table.row([
+            format!("{} -> {} ({})", edge.caller, edge.callee, edge.interface),
+            word(&edge.transport),
+            format!("{:.1}", edge.rate_per_s),
+            edge.calls.to_string(),
+            edge.errors.to_string(),
+            edge.errs.to_string(),
+            duration(latency.p50),
+            duration(latency.p90),
+            duration(latency.p99),
+            duration(latency.p99_9),
+            duration(latency.max),
+            edge.queue
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |queue| queue.depth.to_string()),
+        ]);
+    }
+    table.render()
+}
+
+/// Also of `cleave queue ls`.
+pub(super) fn queues(queues: &[Queue]) -> String {
+    if queues.is_empty() {
+        return "no queues yet: one comes to be with its first message\n".to_owned();
+    }
+    let heading = &[
+        "QUEUE",
+        "READY",
+        "DELAYED",
+        "LEASED",
+        "DEAD",
+        "DONE",
+        "FAILED ATTEMPTS",
+        "OLDEST",
+        "IN/S",
+        "OUT/S",
+        "TRIES",
+        "",
+    ];
+    let mut table = Table::new(heading, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    for queue in queues {
+        table.row([
+            queue.name.to_string(),
+            queue.ready.to_string(),
+            queue.delayed.to_string(),
+            queue.leased.to_string(),
+            queue.dead.to_string(),
+            queue.done.to_string(),
+            queue.failed_attempts.to_string(),
+            duration(queue.oldest_ready_ms.saturating_mul(1_000_000)),
+            format!("{:.1}", queue.enqueue_rate_per_s),
+            format!("{:.1}", queue.done_rate_per_s),
+            queue.tries.to_string(),
+            if queue.paused {
+                "paused".to_owned()
+            } else {
+                String::new()
+            },
+        ]);
+    }
+    table.render()
+}

@@ -1,0 +1,30 @@
+//! `traces` and `traces/{id}`.
+
+use axum::Json;
+use axum::extract::State;
+use protocol::TraceId;
+use protocol::api::Page;
+use protocol::api::traces::{TraceDetail, TraceQuery, TraceSummary};
+
+use super::Shared;
+use super::extract::{Named, Parameters};
+use crate::http::error::Failure;
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Parameters(query): Parameters<TraceQuery>,
+) -> Result<Json<Page<TraceSummary>>, Failure> {
+    Ok(Json(shared.context.traces.list(&query).await?))
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    Named(id): Named<TraceId>,
+) -> Result<Json<TraceDetail>, Failure> {
+    let detail = shared.context.traces.get(id).await?;
+    detail.map(Json).ok_or_else(|| {
+        Failure::not_found(format!(
+            "there is no trace {id}; it was not sampled, is not stored yet, or was deleted as one of the oldest"
+        ))
+    })
+}

@@ -1,0 +1,1 @@
+//! A fake home for tests.

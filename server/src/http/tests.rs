@@ -1,0 +1,1 @@
+//! The UI's port over a fake home.

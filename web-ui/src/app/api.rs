@@ -1,0 +1,83 @@
+//! The only file that knows how `/api/v1` is spoken to: typed get and send; failures as `Problem`.
+//!
+//! Promises: every request ends within [`TIMEOUT_MS`]; every failure, also of the network, has a title and a detail
+//! that say what to do.
+
+use protocol::api::problem::Problem;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, RequestInit, Response};
+
+const BASE: &str = "/api/v1/";
+
+/// Longer than any answer takes; a placement change is accepted at once and then watched.
+const TIMEOUT_MS: u32 = 15_000;
+
+/// Reads a resource: `get("handlers")`.
+pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
+    parse(&request("GET", path, None).await?)
+}
+
+/// Changes a resource.
+pub async fn send<T: DeserializeOwned>(method: &str, path: &str, body: &impl Serialize) -> Result<T, Problem> {
+    let body = serde_json::to_string(body).map_err(|error| unreadable(&error.to_string()))?;
+    parse(&request(method, path, Some(body)).await?)
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+}
+
+async fn request(method: &str, path: &str, body: Option<String>) -> Result<String, Problem> {
+    let init = RequestInit::new();
+    init.set_method(method);
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(TIMEOUT_MS)));
+    if let Some(body) = body {
+        let headers = web_sys::Headers::new().map_err(unreachable)?;
+        headers.set("content-type", "application/json").map_err(unreachable)?;
+        init.set_headers(&headers);
+        init.set_body(&JsValue::from_str(&body));
+    }
+    let url = format!("{BASE}{path}");
+    let answer = JsFuture::from(leptos::prelude::window().fetch_with_str_and_init(&url, &init))
+        .await
+        .map_err(unreachable)?;
+    let response: Response = answer.unchecked_into();
+    let text = response.text().map_err(unreachable)?;
+    let text = JsFuture::from(text).await.map_err(unreachable)?.as_string().unwrap_or_default();
+    if response.ok() {
+        return Ok(text);
+    }
+    Err(serde_json::from_str(&text).unwrap_or_else(|_| Problem {
+        title: format!("The server answered {}", response.status()),
+        status: response.status(),
+        code: "unexpected".to_owned(),
+        detail: format!("`{method} {url}` was not understood. Look at the log of `cleave up`."),
+        pointer: None,
+        trace_id: None,
+    }))
+}
+
+fn unreachable(_: JsValue) -> Problem {
+    Problem {
+        title: "Cleave does not answer".to_owned(),
+        status: 0,
+        code: "unreachable".to_owned(),
+        detail: "The server may be restarting, or it has stopped: `cleave up` starts it again.".to_owned(),
+        pointer: None,
+        trace_id: None,
+    }
+}
+
+fn unreadable(error: &str) -> Problem {
+    Problem {
+        title: "The answer cannot be read".to_owned(),
+        status: 0,
+        code: "unreadable".to_owned(),
+        detail: format!("Page and server may be of different versions; reload the page. ({error})"),
+        pointer: None,
+        trace_id: None,
+    }
+}

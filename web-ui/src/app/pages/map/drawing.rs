@@ -1,0 +1,246 @@
+//! The picture: boxes that move to their places, lines between them.
+//!
+//! Promises: a box is the same element before and after a change of placement, so that it moves; positions are
+//! transforms set through CSSOM; the transition is the stylesheet's, and none where motion is unwelcome.
+
+use leptos::html;
+use leptos::prelude::*;
+use protocol::{HandlerName, NodeName, Transport};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
+
+use super::{Link, brief, links};
+use crate::app::live::Live;
+use crate::finding::Ailment;
+use crate::format;
+use crate::map::edges::{Ends, lines};
+use crate::map::{Place, Rect, Scene, scene};
+
+/// Until the frame has been measured.
+const WIDTH_FIRST: f64 = 1_000.0;
+
+/// The picture of what is live.
+pub fn drawing(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
+    let frame = NodeRef::<html::Div>::new();
+    let width = RwSignal::new(WIDTH_FIRST);
+    measure(frame, width);
+    let places = Memo::new(move |_| places(live));
+    let links = Memo::new(move |_| links(live));
+    // The shape of the graph changes rarely; figures change each second and must not lay it out again.
+    let shape = Memo::new(move |_| {
+        places.with(|places| {
+            links.with(|links| {
+                let at = |name: &HandlerName| places.iter().position(|place| place.handler == *name);
+                links
+                    .iter()
+                    .map(|link| (at(&link.from).unwrap_or(0), at(&link.to).unwrap_or(0)))
+                    .collect::<Vec<(usize, usize)>>()
+            })
+        })
+    });
+    let scene = Memo::new(move |_| places.with(|places| shape.with(|shape| scene(places, shape, width.get()))));
+    let nodes = move || scene.with(|scene| scene.nodes.keys().cloned().collect::<Vec<_>>());
+    let handlers = move || places.with(|places| places.iter().map(|place| place.handler.clone()).collect::<Vec<_>>());
+    let height = move || format!("{:.0}px", scene.with(|scene| scene.height));
+    let full = move || format!("{:.0}px", scene.with(|scene| scene.width));
+    view! {
+        <div class="map-frame" node_ref=frame>
+            <div class="map" class:narrow=move || scene.with(|scene| scene.narrow) style:height=height style:width=full>
+                <For each=nodes key=Clone::clone children=move |name| node_box(live, scene, name) />
+                {edges(live, scene, links)}
+                <For each=handlers key=Clone::clone children=move |name| handler_box(live, scene, ailments, name) />
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+/// Keeps `width` at the frame's width.
+fn measure(frame: NodeRef<html::Div>, width: RwSignal<f64>) {
+    Effect::new(move |_| {
+        let Some(frame) = frame.get() else { return };
+        let element = frame.clone();
+        let read = move || {
+            let now = f64::from(element.client_width());
+            if now > 0.0 && (now - width.get_untracked()).abs() >= 1.0 {
+                width.set(now);
+            }
+        };
+        read();
+        let resized = Closure::<dyn FnMut()>::new(read);
+        if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
+            observer.observe(&frame);
+        }
+        // Lives as long as the observer, which ends with its element.
+        resized.forget();
+    });
+}
+
+/// Where each handler is: what the placement says, else where it serves, else home.
+fn places(live: Live) -> Vec<Place> {
+    let actual = |name: &HandlerName| {
+        live.placement.with(|placement| placement.ready()?.handlers.get(name)?.node.clone())
+    };
+    live.handlers.with(|list| {
+        list.ready()
+            .into_iter()
+            .flatten()
+            .map(|handler| Place {
+                handler: handler.name.clone(),
+                node: actual(&handler.name)
+                    .or_else(|| handler.nodes.first().cloned())
+                    .unwrap_or_else(NodeName::home),
+            })
+            .collect()
+    })
+}
+
+fn place(rect: Option<Rect>) -> (String, String, String) {
+    let rect = rect.unwrap_or_default();
+    (
+        format!("translate({:.1}px, {:.1}px)", rect.x, rect.y),
+        format!("{:.1}px", rect.w),
+        format!("{:.1}px", rect.h),
+    )
+}
+
+fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
+    let wanted = name.clone();
+    let rect = Memo::new(move |_| place(scene.with(|scene| scene.nodes.get(&wanted).copied())));
+    let wanted = name.clone();
+    let node = Memo::new(move |_| {
+        live.nodes
+            .with(|list| list.ready().and_then(|list| list.iter().find(|node| node.name == wanted)).cloned())
+    });
+    let wanted = name.clone();
+    let figures = move || {
+        node.with(|node| {
+            let node = node.as_ref()?;
+            let (_, word) = crate::app::parts::tags::node_state(node.state);
+            if word != "ready" {
+                return Some(word.to_owned());
+            }
+            let cpu = live.cpu.with(|cpu| cpu.get(&wanted).copied());
+            let memory = format::bytes(node.resident_bytes);
+            Some(cpu.map_or_else(|| memory.clone(), |cpu| format!("{} · {memory}", format::percent(cpu, 1.0))))
+        })
+    };
+    let state = move || node.with(|node| node.as_ref().map_or("unknown", |node| crate::app::parts::tags::node_state(node.state).1));
+    view! {
+        <div
+            class="map-node"
+            data-node=name.to_string()
+            data-state=state
+            style:transform=move || rect.get().0
+            style:width=move || rect.get().1
+            style:height=move || rect.get().2
+        >
+            <p class="map-node-head"><span>"node " {name.to_string()}</span><span class="num">{figures}</span></p>
+        </div>
+    }
+    .into_any()
+}
+
+fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, name: HandlerName) -> AnyView {
+    let wanted = name.clone();
+    let rect = Memo::new(move |_| place(scene.with(|scene| scene.handlers.get(&wanted).copied())));
+    let wanted = name.clone();
+    let ailment = Memo::new(move |_| ailments.with(|all| all.iter().find(|ailment| ailment.handler == wanted).cloned()));
+    let wanted = name.clone();
+    let words = move || {
+        live.handlers.with(|list| {
+            let handler = list.ready()?.iter().find(|handler| handler.name == wanted)?;
+            Some(ailment.with(|ailment| brief(handler, ailment.as_ref())))
+        })
+    };
+    let hue = live.hue(name.clone());
+    let sick = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| ailment.bad));
+    let uneasy = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| !ailment.bad));
+    let title = move || ailment.with(|ailment| ailment.as_ref().map(|ailment| format!("{}: {}", ailment.title, ailment.sentence)));
+    view! {
+        <a
+            class=move || format!("map-handler {}", hue())
+            class:sick=sick
+            class:uneasy=uneasy
+            data-row=""
+            data-handler=name.to_string()
+            href=format!("/handlers/{name}")
+            title=title
+            style:transform=move || rect.get().0
+            style:width=move || rect.get().1
+            style:height=move || rect.get().2
+        >
+            <b>{name.to_string()}</b>
+            <span>{words}</span>
+        </a>
+    }
+    .into_any()
+}
+
+/// The lines, drawn anew when the layout changes; figures on them change in place.
+fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
+    let drawn = Memo::new(move |_| {
+        scene.with(|scene| {
+            links.with(|links| {
+                let ends: Vec<Ends> = links
+                    .iter()
+                    .map(|link| Ends {
+                        from: scene.handlers.get(&link.from).copied().unwrap_or_default(),
+                        to: scene.handlers.get(&link.to).copied().unwrap_or_default(),
+                        // Room for the longest that it may say, so that labels stay where they are.
+                        label_chars: link.label().chars().count().max(13),
+                    })
+                    .collect();
+                lines(scene, &ends)
+            })
+        })
+    });
+    let keys = move || links.with(|links| links.iter().map(|link| (link.from.clone(), link.to.clone())).collect::<Vec<_>>());
+    let line = move |(from, to): (HandlerName, HandlerName)| {
+        let at = {
+            let (from, to) = (from.clone(), to.clone());
+            Memo::new(move |_| links.with(|links| links.iter().position(|link| link.from == from && link.to == to)))
+        };
+        let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
+        let path = Memo::new(move |_| drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).map(|line| line.path.clone()).unwrap_or_default()));
+        let hue = live.hue(from.clone());
+        let class = move || {
+            let kind = link.with(|link| match link.as_ref().map(|link| link.transport) {
+                Some(Transport::Queue) => "queued",
+                Some(Transport::Quic) => "crossing",
+                _ => "inside",
+            });
+            let failing = link.with(|link| link.as_ref().is_some_and(|link| link.failing));
+            format!("map-line {kind} {}{}", hue(), if failing { " failing" } else { "" })
+        };
+        let width = move || {
+            let rate = link.with(|link| link.as_ref().map_or(0.0, |link| link.rate));
+            format!("{:.1}", 1.2 + (1.0 + rate).log10() * 0.9)
+        };
+        view! { <path class=class data-edge=format!("{from}-{to}") d=move || path.get() stroke-width=width></path> }.into_any()
+    };
+    let label = move |(from, to): (HandlerName, HandlerName)| {
+        let at = Memo::new(move |_| links.with(|links| links.iter().position(|link| link.from == from && link.to == to)));
+        let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
+        let place = Memo::new(move |_| drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).and_then(|line| line.label)));
+        let text = move || link.with(|link| link.as_ref().map(Link::label).unwrap_or_default());
+        let hidden = move || place.get().is_none() || text().is_empty();
+        let transform = move || {
+            let (x, y) = place.get().unwrap_or_default();
+            format!("translate({x:.1}px, {y:.1}px) translate(-50%, -50%)")
+        };
+        let failing = move || link.with(|link| link.as_ref().is_some_and(|link| link.failing));
+        let queued = move || link.with(|link| link.as_ref().is_some_and(|link| link.transport == Transport::Queue));
+        view! {
+            <span class="map-label" class:failing=failing class:queued=queued hidden=hidden style:transform=transform>{text}</span>
+        }
+        .into_any()
+    };
+    view! {
+        <svg class="map-lines" aria-hidden="true">
+            <For each=keys key=Clone::clone children=line />
+        </svg>
+        <For each=keys key=Clone::clone children=label />
+    }
+    .into_any()
+}

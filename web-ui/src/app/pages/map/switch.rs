@@ -1,0 +1,113 @@
+//! The switch between together and apart: what is asked for, how far it is, what stopped it.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use protocol::api::placement::{Accepted, Mode, Placement, PlacementStatus};
+
+use crate::app::api;
+use crate::app::live::{Live, Remote};
+use crate::finding;
+
+/// The switch with its progress.
+pub fn bar(live: Live) -> AnyView {
+    let error: RwSignal<Option<String>> = RwSignal::new(None);
+    // What was pressed, until the server says the same.
+    let asked: RwSignal<Option<Mode>> = RwSignal::new(None);
+    let with = move |read: &dyn Fn(&PlacementStatus) -> bool| live.placement.with(|placement| placement.ready().is_some_and(read));
+    Effect::new(move |_| {
+        let desired = live.placement.with(|placement| placement.ready().map(|placement| placement.desired.mode));
+        if desired == asked.get_untracked() {
+            asked.set(None);
+        }
+    });
+    let put = move |mode: Mode| {
+        error.set(None);
+        asked.set(Some(mode));
+        spawn_local(async move {
+            let wanted = Placement { mode, groups: Vec::new() };
+            match api::send::<Accepted>("PUT", "placement", &wanted).await {
+                Ok(_) => {
+                    if let Ok(now) = api::get("placement").await {
+                        live.placement.set(Remote::Ready(now));
+                    }
+                }
+                Err(problem) => {
+                    asked.set(None);
+                    error.set(Some(format!("{}: {}", problem.title, problem.detail)));
+                }
+            }
+        });
+    };
+    let button = move |mode: Mode, word: &'static str| {
+        let pressed = move || asked.get().map_or_else(|| with(&|placement| placement.desired.mode == mode), |asked| asked == mode);
+        let waiting = move || live.placement.with(|placement| placement.ready().is_none());
+        view! {
+            <button
+                data-action=finding::mode(mode)
+                aria-pressed=move || pressed().to_string()
+                disabled=waiting
+                on:click=move |_| {
+                    if !with(&|placement| placement.desired.mode == mode && placement.settled) {
+                        put(mode);
+                    }
+                }
+            >
+                {word}
+            </button>
+        }
+    };
+    let groups = move || {
+        with(&|placement| placement.desired.mode == Mode::Groups)
+            .then(|| view! { <button data-action="groups" aria-pressed="true" title="Groups are written in cleave.toml, or set with cleave place FILE">"Groups"</button> })
+    };
+    let settled = move || with(&|placement| placement.settled) && asked.get().is_none();
+    view! {
+        <div class="placement-bar" data-settled=move || settled().to_string()>
+            <div class="seg" role="group" aria-label="Placement">
+                {button(Mode::Together, "Together")} {button(Mode::Apart, "Apart")} {groups}
+            </div>
+            <div class="placement-words" role="status">{move || progress(live, settled(), asked.get())}</div>
+            {move || error.get().or_else(|| failure(live)).map(|text| view! {
+                <p class="trouble small" role="alert" data-placement-error="">{finding::sentence_case(&text)} "."</p>
+            })}
+        </div>
+    }
+    .into_any()
+}
+
+fn failure(live: Live) -> Option<String> {
+    live.placement.with(|placement| placement.ready().and_then(|placement| placement.error.clone()))
+}
+
+fn progress(live: Live, settled: bool, asked: Option<Mode>) -> AnyView {
+    let words = live.placement.with(|placement| {
+        let placement = placement.ready()?;
+        let nodes = live.nodes.with(|nodes| nodes.ready().cloned().unwrap_or_default());
+        if let (Some(mode), true) = (asked, placement.settled) {
+            return Some((format!("Asking for {}", finding::mode(mode)), 0.0));
+        }
+        if settled {
+            let text = if placement.actual == placement.file {
+                String::new()
+            } else {
+                format!("cleave.toml says {}; that is what the next start will do.", finding::mode(placement.file.mode))
+            };
+            return Some((text, -1.0));
+        }
+        let all = placement.handlers.len().max(1) as f64;
+        let there = placement
+            .handlers
+            .values()
+            .filter(|place| place.node.as_ref() == Some(&place.desired_node) && place.state == "serving")
+            .count() as f64;
+        Some((finding::placement(placement, &nodes), there / all))
+    });
+    let Some((text, part)) = words else {
+        return ().into_any();
+    };
+    let bar = (part >= 0.0).then(|| {
+        let width = format!("{:.1}%", part * 100.0);
+        view! { <span class="progress" aria-hidden="true"><i style:width=move || width.clone()></i></span> }
+    });
+    view! { {bar}<span class="small soft">{text}</span> }.into_any()
+}

@@ -1,0 +1,182 @@
+//! The selected span: its nine steps, what it logged, its attributes.
+
+use leptos::prelude::*;
+use protocol::api::traces::SpanRow;
+use protocol::span::{Stages, Value};
+use protocol::{CalleeStages, CallerStages, Span, SpanId, SpanStatus, Transport};
+
+use super::{Opened, is_caller, nine_steps};
+use crate::app::parts::tags;
+use crate::app::shell;
+use crate::format;
+use crate::steps::{sentence, steps, total};
+use crate::waterfall::short_name;
+
+/// What is known of the selected row.
+pub fn details(opened: &Opened, chosen: Option<SpanId>) -> AnyView {
+    let row = chosen.and_then(|id| opened.rows.iter().find(|row| row.id == id || row.server_id == Some(id)));
+    let Some(row) = row else {
+        return view! { <p class="soft small hint">"Select a span to see its steps."</p> }.into_any();
+    };
+    let find = |id: SpanId| opened.detail.spans.iter().find(|span| span.span.span_id == id);
+    let Some(own) = find(row.id) else {
+        return ().into_any();
+    };
+    let server = row.server_id.and_then(find);
+    view! {
+        <div data-details=row.id.to_string()>
+            {stages(own, server)}
+            <div class="columns">{facts(own, server)} {logs(own, server)}</div>
+        </div>
+    }
+    .into_any()
+}
+
+/// The stages as recorded: the caller's with the callee's inside, else the callee's alone.
+fn recorded(own: &Span, server: Option<&SpanRow>) -> Option<Result<CallerStages, CalleeStages>> {
+    match (own.stages, server.and_then(|server| server.span.stages)) {
+        (Some(Stages::Caller(stages)), _) => Some(Ok(stages)),
+        (Some(Stages::Callee(stages)), _) | (None, Some(Stages::Callee(stages))) => Some(Err(stages)),
+        _ => None,
+    }
+}
+
+fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
+    let span = &own.span;
+    let callee = server.map_or_else(|| span.peer.clone().unwrap_or_else(|| span.handler.clone()), |server| server.span.handler.clone());
+    let name = short_name(&span.name);
+    match recorded(span, server) {
+        Some(Ok(stages)) => {
+            let steps = steps(&stages, callee.as_str());
+            let callee_node = server.map_or_else(|| callee.to_string(), |server| format!("{callee} · {}", server.span.node));
+            let same = span.transport != Some(Transport::Quic);
+            view! {
+                <div class="columns steps-columns" data-stages="nine">
+                    <section class="card">
+                        <div class="card-head">
+                            <h2>{format!("{} → {callee}.{name}, in nine steps", span.handler)}</h2>
+                            <span class="num">{format::duration(total(&steps))}</span>
+                        </div>
+                        {nine_steps::picture(&steps, &format!("{} · {}", span.handler, span.node), &callee_node)}
+                        <p class="small soft">{sentence(&stages, span.handler.as_str(), callee.as_str(), same)}</p>
+                        <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
+                    </section>
+                    <section class="card steps-card">{nine_steps::table(&steps)}</section>
+                </div>
+            }
+            .into_any()
+        }
+        Some(Err(inside)) => {
+            let stages = CallerStages { callee: inside, ..CallerStages::default() };
+            let steps: Vec<_> = steps(&stages, callee.as_str()).into_iter().filter(|step| step.at_callee).collect();
+            view! {
+                <section class="card steps-card" data-stages="callee">
+                    <div class="card-head">
+                        <h2>{format!("{callee}: {name}, the callee's steps")}</h2>
+                        <span class="num">{format::duration(total(&steps))}</span>
+                    </div>
+                    {nine_steps::table(&steps)}
+                    <p class="small soft">"Its caller is outside of Cleave, or its side was not recorded: steps 1 to 3, 8 and 9 are not known."</p>
+                </section>
+            }
+            .into_any()
+        }
+        None => {
+            let why = match (&span.status, is_caller(span.kind)) {
+                (SpanStatus::Failed { .. }, _) => "The call failed before its steps were complete, so there are none to show.",
+                (_, true) => "No steps were recorded: it is no sampled call of a handler.",
+                _ => "This is no call between handlers, so it has no steps.",
+            };
+            view! {
+                <section class="card" data-stages="none">
+                    <div class="card-head">
+                        <h2>{format!("{}: {name}", span.handler)}</h2>
+                        <span class="num">{format::duration(span.duration_ns)}</span>
+                    </div>
+                    <p class="small soft">{why}</p>
+                </section>
+            }
+            .into_any()
+        }
+    }
+}
+
+fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
+    let span = &own.span;
+    let fact = |name: String, value: String| view! { <tr><th scope="row">{name}</th><td class="num-left">{value}</td></tr> };
+    let mut rows = vec![
+        fact("span".to_owned(), span.span_id.to_string()),
+        fact("name".to_owned(), span.name.to_string()),
+        fact("status".to_owned(), status(&span.status)),
+        fact("own time".to_owned(), format::duration(own.self_ns)),
+        fact("node".to_owned(), span.node.to_string()),
+    ];
+    if let Some(transport) = span.transport {
+        rows.push(fact("way".to_owned(), format!("{transport:?}").to_lowercase()));
+    }
+    if let Some(server) = server {
+        rows.push(fact("callee's span".to_owned(), server.span.span_id.to_string()));
+        rows.push(fact("callee's node".to_owned(), server.span.node.to_string()));
+    }
+    if let Some(cold) = server.map_or(span.cold, |server| server.span.cold) {
+        rows.push(fact("instance".to_owned(), if cold { "cold: made for this call" } else { "warm" }.to_owned()));
+    }
+    let mut known = std::collections::BTreeSet::new();
+    let both = span.attributes.iter().chain(server.iter().flat_map(|server| &server.span.attributes));
+    for (name, value) in both {
+        if known.insert(name.clone()) {
+            rows.push(fact(name.to_string(), value_text(value)));
+        }
+    }
+    view! {
+        <section class="card">
+            <h2>"Attributes"</h2>
+            <table class="attributes"><tbody>{rows}</tbody></table>
+        </section>
+    }
+    .into_any()
+}
+
+fn logs(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
+    let mut lines: Vec<_> = own.span.logs.iter().chain(server.iter().flat_map(|server| &server.span.logs)).collect();
+    lines.sort_by_key(|line| line.unix_ns);
+    let none = lines.is_empty().then(|| view! { <p class="small soft">"It logged nothing."</p> });
+    let rows: Vec<_> = lines
+        .into_iter()
+        .map(|line| {
+            view! {
+                <li class=format!("log log-{}", line.level)>
+                    <span class="num faint">{shell::time_of_day(line.unix_ns / 1_000_000)}</span>
+                    <span class="log-level">{line.level.to_string()}</span>
+                    <span class="log-text">{line.message.clone()}</span>
+                </li>
+            }
+        })
+        .collect();
+    let handler = server.map_or(&own.span.handler, |server| &server.span.handler);
+    view! {
+        <section class="card">
+            <div class="card-head"><h2>"Log"</h2>{tags::handler(handler)}</div>
+            {none}
+            <ol class="logs">{rows}</ol>
+        </section>
+    }
+    .into_any()
+}
+
+fn status(status: &SpanStatus) -> String {
+    match status {
+        SpanStatus::Ok => "ok".to_owned(),
+        SpanStatus::Err => "the callee's own err".to_owned(),
+        SpanStatus::Failed { code, message } => format!("{code}: {message}"),
+    }
+}
+
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => text.to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Bool(yes) => yes.to_string(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Numbers in words: durations, rates, sizes, counts, times of day.
+//!
+//! Promises: at most four significant digits and always a unit, so that a column of live values keeps its width.
+
+/// A duration from ns: `840 ns`, `2.1 µs`, `1.24 ms`, `3.42 s`, `4 min 10 s`.
+pub fn duration(ns: u64) -> String {
+    let value = ns as f64;
+    match ns {
+        0 => "0".to_owned(),
+        1..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{} µs", short(value / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} ms", short(value / 1e6)),
+        1_000_000_000..120_000_000_000 => format!("{} s", short(value / 1e9)),
+        _ => age(ns / 1_000_000),
+    }
+}
+
+/// Whole ns with groups of three: `1 893 204`.
+pub fn nanoseconds(ns: u64) -> String {
+    format!("{} ns", grouped(ns, '\u{202f}'))
+}
+
+/// An age or an uptime from ms, in its two largest units: `12 s`, `4 min 10 s`, `3 h 5 min`, `2 d 1 h`.
+pub fn age(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A rate: `0/s`, `0.3/s`, `21/s`, `1,214/s`, `48.2k/s`.
+pub fn rate(per_s: f64) -> String {
+    if per_s <= 0.0 || !per_s.is_finite() {
+        return "0/s".to_owned();
+    }
+    if per_s < 9.95 {
+        return format!("{per_s:.1}/s");
+    }
+    if per_s < 9_999.5 {
+        return format!("{}/s", count(per_s.round() as u64));
+    }
+    format!("{:.1}k/s", per_s / 1e3)
+}
+
+/// A whole number with groups of three: `1,214`.
+pub fn count(number: u64) -> String {
+    grouped(number, ',')
+}
+
+/// Bytes: `214 B`, `1.2 KB`, `14 MB` (powers of 1,000, as in reports).
+pub fn bytes(bytes: u64) -> String {
+    let value = bytes as f64;
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} KB", short(value / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} MB", short(value / 1e6)),
+        _ => format!("{} GB", short(value / 1e9)),
+    }
+}
+
+/// A share of a whole: `0 %`, `< 0.1 %`, `0.4 %`, `61 %`; a dash where there is no whole.
+pub fn percent(part: f64, whole: f64) -> String {
+    if whole <= 0.0 {
+        return "–".to_owned();
+    }
+    let share = part / whole * 100.0;
+    if share <= 0.0 {
+        "0 %".to_owned()
+    } else if share < 0.1 {
+        "< 0.1 %".to_owned()
+    } else if share < 9.95 {
+        format!("{share:.1} %")
+    } else if share < 100.0 {
+        // All but all is not all.
+        format!("{:.0} %", share.min(99.0))
+    } else {
+        format!("{share:.0} %")
+    }
+}
+
+/// The time of day of a moment, `14:02:31.884`, where local time is `offset_min` minutes ahead of UTC.
+pub fn time_of_day(unix_ms: u64, offset_min: i64) -> String {
+    let local = unix_ms as i64 + offset_min * 60_000;
+    let ms = local.rem_euclid(86_400_000);
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        ms / 3_600_000,
+        ms / 60_000 % 60,
+        ms / 1_000 % 60,
+        ms % 1_000
+    )
+}
+
+/// `1 span`, `3 spans`.
+pub fn plural(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A list in a sentence: `a`, `a and b`, `a, b and c`.
+pub fn list<T: AsRef<str>>(items: &[T]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [head @ .., last] => {
+            let head: Vec<&str> = head.iter().map(AsRef::as_ref).collect();
+            format!("{} and {}", head.join(", "), last.as_ref())
+        }
+    }
+}
+
+fn short(value: f64) -> String {
+    if value < 9.995 {
+        format!("{value:.2}")
+    } else if value < 99.95 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
+fn grouped(number: u64, separator: char) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(separator);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_choose_their_unit() {
+        for (ns, text) in [
+            (0, "0"),
+            (840, "840 ns"),
+            (2_100, "2.10 µs"),
+            (58_000, "58.0 µs"),
+            (999_400, "999 µs"),
+            (1_240_000, "1.24 ms"),
+            (9_420_000, "9.42 ms"),
+            (3_420_000_000, "3.42 s"),
+            (250_000_000_000, "4 min 10 s"),
+        ] {
+            assert_eq!(duration(ns), text);
+        }
+        assert_eq!(nanoseconds(1_893_204), "1\u{202f}893\u{202f}204 ns");
+    }
+
+    #[test]
+    fn rates_and_counts_are_grouped() {
+        for (per_s, text) in [
+            (0.0, "0/s"),
+            (f64::NAN, "0/s"),
+            (0.26, "0.3/s"),
+            (21.4, "21/s"),
+            (1_213.6, "1,214/s"),
+            (48_210.0, "48.2k/s"),
+        ] {
+            assert_eq!(rate(per_s), text);
+        }
+        assert_eq!(count(1_000_000), "1,000,000");
+        assert_eq!(count(999), "999");
+    }
+
+    #[test]
+    fn shares_never_round_to_all_or_nothing() {
+        assert_eq!(percent(1.0, 100_000.0), "< 0.1 %");
+        assert_eq!(percent(99_999.0, 100_000.0), "99 %");
+        assert_eq!(percent(0.0, 5.0), "0 %");
+        assert_eq!(percent(5.0, 5.0), "100 %");
+        assert_eq!(percent(0.4, 100.0), "0.4 %");
+        assert_eq!(percent(1.0, 0.0), "–");
+    }
+
+    #[test]
+    fn times_of_day_wrap_at_midnight() {
+        assert_eq!(time_of_day(1_000, 0), "00:00:01.000");
+        assert_eq!(time_of_day(1_000, -60), "23:00:01.000");
+        assert_eq!(time_of_day(86_399_999, 120), "01:59:59.999");
+    }
+
+    #[test]
+    fn ages_sizes_and_lists_read_as_words() {
+        assert_eq!(age(350), "350 ms");
+        assert_eq!(age(250_000), "4 min 10 s");
+        assert_eq!(age(90_000_000), "1 d 1 h");
+        assert_eq!(bytes(214), "214 B");
+        assert_eq!(bytes(14_200_000), "14.2 MB");
+        assert_eq!(list(&["a"]), "a");
+        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
+        assert_eq!(plural(1, "span", "spans"), "1 span");
+        assert_eq!(plural(2_000, "span", "spans"), "2,000 spans");
+    }
+}

@@ -1,0 +1,175 @@
+//! The lines of the map: curves between boxes, and labels on them where there is room.
+//!
+//! Promises: a curve leaves its caller and enters its callee level (upright in the narrow picture); a label lies on
+//! its curve and overlaps no box and no other label, or it is left out.
+
+use super::{Rect, Scene};
+
+const SAMPLES: usize = 24;
+const LABEL_HEIGHT: f64 = 18.0;
+const LABEL_PADDING: f64 = 14.0;
+/// The width of a character of the label's face.
+const LABEL_CHAR: f64 = 6.4;
+/// Where on a curve a label is tried, in this order.
+const TRIES: [f64; 15] = [
+    0.5, 0.44, 0.56, 0.38, 0.62, 0.32, 0.68, 0.26, 0.74, 0.2, 0.8, 0.15, 0.85, 0.1, 0.9,
+];
+
+/// A line to be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The `d` of an SVG path.
+    pub path: String,
+    /// The middle of its label.
+    pub label: Option<(f64, f64)>,
+}
+
+/// An edge between two boxes.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// The caller's box.
+    pub from: Rect,
+    /// The callee's box.
+    pub to: Rect,
+    /// The characters of its label.
+    pub label_chars: usize,
+}
+
+/// Draws the edges of a scene; `ends` in the order of the scene's waypoints. Labels of later edges give way.
+pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
+    let mut taken: Vec<Rect> = scene.handlers.values().copied().collect();
+    ends.iter()
+        .enumerate()
+        .map(|(index, ends)| {
+            let waypoints = scene.waypoints.get(index).map_or(&[][..], Vec::as_slice);
+            let points = points(scene.narrow, ends, waypoints);
+            let label = (!scene.narrow).then(|| label(scene, &points, ends.label_chars, &taken)).flatten();
+            taken.extend(label.map(|at| label_rect(at, ends.label_chars)));
+            Line { path: path(scene.narrow, &points), label }
+        })
+        .collect()
+}
+
+fn points(narrow: bool, ends: &Ends, waypoints: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let (from, to) = (ends.from, ends.to);
+    if narrow {
+        return vec![(from.x + from.w / 2.0, from.y + from.h), (to.x + to.w / 2.0, to.y)];
+    }
+    let mut points = vec![(from.x + from.w, from.y + from.h / 2.0)];
+    points.extend_from_slice(waypoints);
+    points.push((to.x, to.y + to.h / 2.0));
+    points
+}
+
+/// The two control points between two points: level for the wide picture, upright for the narrow one.
+fn controls(narrow: bool, a: (f64, f64), b: (f64, f64)) -> ((f64, f64), (f64, f64)) {
+    if narrow {
+        let pull = ((b.1 - a.1) / 2.0).max(24.0);
+        ((a.0, a.1 + pull), (b.0, b.1 - pull))
+    } else {
+        let pull = ((b.0 - a.0) / 2.0).max(36.0);
+        ((a.0 + pull, a.1), (b.0 - pull, b.1))
+    }
+}
+
+fn path(narrow: bool, points: &[(f64, f64)]) -> String {
+    let mut path = String::new();
+    for pair in points.windows(2) {
+        let &[a, b] = pair else { continue };
+        if path.is_empty() {
+            path = format!("M{:.1} {:.1}", a.0, a.1);
+        }
+        let (c, d) = controls(narrow, a, b);
+        path.push_str(&format!(
+            " C{:.1} {:.1} {:.1} {:.1} {:.1} {:.1}",
+            c.0, c.1, d.0, d.1, b.0, b.1
+        ));
+    }
+    path
+}
+
+fn label(scene: &Scene, points: &[(f64, f64)], chars: usize, taken: &[Rect]) -> Option<(f64, f64)> {
+    let curve: Vec<(f64, f64)> = points
+        .windows(2)
+        .flat_map(|pair| (0..=SAMPLES).map(move |step| bezier(pair, step as f64 / SAMPLES as f64)))
+        .collect();
+    TRIES
+        .iter()
+        .filter_map(|part| curve.get((part * (curve.len() - 1) as f64).round() as usize))
+        .find(|at| {
+            let rect = label_rect(**at, chars);
+            let fits = rect.x >= 0.0 && rect.x + rect.w <= scene.width && rect.y >= 0.0;
+            fits && rect.y + rect.h <= scene.height && !taken.iter().any(|other| touch(&rect, other))
+        })
+        .copied()
+}
+
+fn bezier(pair: &[(f64, f64)], t: f64) -> (f64, f64) {
+    let &[a, b] = pair else { return (0.0, 0.0) };
+    let (c, d) = controls(false, a, b);
+    let u = 1.0 - t;
+    let mix = |a: f64, c: f64, d: f64, b: f64| u * u * u * a + 3.0 * u * u * t * c + 3.0 * u * t * t * d + t * t * t * b;
+    (mix(a.0, c.0, d.0, b.0), mix(a.1, c.1, d.1, b.1))
+}
+
+fn label_rect(at: (f64, f64), chars: usize) -> Rect {
+    let w = chars as f64 * LABEL_CHAR + LABEL_PADDING;
+    Rect { x: at.0 - w / 2.0, y: at.1 - LABEL_HEIGHT / 2.0, w, h: LABEL_HEIGHT }
+}
+
+fn touch(a: &Rect, b: &Rect) -> bool {
+    const MARGIN: f64 = 2.0;
+    a.x < b.x + b.w + MARGIN && b.x < a.x + a.w + MARGIN && a.y < b.y + b.h + MARGIN && b.y < a.y + a.h + MARGIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::HandlerName;
+
+    fn fan(count: usize) -> (Scene, Vec<Ends>) {
+        let from = Rect { x: 0.0, y: 100.0, w: 150.0, h: 46.0 };
+        let mut scene = Scene { width: 600.0, height: 60.0 * count as f64 + 100.0, ..Scene::default() };
+        let mut ends = Vec::new();
+        for index in 0..count {
+            let to = Rect { x: 400.0, y: 60.0 * index as f64, w: 150.0, h: 46.0 };
+            scene.handlers.insert(HandlerName::parse(&format!("h{index}")).unwrap(), to);
+            ends.push(Ends { from, to, label_chars: 14 });
+        }
+        scene.handlers.insert(HandlerName::parse("from").unwrap(), from);
+        scene.waypoints = vec![Vec::new(); count];
+        (scene, ends)
+    }
+
+    #[test]
+    fn labels_overlap_neither_boxes_nor_one_another() {
+        let (scene, ends) = fan(6);
+        let drawn = lines(&scene, &ends);
+        let mut rects: Vec<Rect> = drawn.iter().filter_map(|line| line.label).map(|at| label_rect(at, 14)).collect();
+        assert!(rects.len() >= 5, "{drawn:?}");
+        rects.extend(scene.handlers.values());
+        let labels = drawn.iter().filter(|line| line.label.is_some()).count();
+        for at in 0..labels {
+            assert!(rects.iter().enumerate().all(|(other, rect)| other == at || !touch(&rects[at], rect)));
+        }
+    }
+
+    #[test]
+    fn a_label_without_room_is_left_out() {
+        let (mut scene, mut ends) = fan(1);
+        ends[0].label_chars = 80;
+        assert_eq!(lines(&scene, &ends)[0].label, None);
+        ends[0].label_chars = 8;
+        scene.narrow = true;
+        assert_eq!(lines(&scene, &ends)[0].label, None);
+    }
+
+    #[test]
+    fn a_curve_passes_its_waypoints_and_ends_at_the_box() {
+        let (mut scene, ends) = fan(1);
+        scene.waypoints[0] = vec![(275.0, 300.0)];
+        let path = &lines(&scene, &ends)[0].path;
+        assert!(path.starts_with("M150.0 123.0 C") && path.contains(" 275.0 300.0 C"), "{path}");
+        assert!(path.ends_with(" 400.0 23.0"), "{path}");
+    }
+}

@@ -1,0 +1,166 @@
+//! Traces made by hand: together, apart, queued.
+
+use super::*;
+use protocol::api::traces::TraceSummary;
+use protocol::{Span, TraceId};
+
+const TRACE: TraceId = TraceId(1);
+
+struct Made(Vec<SpanRow>);
+
+impl Made {
+    fn add(&mut self, id: u64, parent: Option<u64>, kind: SpanKind, handler: &str, times: (u64, u64)) -> &mut Span {
+        self.0.push(SpanRow {
+            span: Span {
+                trace_id: TRACE,
+                span_id: SpanId(id),
+                parent_id: parent.map(SpanId),
+                kind,
+                handler: HandlerName::parse(handler).unwrap(),
+                node: NodeName::parse(handler).unwrap(),
+                name: "shop:cart/cart.get-cart".into(),
+                start_unix_ns: times.0,
+                duration_ns: times.1 - times.0,
+                status: SpanStatus::Ok,
+                peer: None,
+                transport: None,
+                cold: None,
+                stages: None,
+                link: None,
+                attributes: Vec::new(),
+                logs: Vec::new(),
+            },
+            depth: 0,
+            offset_ns: times.0,
+            self_ns: 0,
+            critical: Vec::new(),
+        });
+        &mut self.0.last_mut().unwrap().span
+    }
+
+    fn detail(self) -> TraceDetail {
+        TraceDetail {
+            summary: TraceSummary {
+                trace_id: TRACE,
+                name: "GET /cart".to_owned(),
+                handler: HandlerName::parse("frontend").unwrap(),
+                start_unix_ns: 0,
+                duration_ns: 1000,
+                spans: self.0.len() as u32,
+                errors: 0,
+                nodes: 1,
+                handlers: Vec::new(),
+                placement: "apart".to_owned(),
+                error: None,
+            },
+            spans: self.0,
+            truncated: 0,
+            orphans: 0,
+            linked: Vec::new(),
+        }
+    }
+}
+
+/// ingress → frontend → cart → state; frontend → ad, which never answered.
+fn shop() -> Made {
+    let mut made = Made(Vec::new());
+    made.add(1, None, SpanKind::Server, "frontend", (0, 1000));
+    let client = made.add(2, Some(1), SpanKind::Client, "frontend", (100, 500));
+    client.transport = Some(Transport::Quic);
+    client.peer = Some(HandlerName::parse("cart").unwrap());
+    made.add(3, Some(2), SpanKind::Server, "cart", (150, 450));
+    made.add(4, Some(3), SpanKind::Client, "cart", (200, 300)).peer = Some(HandlerName::state());
+    let lost = made.add(5, Some(1), SpanKind::Client, "frontend", (600, 900));
+    lost.peer = Some(HandlerName::parse("ad").unwrap());
+    lost.status = SpanStatus::Failed {
+        code: protocol::ErrorCode::Unreachable,
+        message: "node ad is down".to_owned(),
+    };
+    made
+}
+
+#[test]
+fn a_call_is_one_row_with_the_travel_around_the_work() {
+    let rows = rows(&shop().detail());
+    let seen: Vec<(&str, u32)> = rows.iter().map(|row| (row.handler.as_str(), row.depth)).collect();
+    assert_eq!(seen, [("frontend", 0), ("cart", 1), ("state", 2), ("ad", 1)]);
+    let cart = &rows[1];
+    assert_eq!((cart.outer, cart.inner), ((100, 500), (150, 450)));
+    assert_eq!((cart.bar, cart.label.as_str()), (Bar::Remote, "get-cart"));
+    assert_eq!((cart.id, cart.server_id), (SpanId(2), Some(SpanId(3))));
+    assert_eq!(cart.node.as_str(), "cart");
+    assert!(rows[3].failed && !cart.failed);
+    assert_eq!(rows.iter().map(|row| row.below).collect::<Vec<_>>(), [3, 1, 0, 0]);
+}
+
+#[test]
+fn a_collapsed_row_hides_all_below_it_and_nothing_else() {
+    let rows = rows(&shop().detail());
+    assert_eq!(visible(&rows, &|_| false), [0, 1, 2, 3]);
+    assert_eq!(visible(&rows, &|id| id == SpanId(2)), [0, 1, 3]);
+    assert_eq!(visible(&rows, &|id| id == SpanId(1)), [0]);
+}
+
+#[test]
+fn an_enqueue_is_a_dot_that_leads_to_its_continuation() {
+    let mut made = shop();
+    made.add(6, Some(1), SpanKind::Producer, "frontend", (910, 950)).peer = Some(HandlerName::parse("email").unwrap());
+    let mut detail = made.detail();
+    detail.linked.push(LinkedTrace {
+        trace_id: TraceId(2),
+        name: "process frontend.email".to_owned(),
+        here: SpanId(6),
+        duration_ns: 10,
+        wait_ns: 40_000_000,
+        follows: true,
+        handler: HandlerName::parse("email").unwrap(),
+        node: NodeName::parse("email").unwrap(),
+        errors: 0,
+    });
+    let rows = rows(&detail);
+    let dot = rows.last().unwrap();
+    assert_eq!((dot.bar, dot.continues, dot.handler.as_str()), (Bar::Queued, Some(0), "email"));
+    assert_eq!(rows[0].continues, None);
+}
+
+#[test]
+fn the_critical_path_of_hidden_rows_lies_on_the_row_that_hides_them() {
+    let mut made = shop();
+    for (index, parts) in [(0, vec![(0, 100), (500, 1000)]), (1, vec![(100, 150), (450, 500)]), (2, vec![(150, 200), (300, 450)]), (3, vec![(200, 300)])] {
+        made.0[index].critical = parts;
+    }
+    let rows = rows(&made.detail());
+    let all = critical_path(&rows, &visible(&rows, &|_| false));
+    let seen: Vec<(usize, u64, u64)> = all.iter().map(|s| (s.place, s.start, s.end)).collect();
+    assert_eq!(seen, [(0, 0, 100), (1, 100, 200), (2, 200, 300), (1, 300, 500), (0, 500, 1000)]);
+    let folded = critical_path(&rows, &visible(&rows, &|id| id == SpanId(2)));
+    let seen: Vec<(usize, u64, u64)> = folded.iter().map(|s| (s.place, s.start, s.end)).collect();
+    assert_eq!(seen, [(0, 0, 100), (1, 100, 500), (0, 500, 1000)]);
+}
+
+#[test]
+fn a_server_span_outside_its_client_is_held_within() {
+    let mut made = Made(Vec::new());
+    made.add(1, None, SpanKind::Client, "cart", (100, 200));
+    made.add(2, Some(1), SpanKind::Server, "cart", (90, 250));
+    let rows = rows(&made.detail());
+    assert_eq!(rows[0].inner, (100, 200));
+}
+
+#[test]
+fn ten_thousand_spans_deep_and_wide_are_laid_out() {
+    let mut made = Made(Vec::new());
+    made.add(1, None, SpanKind::Server, "frontend", (0, 1000));
+    for id in 2..=10_000 {
+        made.add(id, Some(if id % 2 == 0 { 1 } else { id - 1 }), SpanKind::Internal, "cart", (1, 2));
+    }
+    let rows = rows(&made.detail());
+    assert_eq!((rows.len(), rows[0].below), (10_000, 9_999));
+}
+
+#[test]
+fn names_are_shortened_only_where_they_are_functions() {
+    assert_eq!(short_name("shop:cart/cart.get-cart"), "get-cart");
+    assert_eq!(short_name("process checkout.email"), "process checkout.email");
+    assert_eq!(short_name("GET /picture.svg"), "GET /picture.svg");
+}
