@@ -1,0 +1,309 @@
+//! Files that come, change and go, good and bad; hostile handlers among neighbours.
+
+use http::Method;
+use protocol::api::handlers::{Handler, HandlerState};
+use serde_json::{Value, json};
+
+use crate::support::{Home, Req, component, read_component, wait_for};
+
+const HELLO: &str = "example:hello/greeter";
+
+/// What a person is told about a handler that is not served.
+fn rejection(handler: &Handler) -> String {
+    match &handler.state {
+        HandlerState::Rejected { reason, remedy } => {
+            assert!(!reason.is_empty() && !remedy.is_empty(), "{handler:?}");
+            format!("{reason}; {remedy}")
+        }
+        other => panic!("`{}` is {other:?}", handler.name),
+    }
+}
+
+fn wait_rejected(home: &Home, name: &str) -> String {
+    let is_rejected = |handler: &Handler| matches!(handler.state, HandlerState::Rejected { .. });
+    rejection(&home.wait_handler(name, "rejected", is_rejected))
+}
+
+fn greeting(home: &Home) -> Value {
+    home.call(HELLO, "greet", &json!(["Ada"])).expect::<Value>()["result"].clone()
+}
+
+#[test]
+fn a_file_that_comes_is_served_and_one_that_goes_is_not() {
+    let home = Home::with(&[]).start();
+    assert_eq!(home.handlers(), []);
+    assert_eq!(
+        home.call(HELLO, "greet", &json!(["Ada"])).problem(404).code,
+        "not-found"
+    );
+    home.drop_in("hello", "examples/hello");
+    let handler = home.wait_serving("hello");
+    assert_eq!(greeting(&home), json!("Hello, Ada!"));
+    assert_eq!(handler.exports[0].interface.unversioned(), HELLO);
+    assert!(
+        handler.version.len() == 12 && handler.size_bytes > 0,
+        "{handler:?}"
+    );
+
+    // The same name is a new version.
+    std::fs::copy(component("currency"), home.folder().join("hello.wasm")).expect("the folder takes a file");
+    let newer = home.wait_handler("hello", "another version", |newer| {
+        newer.version != handler.version && newer.state == HandlerState::Serving
+    });
+    assert_eq!(newer.exports[0].interface.unversioned(), "shop:currency/currency");
+
+    std::fs::remove_file(home.folder().join("hello.wasm")).expect("the file goes");
+    wait_for("`hello` to be gone", || {
+        let handlers = home.handlers();
+        if handlers.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{handlers:?}"))
+        }
+    });
+}
+
+#[test]
+fn handlers_are_put_and_deleted() {
+    let home = Home::with(&[]).start();
+    let put = |name: &str, body: Vec<u8>| {
+        let path = format!("/api/v1/handlers/{name}");
+        home.api
+            .send(Req::new(Method::PUT, &path).body("application/wasm", body))
+    };
+    let handler: Handler = put("hello", read_component("examples/hello")).expect();
+    assert_eq!(handler.state, HandlerState::Serving);
+    // The answer is the outcome: it serves without waiting.
+    assert_eq!(greeting(&home), json!("Hello, Ada!"));
+    assert!(
+        home.folder().join("hello.wasm").exists(),
+        "the folder is the truth"
+    );
+    let detail: Value = home.api.get("/api/v1/handlers/hello");
+    assert!(
+        detail["wit"].as_str().is_some_and(|wit| wit.contains("greet")),
+        "{detail}"
+    );
+
+    let problem = put("hello", b"no component".to_vec()).problem(422);
+    assert_eq!(problem.code, "handler-rejected");
+    assert!(problem.detail.contains("text"), "{problem:?}");
+    assert_eq!(
+        greeting(&home),
+        json!("Hello, Ada!"),
+        "the version before it serves on"
+    );
+    assert_eq!(
+        put("queue", read_component("examples/hello")).problem(422).code,
+        "handler-rejected"
+    );
+    assert_eq!(
+        put("Hello", read_component("examples/hello")).problem(400).code,
+        "invalid"
+    );
+
+    let delete = |name: &str| {
+        home.api
+            .send(Req::new(Method::DELETE, &format!("/api/v1/handlers/{name}")))
+    };
+    assert_eq!(delete("hello").status.as_u16(), 204);
+    assert!(!home.folder().join("hello.wasm").exists());
+    assert_eq!(
+        home.call(HELLO, "greet", &json!(["Ada"])).problem(404).code,
+        "not-found"
+    );
+    assert_eq!(delete("hello").problem(404).code, "not-found");
+}
+
+#[test]
+fn a_bad_file_is_rejected_with_its_reason_and_the_rest_serves() {
+    let home = Home::with(&["examples/hello"]).start();
+    let drop = |name: &str, bytes: &[u8]| {
+        std::fs::write(home.folder().join(name), bytes).expect("a file is written")
+    };
+    let whole = read_component("currency");
+    drop("text.wasm", b"This is a letter, not a component.\n");
+    drop("cut.wasm", &whole[..whole.len() / 2]);
+    drop("empty.wasm", b"");
+    drop("compiled.wasm", b"\x7fELF\x02\x01\x01\0 and so on");
+    drop("module.wasm", b"\0asm\x01\0\0\0");
+    for (name, says) in [
+        ("text", "text, not a WebAssembly component"),
+        ("cut", "cut short"),
+        ("empty", "empty"),
+        ("compiled", "`.cwasm`"),
+        ("module", "core module without component metadata"),
+    ] {
+        let reason = wait_rejected(&home, name);
+        assert!(
+            reason.contains(says),
+            "`{name}`: `{reason}` does not say `{says}`"
+        );
+    }
+    assert_eq!(greeting(&home), json!("Hello, Ada!"));
+
+    // Names that no handler may have are told in the log.
+    drop("home.wasm", &whole);
+    drop("No_Name.wasm", &whole);
+    for file in ["home.wasm", "No_Name.wasm"] {
+        wait_for(&format!("the log to say why `{file}` is rejected"), || {
+            let log = home.log();
+            if log.iter().any(|line| line.contains(file)) {
+                Ok(())
+            } else {
+                Err(log.join("\n"))
+            }
+        });
+    }
+    assert!(
+        !home
+            .handlers()
+            .iter()
+            .any(|handler| handler.name.as_str() == "home")
+    );
+
+    // A newer file that is rejected leaves the one before it serving, with a warning.
+    drop("hello.wasm", b"oops");
+    let handler = home.wait_handler("hello", "warned of", |handler| !handler.warnings.is_empty());
+    assert_eq!(handler.state, HandlerState::Serving);
+    assert!(handler.warnings[0].contains("text"), "{:?}", handler.warnings);
+    assert_eq!(greeting(&home), json!("Hello, Ada!"));
+    home.drop_in("text", "currency");
+    home.wait_serving("text");
+}
+
+#[test]
+fn a_handler_waits_for_whom_it_imports() {
+    let home = Home::with(&["recommendation"]).start();
+    let waiting = home.wait_handler("recommendation", "waiting", |handler| {
+        matches!(handler.state, HandlerState::Waiting { .. })
+    });
+    let HandlerState::Waiting { on } = &waiting.state else {
+        unreachable!("it was asked for")
+    };
+    let on: Vec<_> = on.iter().map(|interface| interface.unversioned()).collect();
+    assert_eq!(on, ["shop:catalog/catalog"]);
+    let recommend = || {
+        home.call(
+            "shop:recommendation/recommendation",
+            "list-recommendations",
+            &json!([["storm-kettle"]]),
+        )
+    };
+    assert!(!recommend().status.is_success(), "nobody can answer yet");
+
+    home.drop_in("catalog", "catalog");
+    let served = home.wait_serving("recommendation");
+    let import = served
+        .imports
+        .iter()
+        .find(|import| import.interface.unversioned() == "shop:catalog/catalog");
+    assert_eq!(
+        import
+            .and_then(|import| import.served_by.as_ref())
+            .map(|name| name.as_str()),
+        Some("catalog")
+    );
+    let answer: Value = recommend().expect();
+    assert!(
+        answer["result"]["ok"]
+            .as_array()
+            .is_some_and(|ids| !ids.is_empty()),
+        "{answer}"
+    );
+
+    std::fs::remove_file(home.folder().join("catalog.wasm")).expect("the file goes");
+    home.wait_handler("recommendation", "waiting again", |handler| {
+        matches!(handler.state, HandlerState::Waiting { .. })
+    });
+}
+
+#[test]
+fn of_two_that_export_one_interface_the_first_by_name_serves_it() {
+    let home = Home::with(&["examples/hello"]).start();
+    home.drop_in("zweite", "examples/hello");
+    let second = home.wait_serving("zweite");
+    let shadowed_by = |handler: &Handler| {
+        handler.exports[0]
+            .shadowed_by
+            .as_ref()
+            .map(|name| name.to_string())
+    };
+    assert_eq!(shadowed_by(&second).as_deref(), Some("hello"));
+    assert_eq!(shadowed_by(&home.wait_serving("hello")), None);
+    let by_name: Value = home
+        .call(&format!("zweite@{HELLO}"), "greet", &json!(["Ada"]))
+        .expect();
+    assert_eq!(by_name["result"], json!("Hello, Ada!"));
+    let calls = |name: &str| home.wait_serving(name).figures.calls;
+    let before = (calls("hello"), calls("zweite"));
+    greeting(&home);
+    assert_eq!((calls("hello"), calls("zweite")), (before.0 + 1, before.1));
+
+    std::fs::remove_file(home.folder().join("hello.wasm")).expect("the file goes");
+    home.wait_handler("zweite", "out of the shadow", |handler| {
+        shadowed_by(handler).is_none()
+    });
+    assert_eq!(greeting(&home), json!("Hello, Ada!"));
+}
+
+#[test]
+fn a_hostile_handler_fails_its_own_call_and_no_other() {
+    let guests = [
+        "guests/hostile-trap",
+        "guests/hostile-spin",
+        "guests/hostile-memory",
+        "examples/hello",
+    ];
+    let home = Home::with(&guests).start();
+    for placement in ["together", "apart"] {
+        home.place(&json!({ "mode": placement }));
+        std::thread::scope(|scope| {
+            let spinning = scope.spawn(|| {
+                home.call_within("hostile:guests/spin", "forever", &json!([]), Some(500))
+                    .problem(504)
+            });
+            let check = |interface: &str, function: &str, args: Value, says: &str| {
+                let problem = home.call(interface, function, &args).problem(502);
+                assert_eq!(problem.code, "trapped", "{placement}: {problem:?}");
+                assert!(problem.detail.contains(says), "{placement}: {problem:?}");
+                assert_eq!(
+                    greeting(&home),
+                    json!("Hello, Ada!"),
+                    "{placement}: after {function}"
+                );
+            };
+            check(
+                "hostile:guests/trap",
+                "panic",
+                json!(["the cat sat on it"]),
+                "the cat sat on it",
+            );
+            check("hostile:guests/trap", "read-nowhere", json!([]), "out of bounds");
+            check("hostile:guests/trap", "exhaust-stack", json!([]), "stack");
+            check(
+                "hostile:guests/memory",
+                "take",
+                json!([1_u64 << 30]),
+                "hostile-memory",
+            );
+            let taken: Value = home
+                .call("hostile:guests/memory", "take-all", &json!([]))
+                .expect();
+            let bytes = taken["result"].as_u64().expect("a number of bytes");
+            assert!(
+                bytes < 64 << 20,
+                "{placement}: {bytes} bytes are beyond its limit"
+            );
+            let problem = spinning.join().expect("the call ends");
+            assert_eq!(problem.code, "deadline", "{placement}: {problem:?}");
+            assert!(
+                problem.detail.contains("hostile:guests/spin"),
+                "{placement}: {problem:?}"
+            );
+        });
+        // What trapped is not called again: the next instance begins anew.
+        let count: Value = home.call("hostile:guests/trap", "count", &json!([])).expect();
+        assert_eq!(count["result"], json!(1), "{placement}");
+    }
+}

@@ -1,0 +1,30 @@
+//! The product from outside: real homes with real child processes on free ports, driven by HTTP, signals, files and the
+//! command line, and observed by its answers, its API and its traces.
+//!
+//! Tests assert order and outcome under a watchdog, never absolute times. The components come from
+//! `cargo xtask build --guests`, or from the folder that CLEAVE_COMPONENTS names.
+
+#![expect(clippy::print_stderr, reason = "a failed test prints what its home said")]
+
+/// Ten child processes: one trace through them, and what happens when one of them or home dies.
+mod apart;
+/// Statuses and bodies of `/api/v1`, and the event stream.
+mod api;
+/// Functions called by hand, and the shop bought through the ingress.
+mod calls;
+/// The commands that talk to a running home.
+mod cli;
+/// Files that come, change and go, good and bad, and hostile handlers among neighbours.
+mod deploy;
+/// One recorded workload, the same answers in every placement.
+mod equivalence;
+/// The commands of the examples' READMEs.
+mod examples;
+/// The queued edge: delivered, dead, retried, and never lost.
+mod queue;
+/// Starting and stopping: what is refused, and what Ctrl-C leaves behind.
+mod start;
+/// The homes and clients that all of these use.
+mod support;
+/// The traces of the shop: their shape, their sums, how they are found and kept.
+mod traces;

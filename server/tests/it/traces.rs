@@ -1,0 +1,326 @@
+//! The traces of the shop: their shape, their sums, how they are found and kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::api::Page;
+use protocol::api::traces::{SpanRow, TraceDetail, TraceSummary};
+use protocol::span::{CalleeStages, CallerStages, Stages};
+use protocol::{SpanId, SpanKind};
+use serde_json::Value;
+
+use crate::support::{Home, card_form, wait_for};
+
+/// The trace of an id, once all of it was stored: its spans have stopped coming and its root is there.
+#[track_caller]
+pub(crate) fn wait_trace(home: &Home, id: &str) -> TraceDetail {
+    assert_eq!(id.len(), 32, "`{id}` is no trace");
+    wait_for(&format!("the trace {id}"), || {
+        let answer = home
+            .api
+            .send(crate::support::Req::get(&format!("/api/v1/traces/{id}")));
+        if !answer.status.is_success() {
+            return Err(answer.text());
+        }
+        let detail: TraceDetail = answer.expect();
+        let is_whole = detail.orphans == 0
+            && detail
+                .spans
+                .first()
+                .is_some_and(|root| root.span.parent_id.is_none())
+            && unanswered(&detail).is_empty();
+        if is_whole {
+            Ok(detail)
+        } else {
+            Err(format!("without its callee's span: {:?}", unanswered(&detail)))
+        }
+    })
+}
+
+/// Calls of which only the caller's side is there yet.
+fn unanswered(detail: &TraceDetail) -> Vec<String> {
+    let parents: BTreeSet<SpanId> = detail.spans.iter().filter_map(|row| row.span.parent_id).collect();
+    let clients = detail
+        .spans
+        .iter()
+        .filter(|row| row.span.kind == SpanKind::Client);
+    clients
+        .filter(|row| !parents.contains(&row.span.span_id))
+        .map(|row| row.span.name.to_string())
+        .collect()
+}
+
+/// Whether parts make up a whole: within 3 % or 2 µs.
+fn is_close(parts: u64, whole: u64) -> bool {
+    parts.abs_diff(whole) <= (whole * 3 / 100).max(2_000)
+}
+
+fn callee_parts(stages: &CalleeStages) -> u64 {
+    stages.decode + stages.wait + stages.run + stages.outgoing + stages.encode
+}
+
+fn caller_parts(stages: &CallerStages) -> u64 {
+    stages.lift + stages.send + stages.travel + stages.callee.total + stages.lower
+}
+
+/// Both sides of every call add up, and agree.
+#[track_caller]
+pub(crate) fn check_stages(detail: &TraceDetail) {
+    let servers: BTreeMap<SpanId, &SpanRow> = detail
+        .spans
+        .iter()
+        .filter(|row| matches!(row.span.stages, Some(Stages::Callee(_))))
+        .filter_map(|row| Some((row.span.parent_id?, row)))
+        .collect();
+    let mut pairs = 0;
+    for row in &detail.spans {
+        let span = &row.span;
+        let Some(Stages::Caller(caller)) = span.stages else {
+            continue;
+        };
+        let parts = caller_parts(&caller);
+        assert!(
+            is_close(parts, span.duration_ns),
+            "{}: {parts} of {}: {caller:?}",
+            span.name,
+            span.duration_ns
+        );
+        let parts = callee_parts(&caller.callee);
+        assert!(
+            is_close(parts, caller.callee.total),
+            "{}: callee {parts}: {caller:?}",
+            span.name
+        );
+        let Some(server) = servers.get(&span.span_id) else {
+            continue;
+        };
+        let Some(Stages::Callee(callee)) = server.span.stages else {
+            continue;
+        };
+        assert_eq!(
+            callee.total, caller.callee.total,
+            "{}: the stages travel with the reply",
+            span.name
+        );
+        assert!(
+            callee.total <= span.duration_ns,
+            "{}: {callee:?} within {}",
+            span.name,
+            span.duration_ns
+        );
+        pairs += 1;
+    }
+    assert!(pairs >= 5, "{pairs} pairs of {} spans", detail.spans.len());
+}
+
+/// A checkout's trace.
+fn bought(home: &Home) -> TraceDetail {
+    let mut visitor = home.visitor();
+    visitor.add("storm-kettle", 2);
+    let answer = visitor.post("/cart/checkout", &card_form("robin@harbour.example"));
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text());
+    wait_trace(home, answer.header("x-trace-id"))
+}
+
+/// The path from the root to each span that serves something: `ingress > frontend > checkout`.
+fn paths(detail: &TraceDetail) -> BTreeSet<String> {
+    let spans: BTreeMap<SpanId, &SpanRow> = detail.spans.iter().map(|row| (row.span.span_id, row)).collect();
+    let path = |row: &SpanRow| {
+        let mut handlers = vec![row.span.handler.to_string()];
+        let mut parent = row.span.parent_id;
+        while let Some(above) = parent.and_then(|id| spans.get(&id)) {
+            if above.span.kind != SpanKind::Client {
+                handlers.push(above.span.handler.to_string());
+            }
+            parent = above.span.parent_id;
+        }
+        handlers.reverse();
+        handlers.join(" > ")
+    };
+    let serving = detail
+        .spans
+        .iter()
+        .filter(|row| row.span.kind != SpanKind::Client);
+    serving.map(path).collect()
+}
+
+#[test]
+fn a_checkout_has_the_shape_and_the_sums_of_its_calls() {
+    let home = Home::shop().start();
+    bought(&home);
+    let detail = bought(&home);
+    assert_eq!(detail.summary.name, "POST /cart/checkout");
+    assert_eq!(detail.summary.handler.as_str(), "ingress");
+    assert_eq!(detail.summary.placement, "together");
+    assert_eq!(
+        (detail.summary.errors, detail.truncated, detail.orphans),
+        (0, 0, 0)
+    );
+    let expected = [
+        "ingress",
+        "ingress > frontend",
+        "ingress > frontend > checkout",
+        "ingress > frontend > checkout > cart",
+        "ingress > frontend > checkout > cart > state",
+        "ingress > frontend > checkout > catalog",
+        "ingress > frontend > checkout > currency",
+        "ingress > frontend > checkout > payment",
+        "ingress > frontend > checkout > queue",
+        "ingress > frontend > checkout > shipping",
+        "ingress > frontend > recommendation",
+        "ingress > frontend > recommendation > catalog",
+    ];
+    let paths = paths(&detail);
+    for path in expected {
+        assert!(paths.contains(path), "`{path}` is missing in {paths:#?}");
+    }
+    check_stages(&detail);
+    the_tree_is_in_order(&detail);
+
+    // The letter's trace continues this one by a link.
+    let linked = wait_for("the letter's trace", || {
+        let detail = wait_trace(&home, &detail.summary.trace_id.to_string());
+        detail
+            .linked
+            .first()
+            .cloned()
+            .ok_or_else(|| format!("{:?}", detail.summary))
+    });
+    assert!(linked.follows, "{linked:?}");
+    let letter = wait_trace(&home, &linked.trace_id.to_string());
+    assert!(
+        letter
+            .summary
+            .handlers
+            .iter()
+            .any(|name| name.as_str() == "email"),
+        "{:?}",
+        letter.summary
+    );
+    assert!(
+        letter
+            .linked
+            .iter()
+            .any(|back| back.trace_id == detail.summary.trace_id && !back.follows)
+    );
+    let logs = letter.spans.iter().flat_map(|row| &row.span.logs);
+    assert!(
+        logs.map(|log| &log.message)
+            .any(|line| line.contains("would send")),
+        "what a guest logs is kept"
+    );
+}
+
+/// Depth first, children within their parents, self times that add up to no more than the whole.
+#[track_caller]
+fn the_tree_is_in_order(detail: &TraceDetail) {
+    let mut above: Vec<&SpanRow> = Vec::new();
+    for row in &detail.spans {
+        above.truncate(row.depth as usize);
+        assert_eq!(
+            above.len(),
+            row.depth as usize,
+            "{} has its parent before it",
+            row.span.name
+        );
+        assert_eq!(
+            above.last().map(|parent| parent.span.span_id),
+            row.span.parent_id,
+            "{}",
+            row.span.name
+        );
+        assert!(row.self_ns <= row.span.duration_ns, "{}", row.span.name);
+        above.push(row);
+    }
+    let critical: u64 = detail
+        .spans
+        .iter()
+        .flat_map(|row| &row.critical)
+        .map(|(start, end)| end - start)
+        .sum();
+    let whole = detail.spans[0].span.duration_ns;
+    assert!(
+        is_close(critical, whole),
+        "the critical path is {critical} of {whole} ns"
+    );
+}
+
+#[test]
+fn traces_are_found_counted_and_kept() {
+    let mut home = Home::shop().start();
+    let checkout = bought(&home);
+    let mut visitor = home.visitor();
+    for _ in 0..7 {
+        visitor.page("/");
+    }
+    assert_eq!(visitor.get("/product/no-such-thing").status.as_u16(), 404);
+    let spans = wait_for("every span to be recorded or counted as dropped", || {
+        let status: Value = home.api.get("/api/v1/status");
+        let count = |name: &str| status["spans"][name].as_u64().expect("a number");
+        let (finished, recorded, dropped) = (count("finished"), count("recorded"), count("dropped"));
+        if finished > 0 && finished == recorded + dropped {
+            Ok((recorded, dropped))
+        } else {
+            Err(status.to_string())
+        }
+    });
+    assert_eq!(spans.1, 0, "nothing is dropped without load");
+
+    let list = |query: &str| {
+        home.api
+            .get::<Page<TraceSummary>>(&format!("/api/v1/traces?{query}"))
+    };
+    let all = list("limit=500").items;
+    assert!(all.len() >= 10, "{} traces", all.len());
+    let with_checkout = list("handler=checkout").items;
+    assert!(!with_checkout.is_empty());
+    assert!(
+        with_checkout
+            .iter()
+            .all(|trace| trace.handlers.iter().any(|name| name.as_str() == "checkout"))
+    );
+    let by_edge = list("edge=checkout%20-%3E%20shop:email/email").items;
+    assert_eq!(
+        by_edge
+            .iter()
+            .filter(|trace| trace.trace_id == checkout.summary.trace_id)
+            .count(),
+        1
+    );
+    let slow_ns = checkout.summary.duration_ns;
+    let slow = list(&format!("min_ms={}", slow_ns / 1_000_000)).items;
+    assert!(
+        slow.iter()
+            .any(|trace| trace.trace_id == checkout.summary.trace_id)
+    );
+    assert!(list("min_ms=3600000").items.is_empty());
+    assert!(
+        list("status=ok&limit=500")
+            .items
+            .iter()
+            .all(|trace| trace.errors == 0)
+    );
+    assert!(list("status=error").items.iter().all(|trace| trace.errors > 0));
+
+    // Page by page: all of them, each once, the newest first.
+    let (mut paged, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = list(&cursor.map_or("limit=3".to_owned(), |cursor| format!("limit=3&before={cursor}")));
+        assert!(page.items.len() <= 3);
+        paged.extend(page.items.iter().map(|trace| trace.trace_id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let ids: Vec<_> = all.iter().map(|trace| trace.trace_id).collect();
+    assert_eq!(paged, ids);
+
+    // What was stored is there after the next start, to the last nanosecond.
+    let path = format!("/api/v1/traces/{}", checkout.summary.trace_id);
+    let before: Value = home.api.get(&path);
+    home.interrupt();
+    home.start_again();
+    let after: Value = home.api.get(&path);
+    assert_eq!(after["spans"], before["spans"]);
+    assert_eq!(after["summary"], before["summary"]);
+}
