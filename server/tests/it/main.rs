@@ -10,6 +10,8 @@
 mod apart;
 /// Statuses and bodies of `/api/v1`, and the event stream.
 mod api;
+/// A person in a real browser: the shop beside Cleave, together and apart.
+mod browser;
 /// Functions called by hand, and the shop bought through the ingress.
 mod calls;
 /// The commands that talk to a running home.
