@@ -6,17 +6,20 @@ use serde_json::json;
 
 use super::page::Page;
 
-/// A trace as its page shows it.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) handlers: BTreeSet<String>,
-    pub(super) nodes: BTreeSet<String>,
-}
-
 /// Goes to a page by the navigation.
 pub(super) async fn visit(page: &mut Page, name: &str) {
     page.click(&format!("[data-nav='{name}']")).await;
     page.wait_for(&format!("main[data-page='{name}']")).await;
+}
+
+/// Lists only the traces in which a handler took part.
+pub(super) async fn filter(page: &mut Page, handler: &str) {
+    page.choose("[data-filter='handler']", handler).await;
+    page.wait_until(
+        "the filter in the address",
+        &format!("location.search === '?handler={handler}'"),
+    )
+    .await;
 }
 
 /// Waits in the list of traces for a checkout in a placement, which comes without a reload, and opens it.
@@ -36,20 +39,15 @@ pub(super) async fn open_checkout(page: &mut Page, placement: &str) {
     assert_eq!(page.attributes("code", "data-trace-id").await, [id]);
 }
 
-/// Reads the waterfall.
-pub(super) async fn read_waterfall(page: &mut Page) -> Seen {
-    Seen {
-        handlers: page
-            .attributes("[data-span]", "data-handler")
-            .await
-            .into_iter()
-            .collect(),
-        nodes: page
-            .attributes("[data-span]", "data-node")
-            .await
-            .into_iter()
-            .collect(),
+/// Waits until the waterfall shows these handlers (nodes send their spans a little later), and gives the nodes that it
+/// names.
+pub(super) async fn read_waterfall(page: &mut Page, handlers: &[&str]) -> BTreeSet<String> {
+    for name in handlers {
+        page.wait_for(&format!("[data-span][data-handler='{name}']"))
+            .await;
     }
+    let nodes = page.attributes("[data-span]", "data-node").await;
+    nodes.into_iter().collect()
 }
 
 /// Selects the call to a handler and reads its nine steps.
