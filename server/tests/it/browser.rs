@@ -10,10 +10,15 @@ mod gallery;
 mod page;
 mod shop;
 
+use std::time::Duration;
+
 use self::chromium::Chromium;
 use self::gallery::Gallery;
 use self::page::{Page, Theme};
 use crate::support::{Home, SHOP};
+
+/// Far beyond what anything here takes, even on a loaded machine.
+const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Handlers without which there is no checkout.
 const TAKING_PART: [&str; 6] = ["frontend", "checkout", "cart", "catalog", "payment", "shipping"];

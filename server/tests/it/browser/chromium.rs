@@ -14,9 +14,9 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::WATCHDOG;
 use super::connection::Connection;
 use super::page::Page;
-use crate::support::WATCHDOG;
 
 const NAMES: [&str; 4] = [
     "chromium",

@@ -11,8 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::WATCHDOG;
 use super::connection::{Connection, exception};
-use crate::support::WATCHDOG;
 
 /// How long one look from inside the page lasts; between looks, the watchdog is asked.
 const LOOK_MS: u32 = 1_000;
