@@ -16,6 +16,7 @@ use crate::dispatch::{Call, Dispatch, HOPS_MAX, Reply, ReplyFuture};
 use crate::edges::{EdgeCell, EdgeKey, Edges, Ended, Outcome};
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
+use table::Resolved;
 pub use table::{RouteTable, Target};
 
 /// Decides who serves a call.
@@ -28,7 +29,11 @@ pub struct Router {
 impl Router {
     /// A router that knows nobody yet.
     pub fn new(recorder: Arc<Recorder>, edges: Arc<Edges>) -> Self {
-        Self { table: ArcSwap::default(), recorder, edges }
+        Self {
+            table: ArcSwap::default(),
+            recorder,
+            edges,
+        }
     }
 
     /// Replaces the table; calls in flight end on the old one.
@@ -43,76 +48,77 @@ impl Router {
 
     async fn route(&self, call: Call) -> Result<Reply, CallError> {
         let entered = Instant::now();
-        if call.hop > HOPS_MAX {
-            let message = format!("`{}` is {HOPS_MAX} calls deep; the handlers call each other in a circle", call.function);
-            return Err(CallError::new(ErrorCode::Rejected, message));
-        }
-        if entered >= call.deadline {
-            return Err(call.deadline_error());
+        if let Err(error) = guard(&call, entered) {
+            self.leave_span(&call, None, Transport::Direct, entered, failed(&error));
+            return Err(error);
         }
         let table = self.table.load_full();
-        let again = call.clone();
-        match self.attempt(&table, call, entered).await {
-            // Withdrawn while the call was on its way: nothing ran, and newer routes know better.
-            Err(error) if error.code == ErrorCode::NotFound => {
-                let newer = self.table.load_full();
-                if newer.generation() == table.generation() {
-                    return Err(error);
-                }
-                self.attempt(&newer, again, entered).await
+        let attempt = self.attempt(&table, &call, entered)?;
+        let (attempt, answer) = attempt.send(&call, entered).await;
+        if answer.is_withdrawn() {
+            let newer = self.table.load_full();
+            if !Arc::ptr_eq(&newer, &table) {
+                // Withdrawn while the call was on its way: nothing ran, and newer routes know better. So neither the
+                // edge nor the trace keeps anything of it.
+                attempt.forget();
+                let attempt = self.attempt(&newer, &call, entered)?;
+                let (attempt, answer) = attempt.send(&call, entered).await;
+                return self.settle(attempt, &call, entered, answer);
             }
-            outcome => outcome,
         }
+        self.settle(attempt, &call, entered, answer)
     }
 
-    async fn attempt(&self, table: &RouteTable, mut call: Call, entered: Instant) -> Result<Reply, CallError> {
-        let resolved = match table.resolve(&call) {
-            Ok(resolved) => resolved,
-            Err(error) => {
-                self.leave_trace(&call, None, Transport::Direct, entered, &error);
-                return Err(error);
-            }
+    /// Resolves a call and opens its span.
+    fn attempt<'t>(
+        &self,
+        table: &'t RouteTable,
+        call: &Call,
+        entered: Instant,
+    ) -> Result<Attempt<'t>, CallError> {
+        let resolved = table.resolve(call).inspect_err(|error| {
+            self.leave_span(call, None, Transport::Direct, entered, failed(error));
+        })?;
+        let key = EdgeKey {
+            caller: call.caller.clone(),
+            callee: resolved.callee.clone(),
+            interface: call.function.interface.clone(),
         };
-        let transport = resolved.target.transport;
-        let callee = resolved.callee.clone();
-        let key =
-            EdgeKey { caller: call.caller.clone(), callee, interface: call.function.interface.clone() };
+        let span = self.open_span(table, call, &key, resolved.target.transport, entered);
         let cell = self.edges.cell(&key);
-        call.handler = Some(resolved.handler.clone());
-        let mut span = self.open_span(table, &call, &key, transport, entered);
-        if let Some(span) = &span {
-            call.trace = span.context();
-        }
-        let sent = Sent {
-            args_bytes: call.args.len() as u64,
-            lift_ns: call.lift_ns,
-            entered,
-            transport,
-        };
-        let trail = (!call.trace.sampled).then(|| call.clone());
-        let send = entered.elapsed();
-        let outcome = resolved.target.dispatcher.dispatch(call).await;
-        let latency = entered.elapsed();
-        sent.count(&cell, latency, &outcome);
-        match outcome {
+        Ok(Attempt { resolved, cell, span })
+    }
+
+    /// Counts an ended call, and ends its span or leaves one.
+    fn settle(
+        &self,
+        attempt: Attempt<'_>,
+        call: &Call,
+        entered: Instant,
+        answer: Answer,
+    ) -> Result<Reply, CallError> {
+        let Attempt {
+            resolved,
+            cell,
+            mut span,
+        } = attempt;
+        let transport = resolved.target.transport;
+        cell.record(answer.ended(call, transport));
+        let latency = answer.latency;
+        match answer.outcome {
             Ok(mut reply) => {
                 if let Some(span) = &mut span {
-                    sent.close(span, send, latency, &reply);
-                }
-                if let Some(call) = trail
-                    && cell.is_slow(latency.as_nanos() as u64)
-                {
-                    self.leave_span(&call, Some(&key.callee), transport, entered, SpanStatus::Ok);
+                    close_span(span, call, &reply, (answer.send, latency, entered));
+                } else if cell.is_slow(latency.as_nanos() as u64) {
+                    self.leave_span(call, Some(resolved.callee), transport, entered, SpanStatus::Ok);
                 }
                 reply.span = span;
                 Ok(reply)
             }
             Err(error) => {
-                if let Some(span) = &mut span {
-                    span.span_mut().status = failed(&error);
-                }
-                if let Some(call) = trail {
-                    self.leave_trace(&call, Some(&key.callee), transport, entered, &error);
+                match &mut span {
+                    Some(span) => span.span_mut().status = failed(&error),
+                    None => self.leave_span(call, Some(resolved.callee), transport, entered, failed(&error)),
                 }
                 Err(error)
             }
@@ -137,24 +143,15 @@ impl Router {
         record.peer = Some(key.callee.clone());
         record.transport = Some(transport);
         let edge = format!("{} -> {}", key.caller, key.interface.unversioned());
-        record.attributes.push((fields::EDGE.into(), Value::Text(edge.into())));
+        record
+            .attributes
+            .push((fields::EDGE.into(), Value::Text(edge.into())));
         let placement = Value::Text(Arc::clone(table.placement()));
         record.attributes.push((fields::PLACEMENT.into(), placement));
         Some(span)
     }
 
-    /// A failed call of an unsampled trace leaves one span; so does one that nobody serves.
-    fn leave_trace(
-        &self,
-        call: &Call,
-        callee: Option<&HandlerName>,
-        transport: Transport,
-        entered: Instant,
-        error: &CallError,
-    ) {
-        self.leave_span(call, callee, transport, entered, failed(error));
-    }
-
+    /// The one span of a call that failed or was slow in an unsampled trace, or that nobody serves.
     fn leave_span(
         &self,
         call: &Call,
@@ -174,63 +171,127 @@ impl Router {
         record.peer = callee.cloned();
         record.transport = Some(transport);
         let edge = format!("{} -> {}", call.caller, call.function.interface.unversioned());
-        record.attributes.push((fields::EDGE.into(), Value::Text(edge.into())));
+        record
+            .attributes
+            .push((fields::EDGE.into(), Value::Text(edge.into())));
         record.status = status;
     }
 }
 
-/// What is known of a call when it is sent.
-struct Sent {
-    args_bytes: u64,
-    lift_ns: u64,
-    entered: Instant,
-    transport: Transport,
+/// One way to serve a call.
+struct Attempt<'t> {
+    resolved: Resolved<'t>,
+    cell: Arc<EdgeCell>,
+    span: Option<OpenSpan>,
 }
 
-impl Sent {
-    fn count(&self, cell: &EdgeCell, latency: Duration, outcome: &Result<Reply, CallError>) {
-        let (bytes_out, outcome) = match outcome {
-            Ok(reply) => {
-                let outcome = if reply.is_err { Outcome::Err } else { Outcome::Ok };
-                (reply.value.len() as u64, outcome)
-            }
-            Err(_) => (0, Outcome::Failed),
-        };
-        cell.record(Ended {
-            transport: self.transport,
+/// What an attempt came to.
+struct Answer {
+    outcome: Result<Reply, CallError>,
+    /// Until it was handed on.
+    send: Duration,
+    /// Until the answer was there.
+    latency: Duration,
+}
+
+impl Attempt<'_> {
+    async fn send(self, call: &Call, entered: Instant) -> (Self, Answer) {
+        let mut call = call.clone();
+        call.handler = Some(self.resolved.handler.clone());
+        if let Some(timeout) = self.resolved.timeout {
+            call.deadline = call.deadline.min(entered + timeout);
+        }
+        if let Some(span) = &self.span {
+            call.trace = span.context();
+        }
+        let send = entered.elapsed();
+        let outcome = self.resolved.target.dispatcher.dispatch(call).await;
+        let latency = entered.elapsed();
+        let answer = Answer {
             outcome,
-            latency_ns: latency.as_nanos() as u64,
-            bytes_in: self.args_bytes,
-            bytes_out,
-        });
+            send,
+            latency,
+        };
+        (self, answer)
     }
 
-    /// The caller's stages: consecutive, so that they and the callee's total add up to the whole.
-    fn close(&self, span: &mut OpenSpan, send: Duration, latency: Duration, reply: &Reply) {
-        let ns = |duration: Duration| duration.as_nanos() as u64;
-        let callee = reply.stages.unwrap_or_default();
-        let send_ns = ns(send) + reply.sent_ns;
-        let travel = ns(latency).saturating_sub(send_ns).saturating_sub(callee.total);
-        let stages = CallerStages {
-            lift: self.lift_ns,
-            send: send_ns,
-            travel,
-            // What passed between the reply's arrival and this moment is step 9's beginning.
-            lower: ns(self.entered.elapsed().saturating_sub(latency)),
-            callee,
-        };
-        let record = span.span_mut();
-        record.stages = Some(Stages::Caller(stages));
-        record.attributes.push((fields::ARGS_BYTES.into(), Value::Int(self.args_bytes as i64)));
-        record.attributes.push((fields::VALUE_BYTES.into(), Value::Int(reply.value.len() as i64)));
-        if reply.is_err {
-            record.status = SpanStatus::Err;
+    fn forget(self) {
+        if let Some(span) = self.span {
+            span.discard();
         }
     }
 }
 
+impl Answer {
+    fn is_withdrawn(&self) -> bool {
+        matches!(&self.outcome, Err(error) if error.code == ErrorCode::NotFound)
+    }
+
+    fn ended(&self, call: &Call, transport: Transport) -> Ended {
+        let (bytes_out, outcome) = match &self.outcome {
+            Ok(reply) if reply.is_err => (reply.value.len() as u64, Outcome::Err),
+            Ok(reply) => (reply.value.len() as u64, Outcome::Ok),
+            Err(_) => (0, Outcome::Failed),
+        };
+        Ended {
+            transport,
+            outcome,
+            latency_ns: self.latency.as_nanos() as u64,
+            bytes_in: call.args.len() as u64,
+            bytes_out,
+        }
+    }
+}
+
+/// Refuses what must not go on.
+fn guard(call: &Call, now: Instant) -> Result<(), CallError> {
+    if call.hop > HOPS_MAX {
+        let message = format!(
+            "`{}` is {HOPS_MAX} calls deep; the handlers call each other in a circle",
+            call.function
+        );
+        return Err(CallError::new(ErrorCode::Rejected, message));
+    }
+    if now >= call.deadline {
+        return Err(call.deadline_error());
+    }
+    Ok(())
+}
+
+/// The caller's stages: consecutive, so that they and the callee's total add up to the whole.
+fn close_span(
+    span: &mut OpenSpan,
+    call: &Call,
+    reply: &Reply,
+    (send, latency, entered): (Duration, Duration, Instant),
+) {
+    let ns = |duration: Duration| duration.as_nanos() as u64;
+    let callee = reply.stages.unwrap_or_default();
+    let send_ns = ns(send) + reply.sent_ns;
+    let record = span.span_mut();
+    let bytes = |count: usize| Value::Int(count as i64);
+    record.attributes.extend([
+        (fields::ARGS_BYTES.into(), bytes(call.args.len())),
+        (fields::VALUE_BYTES.into(), bytes(reply.value.len())),
+    ]);
+    if reply.is_err {
+        record.status = SpanStatus::Err;
+    }
+    record.stages = Some(Stages::Caller(CallerStages {
+        lift: call.lift_ns,
+        send: send_ns,
+        travel: ns(latency).saturating_sub(send_ns).saturating_sub(callee.total),
+        // What passed between the reply's arrival and this moment is step 9's beginning.
+        lower: ns(entered.elapsed().saturating_sub(latency)),
+        callee,
+    }));
+}
+
 fn failed(error: &CallError) -> SpanStatus {
-    SpanStatus::Failed { code: error.code, message: error.message.clone() }
+    SpanStatus::Failed {
+        code: error.code,
+        message: error.message.clone(),
+    }
 }
 
 impl Dispatch for Router {
@@ -238,3 +299,6 @@ impl Dispatch for Router {
         Box::pin(self.route(call))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,7 +151,10 @@ impl Runtime {
     pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
         Deployed::link(&self.base, name.clone(), Arc::clone(artifact), limits)
             .map(|_| ())
-            .map_err(|source| Error::Link { handler: name.clone(), source })
+            .map_err(|source| Error::Link {
+                handler: name.clone(),
+                source,
+            })
     }
 
     /// Serves a handler no longer; calls in flight finish.
@@ -347,7 +350,10 @@ impl<'d> Work<'d> {
     fn of(deployed: &'d Deployed, call: Call, span: Option<&mut OpenSpan>) -> Result<Self, CallError> {
         if call.function.interface.as_str() == exchange::INTERFACE {
             let request = exchange::Request::decode(&call.args).map_err(|error| {
-                CallError::new(ErrorCode::Invalid, format!("the arguments are no HTTP request: {error}"))
+                CallError::new(
+                    ErrorCode::Invalid,
+                    format!("the arguments are no HTTP request: {error}"),
+                )
             })?;
             if let Some(span) = span {
                 name_request(span, &request);

@@ -37,7 +37,11 @@ pub fn trace_failure(detail: &TraceDetail) -> Option<String> {
         })
         .max_by_key(|(depth, ..)| *depth);
     if let Some((_, span, code, message)) = failed {
-        let who = if span.kind == SpanKind::Client { span.peer.as_ref() } else { None };
+        let who = if span.kind == SpanKind::Client {
+            span.peer.as_ref()
+        } else {
+            None
+        };
         return Some(format!("{}: {code}: {message}", who.unwrap_or(&span.handler)));
     }
     detail.summary.error.clone()
@@ -49,7 +53,11 @@ pub fn critical_path(detail: &TraceDetail) -> Option<String> {
     let mut waits: BTreeMap<&HandlerName, u64> = BTreeMap::new();
     let mut travel = 0u64;
     for row in &detail.spans {
-        let part: u64 = row.critical.iter().map(|(start, end)| end.saturating_sub(*start)).sum();
+        let part: u64 = row
+            .critical
+            .iter()
+            .map(|(start, end)| end.saturating_sub(*start))
+            .sum();
         if part == 0 {
             continue;
         }
@@ -66,7 +74,10 @@ pub fn critical_path(detail: &TraceDetail) -> Option<String> {
     let (top, part) = by_handler.into_iter().max_by_key(|(_, part)| *part)?;
     let mut text = format!("{} of it is {top}", format::percent(part as f64, whole as f64));
     if let Some(wait) = waits.get(top).filter(|wait| **wait * 20 > part) {
-        text.push_str(&format!(", of which {} waited for an instance", format::duration(*wait)));
+        text.push_str(&format!(
+            ", of which {} waited for an instance",
+            format::duration(*wait)
+        ));
     }
     if travel > 0 {
         text.push_str(&format!(
@@ -106,12 +117,20 @@ pub fn ailments(handlers: &[Handler], nodes: &[Node], edges: &[Edge]) -> Vec<Ail
 fn ailment(handler: &Handler, nodes: &[Node], edges: &[Edge]) -> Option<Ailment> {
     let name = &handler.name;
     let make = |title: String, brief: &str, sentence: String, bad| {
-        Some(Ailment { handler: name.clone(), title, brief: brief.to_owned(), sentence, bad })
+        Some(Ailment {
+            handler: name.clone(),
+            title,
+            brief: brief.to_owned(),
+            sentence,
+            bad,
+        })
     };
     let rates = edges
         .iter()
         .filter(|edge| edge.callee == *name)
-        .fold((0.0, 0.0), |sum, edge| (sum.0 + edge.rate_per_s, sum.1 + edge.error_rate_per_s));
+        .fold((0.0, 0.0), |sum, edge| {
+            (sum.0 + edge.rate_per_s, sum.1 + edge.error_rate_per_s)
+        });
     let failing = (rates.1 > 0.0).then(|| {
         format!(
             "{} of its {} fail.",
@@ -119,10 +138,17 @@ fn ailment(handler: &Handler, nodes: &[Node], edges: &[Edge]) -> Option<Ailment>
             format::rate(rates.0.max(rates.1)).replace("/s", " calls/s")
         )
     });
-    let and_failing = failing.clone().map_or_else(String::new, |failing| format!(" {failing}"));
+    let and_failing = failing
+        .clone()
+        .map_or_else(String::new, |failing| format!(" {failing}"));
     match &handler.state {
         HandlerState::Down { reason } => {
-            return make(format!("{name} is down"), "down", format!("{}.{and_failing}", sentence_case(reason)), true);
+            return make(
+                format!("{name} is down"),
+                "down",
+                format!("{}.{and_failing}", sentence_case(reason)),
+                true,
+            );
         }
         HandlerState::Rejected { reason, remedy } => {
             let text = format!("{}. {}.", sentence_case(reason), sentence_case(remedy));
@@ -146,7 +172,12 @@ fn ailment(handler: &Handler, nodes: &[Node], edges: &[Edge]) -> Option<Ailment>
             || "It starts again by itself.".to_owned(),
             |error| format!("{}. It starts again by itself.", sentence_case(error)),
         );
-        return make(format!("{name} is down"), "node down", format!("{why}{and_failing}"), true);
+        return make(
+            format!("{name} is down"),
+            "node down",
+            format!("{why}{and_failing}"),
+            true,
+        );
     }
     failing.and_then(|failing| make(format!("{name} is failing"), "failing", failing, true))
 }
@@ -154,7 +185,11 @@ fn ailment(handler: &Handler, nodes: &[Node], edges: &[Edge]) -> Option<Ailment>
 /// What the placement does: `10 handlers on 11 nodes`, `moving apart: 7 of 10 handlers are there`.
 pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
     if status.settled {
-        let mut used: Vec<_> = status.handlers.values().filter_map(|place| place.node.as_ref()).collect();
+        let mut used: Vec<_> = status
+            .handlers
+            .values()
+            .filter_map(|place| place.node.as_ref())
+            .collect();
         used.sort();
         used.dedup();
         return format!(
@@ -168,14 +203,20 @@ pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
         .values()
         .filter(|place| place.node.as_ref() == Some(&place.desired_node) && place.state == "serving")
         .count();
-    let starting = nodes.iter().filter(|node| node.state == NodeState::Starting).count();
+    let starting = nodes
+        .iter()
+        .filter(|node| node.state == NodeState::Starting)
+        .count();
     let mut text = format!(
         "Moving {}: {there} of {} are in place",
         mode(status.desired.mode),
         format::plural(status.handlers.len() as u64, "handler", "handlers")
     );
     if starting > 0 {
-        text.push_str(&format!(", {} starting", format::plural(starting as u64, "node", "nodes")));
+        text.push_str(&format!(
+            ", {} starting",
+            format::plural(starting as u64, "node", "nodes")
+        ));
     }
     text
 }
@@ -258,19 +299,31 @@ mod tests {
     #[test]
     fn a_title_says_how_it_ended() {
         assert_eq!(trace_title(&summary(0, None)), "POST /cart/checkout, 9.42 ms");
-        assert_eq!(trace_title(&summary(2, None)), "POST /cart/checkout, 9.42 ms, although 2 steps failed");
-        assert_eq!(trace_title(&summary(1, Some("x"))), "POST /cart/checkout failed after 9.42 ms");
+        assert_eq!(
+            trace_title(&summary(2, None)),
+            "POST /cart/checkout, 9.42 ms, although 2 steps failed"
+        );
+        assert_eq!(
+            trace_title(&summary(1, Some("x"))),
+            "POST /cart/checkout failed after 9.42 ms"
+        );
     }
 
     #[test]
     fn the_sick_are_named_worst_first() {
-        let waiting = HandlerState::Waiting { on: vec![InterfaceName::parse("shop:tax/tax").unwrap()] };
+        let waiting = HandlerState::Waiting {
+            on: vec![InterfaceName::parse("shop:tax/tax").unwrap()],
+        };
         let handlers = [
             handler("cart", HandlerState::Serving),
             handler("tax", waiting),
             handler("payment", HandlerState::Serving),
         ];
-        let found = ailments(&handlers, &[], &[edge("payment", 21.0, 9.0), edge("cart", 100.0, 0.0)]);
+        let found = ailments(
+            &handlers,
+            &[],
+            &[edge("payment", 21.0, 9.0), edge("cart", 100.0, 0.0)],
+        );
         let titles: Vec<&str> = found.iter().map(|ailment| ailment.title.as_str()).collect();
         assert_eq!(titles, ["payment is failing", "tax is waiting"]);
         assert_eq!(found[0].sentence, "43 % of its 21 calls/s fail.");
@@ -279,7 +332,12 @@ mod tests {
 
     #[test]
     fn a_dead_handler_says_why() {
-        let down = handler("payment", HandlerState::Down { reason: "node payment was killed by signal 9".to_owned() });
+        let down = handler(
+            "payment",
+            HandlerState::Down {
+                reason: "node payment was killed by signal 9".to_owned(),
+            },
+        );
         let found = ailments(&[down], &[], &[]);
         assert_eq!(found[0].sentence, "Node payment was killed by signal 9.");
         assert!(found[0].bad);

@@ -80,25 +80,43 @@ pub fn scene(places: &[Place], edges: &[(usize, usize)], width: f64) -> Scene {
         .iter()
         .map(|group| {
             let sizes = vec![HANDLER; group.members.len()];
-            let layers = rank(sizes.len(), &group.edges).into_iter().max().map_or(0, |max| max + 1);
+            let layers = rank(sizes.len(), &group.edges)
+                .into_iter()
+                .max()
+                .map_or(0, |max| max + 1);
             let gap = if alone {
                 fitting_gap(width - 2.0 * PADDING, layers as f64 * HANDLER.0, layers)
             } else {
                 INNER_GAP
             };
-            layered(&sizes, &group.edges, Gaps { layer: gap, row: ROW_GAP })
+            layered(
+                &sizes,
+                &group.edges,
+                Gaps {
+                    layer: gap,
+                    row: ROW_GAP,
+                },
+            )
         })
         .collect();
     let sizes: Vec<(f64, f64)> = inner
         .iter()
         .map(|inner| (inner.size.0 + 2.0 * PADDING, inner.size.1 + HEAD + PADDING))
         .collect();
-    let home = |handler: usize| groups.iter().position(|group| group.members.contains(&handler)).unwrap_or(0);
+    let home = |handler: usize| {
+        groups
+            .iter()
+            .position(|group| group.members.contains(&handler))
+            .unwrap_or(0)
+    };
     let outer_edges: Vec<(usize, usize)> = edges.iter().map(|&(from, to)| (home(from), home(to))).collect();
     let outer = layered(
         &sizes,
         &outer_edges,
-        Gaps { layer: outer_gap(&sizes, &outer_edges, width), row: ROW_GAP },
+        Gaps {
+            layer: outer_gap(&sizes, &outer_edges, width),
+            row: ROW_GAP,
+        },
     );
     // What is narrower than its frame stands in its middle.
     let shift = ((width - outer.size.0) / 2.0).max(0.0);
@@ -121,9 +139,15 @@ pub fn scene(places: &[Place], edges: &[(usize, usize)], width: f64) -> Scene {
             };
             scene.handlers.insert(places[*member].handler.clone(), rect);
         }
-        let inside = edges.iter().enumerate().filter(|(_, edge)| home(edge.0) == at && home(edge.1) == at);
+        let inside = edges
+            .iter()
+            .enumerate()
+            .filter(|(_, edge)| home(edge.0) == at && home(edge.1) == at);
         for ((index, _), points) in inside.zip(&inner[at].waypoints) {
-            scene.waypoints[index] = points.iter().map(|p| (x + PADDING + p.0, y + HEAD + p.1)).collect();
+            scene.waypoints[index] = points
+                .iter()
+                .map(|p| (x + PADDING + p.0, y + HEAD + p.1))
+                .collect();
         }
     }
     for (index, points) in outer.waypoints.iter().enumerate() {
@@ -147,7 +171,11 @@ fn groups(places: &[Place], edges: &[(usize, usize)]) -> Vec<Group> {
                 .iter()
                 .filter_map(|&(from, to)| Some((within(from)?, within(to)?)))
                 .collect();
-            Group { node: node.clone(), edges, members }
+            Group {
+                node: node.clone(),
+                edges,
+                members,
+            }
         })
         .collect()
 }
@@ -171,10 +199,22 @@ fn outer_gap(sizes: &[(f64, f64)], edges: &[(usize, usize)], width: f64) -> f64 
 /// Two columns of boxes, in the order of layers; a node with several handlers takes both.
 fn column(places: &[Place], edges: &[(usize, usize)], groups: &[Group], width: f64) -> Scene {
     let layers = rank(places.len(), edges);
-    let layer_of = |group: &Group| group.members.iter().map(|member| layers[*member]).min().unwrap_or(0);
+    let layer_of = |group: &Group| {
+        group
+            .members
+            .iter()
+            .map(|member| layers[*member])
+            .min()
+            .unwrap_or(0)
+    };
     let mut sorted: Vec<&Group> = groups.iter().collect();
     sorted.sort_by_key(|group| layer_of(group));
-    let mut scene = Scene { width, narrow: true, waypoints: vec![Vec::new(); edges.len()], ..Scene::default() };
+    let mut scene = Scene {
+        width,
+        narrow: true,
+        waypoints: vec![Vec::new(); edges.len()],
+        ..Scene::default()
+    };
     let gap = ROW_GAP;
     let half = (width - gap) / 2.0;
     let (mut x, mut y, mut row_height) = (0.0, 0.0, 0.0_f64);
@@ -227,10 +267,31 @@ mod tests {
     use super::*;
 
     const SHOP: [&str; 10] = [
-        "frontend", "ad", "recommendation", "checkout", "cart", "currency", "catalog", "payment", "shipping", "email",
+        "frontend",
+        "ad",
+        "recommendation",
+        "checkout",
+        "cart",
+        "currency",
+        "catalog",
+        "payment",
+        "shipping",
+        "email",
     ];
     const EDGES: [(usize, usize); 13] = [
-        (0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (0, 6), (0, 8), (2, 6), (3, 4), (3, 6), (3, 7), (3, 8), (3, 9),
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (0, 4),
+        (0, 5),
+        (0, 6),
+        (0, 8),
+        (2, 6),
+        (3, 4),
+        (3, 6),
+        (3, 7),
+        (3, 8),
+        (3, 9),
     ];
 
     fn places(node: impl Fn(&str) -> String) -> Vec<Place> {
@@ -253,7 +314,10 @@ mod tests {
         let boxes: Vec<&Rect> = scene.nodes.values().collect();
         boxes.iter().enumerate().all(|(at, a)| {
             boxes[at + 1..].iter().all(|b| {
-                a.x + a.w <= b.x + 1e-6 || b.x + b.w <= a.x + 1e-6 || a.y + a.h <= b.y + 1e-6 || b.y + b.h <= a.y + 1e-6
+                a.x + a.w <= b.x + 1e-6
+                    || b.x + b.w <= a.x + 1e-6
+                    || a.y + a.h <= b.y + 1e-6
+                    || b.y + b.h <= a.y + 1e-6
             })
         })
     }
@@ -263,7 +327,13 @@ mod tests {
         let placements: [Vec<Place>; 3] = [
             places(|_| "home".to_owned()),
             places(str::to_owned),
-            places(|name| if name.starts_with('c') { "group-1".to_owned() } else { "home".to_owned() }),
+            places(|name| {
+                if name.starts_with('c') {
+                    "group-1".to_owned()
+                } else {
+                    "home".to_owned()
+                }
+            }),
         ];
         for placement in &placements {
             for width in [360.0, 700.0, 1_000.0, 2_000.0] {
@@ -273,7 +343,12 @@ mod tests {
                     let (inner, outer) = (scene.handlers[&place.handler], scene.nodes[&place.node]);
                     assert!(inside(&inner, &outer), "{width} {place:?} {inner:?} {outer:?}");
                 }
-                let whole = Rect { x: 0.0, y: 0.0, w: scene.width, h: scene.height };
+                let whole = Rect {
+                    x: 0.0,
+                    y: 0.0,
+                    w: scene.width,
+                    h: scene.height,
+                };
                 assert!(scene.nodes.values().all(|node| inside(node, &whole)), "{width}");
             }
         }

@@ -64,13 +64,23 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn names(list: &[&str]) -> Vec<HandlerName> {
-        list.iter().map(|name| HandlerName::parse(name).unwrap()).collect()
+        list.iter()
+            .map(|name| HandlerName::parse(name).unwrap())
+            .collect()
     }
 
     #[test]
     fn ten_handlers_have_ten_hues() {
         let shop = names(&[
-            "frontend", "catalog", "cart", "checkout", "currency", "payment", "shipping", "email", "recommendation",
+            "frontend",
+            "catalog",
+            "cart",
+            "checkout",
+            "currency",
+            "payment",
+            "shipping",
+            "email",
+            "recommendation",
             "ad",
         ]);
         let palette = Palette::new(&shop);
@@ -81,7 +91,9 @@ mod tests {
 
     #[test]
     fn more_handlers_share_evenly_and_the_platform_has_none() {
-        let many: Vec<HandlerName> = (0..25).map(|i| HandlerName::parse(&format!("h{i}")).unwrap()).collect();
+        let many: Vec<HandlerName> = (0..25)
+            .map(|i| HandlerName::parse(&format!("h{i}")).unwrap())
+            .collect();
         let palette = Palette::new(&many);
         let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
         for name in &many {

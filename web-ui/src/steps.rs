@@ -73,18 +73,48 @@ pub fn steps(stages: &CallerStages, callee: &str) -> Vec<Step> {
     let parts = inside.decode + inside.wait + inside.run + inside.outgoing + inside.encode;
     let between = inside.total.saturating_sub(parts);
     let there = stages.travel / 2;
-    add(1, "arguments leave the caller's memory", Colour::Lower, stages.lift, false);
-    add(2, "client stub routes, frames and sends", Colour::Codec, stages.send, false);
+    add(
+        1,
+        "arguments leave the caller's memory",
+        Colour::Lower,
+        stages.lift,
+        false,
+    );
+    add(
+        2,
+        "client stub routes, frames and sends",
+        Colour::Codec,
+        stages.send,
+        false,
+    );
     add(3, "request travels", Colour::Travel, there, false);
-    add(4, "server stub unpacks into the callee", Colour::Codec, inside.decode + between, true);
+    add(
+        4,
+        "server stub unpacks into the callee",
+        Colour::Codec,
+        inside.decode + between,
+        true,
+    );
     add(5, "waits for an instance", Colour::Wait, inside.wait, true);
     add(6, &format!("{callee} runs"), Colour::Run, inside.run, true);
     if inside.outgoing > 0 {
-        add(6, &format!("{callee} waits for its own calls"), Colour::Outgoing, inside.outgoing, true);
+        add(
+            6,
+            &format!("{callee} waits for its own calls"),
+            Colour::Outgoing,
+            inside.outgoing,
+            true,
+        );
     }
     add(7, "result is packed", Colour::Codec, inside.encode, true);
     add(8, "reply travels", Colour::Travel, stages.travel - there, false);
-    add(9, "result enters the caller's memory", Colour::Lower, stages.lower, false);
+    add(
+        9,
+        "result enters the caller's memory",
+        Colour::Lower,
+        stages.lower,
+        false,
+    );
     steps
 }
 
@@ -102,13 +132,17 @@ pub fn sentence(stages: &CallerStages, caller: &str, callee: &str, same_process:
     let mut text = if same_process {
         format!(
             "{caller} and {callee} share a process: nothing travelled, {} went into handing the values over.",
-            format::duration(stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode)
+            format::duration(
+                stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode
+            )
         )
     } else {
         format!(
             "QUIC carried the arguments to {callee} and the result back in {}; packing and unpacking took {}.",
             format::duration(stages.travel),
-            format::duration(stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode)
+            format::duration(
+                stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode
+            )
         )
     };
     text.push_str(&format!(" {share} of the call was {callee}'s own work"));
@@ -116,7 +150,10 @@ pub fn sentence(stages: &CallerStages, caller: &str, callee: &str, same_process:
         text.push_str(", most of it waiting for calls of its own");
     }
     if stages.callee.wait as f64 > total * 0.1 {
-        text.push_str(&format!("; {} it waited for a free instance", format::duration(stages.callee.wait)));
+        text.push_str(&format!(
+            "; {} it waited for a free instance",
+            format::duration(stages.callee.wait)
+        ));
     }
     text.push('.');
     text
@@ -132,7 +169,11 @@ pub fn lanes(steps: &[Step]) -> Vec<(f64, f64)> {
     let weights: Vec<f64> = steps
         .iter()
         .map(|step| {
-            let least = if step.colour == Colour::Travel { TRAVEL_LEAST } else { LEAST };
+            let least = if step.colour == Colour::Travel {
+                TRAVEL_LEAST
+            } else {
+                LEAST
+            };
             least + (step.ns as f64 / total).sqrt() * 0.6
         })
         .collect();
@@ -171,7 +212,10 @@ mod tests {
     #[test]
     fn nine_steps_sum_to_the_call() {
         let steps = steps(&APART, "payment");
-        assert_eq!(steps.iter().map(|step| step.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(
+            steps.iter().map(|step| step.number).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        );
         assert_eq!(total(&steps), 2_100 + 3_400 + 119_001 + 3_137_700 + 1_600);
         assert!(steps[2].half && steps[7].half && !steps[5].half);
         assert_eq!(steps[2].ns + steps[7].ns, 119_001);
@@ -185,7 +229,10 @@ mod tests {
         let steps = steps(&stages, "checkout");
         assert_eq!(steps.len(), 10);
         assert_eq!(steps[6].words, "checkout waits for its own calls");
-        assert_eq!(total(&steps), 2_100 + 3_400 + 119_001 + stages.callee.total + 1_600);
+        assert_eq!(
+            total(&steps),
+            2_100 + 3_400 + 119_001 + stages.callee.total + 1_600
+        );
     }
 
     #[test]
@@ -198,7 +245,10 @@ mod tests {
     #[test]
     fn the_sentence_names_travel_and_a_long_wait() {
         let text = sentence(&APART, "checkout", "payment", false);
-        assert!(text.contains("in 119 µs") && text.contains("1.24 ms it waited"), "{text}");
+        assert!(
+            text.contains("in 119 µs") && text.contains("1.24 ms it waited"),
+            "{text}"
+        );
         assert!(text.contains("58 % of the call"), "{text}");
     }
 
@@ -208,6 +258,10 @@ mod tests {
         assert!(lanes.iter().all(|(_, width)| *width > 0.01));
         let (left, width) = lanes[8];
         assert!((left + width - 1.0).abs() < 1e-9);
-        assert!(lanes.windows(2).all(|pair| (pair[0].0 + pair[0].1 - pair[1].0).abs() < 1e-9));
+        assert!(
+            lanes
+                .windows(2)
+                .all(|pair| (pair[0].0 + pair[0].1 - pair[1].0).abs() < 1e-9)
+        );
     }
 }

@@ -79,7 +79,9 @@ pub fn rows(detail: &TraceDetail) -> Vec<Row> {
             continue;
         }
         let parent = span.span.parent_id.and_then(|id| row_of.get(&id).copied());
-        let depth = parent.and_then(|parent| rows.get(parent)).map_or(0, |parent| parent.depth + 1);
+        let depth = parent
+            .and_then(|parent| rows.get(parent))
+            .map_or(0, |parent| parent.depth + 1);
         row_of.insert(span.span.span_id, rows.len());
         rows.push(row(span, parent, depth, &detail.linked));
     }
@@ -127,13 +129,19 @@ pub fn critical_path(rows: &[Row], shown: &[usize]) -> Vec<Stretch> {
     let mut path: Vec<Stretch> = rows
         .iter()
         .zip(&place_of)
-        .flat_map(|(row, &place)| row.critical.iter().map(move |&(start, end)| Stretch { place, start, end }))
+        .flat_map(|(row, &place)| {
+            row.critical
+                .iter()
+                .map(move |&(start, end)| Stretch { place, start, end })
+        })
         .collect();
     path.sort_by_key(|stretch| (stretch.start, stretch.end));
     let mut joined: Vec<Stretch> = Vec::with_capacity(path.len());
     for stretch in path {
         match joined.last_mut() {
-            Some(last) if last.place == stretch.place && stretch.start <= last.end => last.end = last.end.max(stretch.end),
+            Some(last) if last.place == stretch.place && stretch.start <= last.end => {
+                last.end = last.end.max(stretch.end)
+            }
             _ => joined.push(stretch),
         }
     }
@@ -193,7 +201,9 @@ fn row(row: &SpanRow, parent: Option<usize>, depth: u32, linked: &[LinkedTrace])
         critical: row.critical.clone(),
         failed: matches!(span.status, SpanStatus::Failed { .. }),
         cold: span.cold == Some(true),
-        continues: linked.iter().position(|link| link.follows && link.here == span.span_id),
+        continues: linked
+            .iter()
+            .position(|link| link.follows && link.here == span.span_id),
     }
 }
 
@@ -216,7 +226,9 @@ fn absorb(row: &mut Row, server: &SpanRow) {
 /// `shop:cart/cart.get-cart` → `get-cart`; other names as they are.
 pub fn short_name(name: &str) -> String {
     match name.rsplit_once('.') {
-        Some((interface, function)) if interface.contains(':') && !interface.contains(' ') => function.to_owned(),
+        Some((interface, function)) if interface.contains(':') && !interface.contains(' ') => {
+            function.to_owned()
+        }
         _ => name.to_owned(),
     }
 }

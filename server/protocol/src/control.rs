@@ -65,6 +65,9 @@ pub struct Routes {
     pub interfaces: Vec<InterfaceRoute>,
     /// Edges that go through a queue.
     pub queued: Vec<QueuedEdge>,
+    /// Edges whose calls may take less time than their caller has left.
+    #[serde(default)]
+    pub edge_timeouts: Vec<EdgeTimeout>,
 }
 
 /// A node and how to reach it.
@@ -133,6 +136,17 @@ pub struct QueuedEdge {
     pub interface: InterfaceName,
     /// The queue: `<caller>.<callee>`.
     pub queue: QueueName,
+}
+
+/// The time that one call along an edge may take. It shortens a deadline and never lengthens it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeTimeout {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// The interface that is called.
+    pub interface: InterfaceName,
+    /// The time, in ms.
+    pub timeout_ms: u64,
 }
 
 /// A child's counters, whole since its start.

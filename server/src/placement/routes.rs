@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::placement::Mode;
-use protocol::control::{HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes};
+use protocol::control::{EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes};
 use protocol::{HandlerName, NodeName};
 
 use super::plan::{LocalEdge, Member};
@@ -17,6 +17,8 @@ pub struct Inventory {
     pub interfaces: Vec<InterfaceRoute>,
     /// Edges that go through a queue.
     pub queued: Vec<QueuedEdge>,
+    /// Edges whose calls may take less time than their caller has left.
+    pub edge_timeouts: Vec<EdgeTimeout>,
 }
 
 /// A handler that can be served.
@@ -88,6 +90,7 @@ pub fn routes(
         handlers,
         interfaces,
         queued: inventory.queued.clone(),
+        edge_timeouts: inventory.edge_timeouts.clone(),
     }
 }
 
@@ -137,7 +140,7 @@ mod tests {
                     providers: vec![handler("email")],
                 },
             ],
-            queued: Vec::new(),
+            ..Inventory::default()
         };
         let nodes = ["home", "cart"].map(|name| NodeRoute {
             name: NodeName::parse(name).unwrap(),

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use protocol::control::Routes;
 use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
@@ -31,7 +32,19 @@ pub(super) struct Resolved<'t> {
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: &'t HandlerName,
     pub(super) target: &'t Target,
+    /// The time that the edge gives its calls, where it is configured.
+    pub(super) timeout: Option<Duration>,
 }
+
+/// An edge that goes through a queue.
+struct QueuedRoute {
+    callee: HandlerName,
+    queue: HandlerName,
+    target: Target,
+}
+
+/// Something of a caller's edges, by the interface's exact name where it is known, and by its semver track.
+type ByEdge<T> = HashMap<HandlerName, HashMap<String, T>>;
 
 /// Name → where it is served.
 #[derive(Default)]
@@ -41,52 +54,56 @@ pub struct RouteTable {
     handlers: HashMap<HandlerName, Target>,
     /// By exact name, for every version that a provider exports, and by semver track.
     interfaces: HashMap<String, Arc<[HandlerName]>>,
-    queued: HashMap<(HandlerName, String), (HandlerName, Target)>,
-    queue: Option<HandlerName>,
+    queued: ByEdge<Arc<QueuedRoute>>,
+    timeouts: ByEdge<Duration>,
 }
 
 impl RouteTable {
     /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
     /// Home serves the built-in interfaces and takes the calls along queued edges.
-    pub fn build(
-        routes: &Routes,
-        node: impl Fn(&NodeName) -> Option<Target>,
-    ) -> Self {
-        let mut handlers: HashMap<_, _> = routes
-            .handlers
-            .iter()
-            .filter_map(|handler| Some((handler.name.clone(), node(&handler.node)?)))
-            .collect();
-        let mut interfaces: HashMap<String, Arc<[HandlerName]>> = HashMap::new();
-        let queue = node(&NodeName::home());
+    pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
+        let handlers = routes.handlers.iter();
+        let mut table = Self {
+            generation: routes.generation,
+            placement: Arc::from(routes.placement.as_str()),
+            handlers: handlers
+                .filter_map(|handler| Some((handler.name.clone(), node(&handler.node)?)))
+                .collect(),
+            ..Self::default()
+        };
+        let home = node(&NodeName::home());
         for (built_in, name) in [(STATE, HandlerName::state()), (QUEUE, HandlerName::queue())] {
-            interfaces.insert(built_in.to_owned(), Arc::from([name.clone()]));
-            if let Some(home) = &queue {
-                handlers.insert(name, home.clone());
+            table
+                .interfaces
+                .insert(built_in.to_owned(), Arc::from([name.clone()]));
+            if let Some(home) = &home {
+                table.handlers.insert(name, home.clone());
             }
         }
         for route in &routes.interfaces {
             let providers: Arc<[HandlerName]> = route.providers.clone().into();
-            interfaces.insert(route.interface.as_str().to_owned(), Arc::clone(&providers));
-            interfaces.insert(route.interface.track(), providers);
-        }
-        let mut queued = HashMap::new();
-        for edge in &routes.queued {
-            let providers = interfaces.get(&edge.interface.track());
-            let callee = providers.and_then(|names| names.iter().find(|name| **name != edge.caller));
-            if let (Some(callee), Some(target)) = (callee, &queue) {
-                let target = Target { transport: Transport::Queue, ..target.clone() };
-                queued.insert((edge.caller.clone(), edge.interface.track()), (callee.clone(), target));
+            for key in keys(&route.interface) {
+                table.interfaces.insert(key, Arc::clone(&providers));
             }
         }
-        Self {
-            generation: routes.generation,
-            placement: Arc::from(routes.placement.as_str()),
-            handlers,
-            interfaces,
-            queued,
-            queue: Some(HandlerName::queue()),
+        for edge in &routes.queued {
+            if let (Some(callee), Some(home)) = (table.provider(&edge.caller, &edge.interface), &home) {
+                let route = Arc::new(QueuedRoute {
+                    callee: callee.clone(),
+                    queue: HandlerName::queue(),
+                    target: Target {
+                        transport: Transport::Queue,
+                        ..home.clone()
+                    },
+                });
+                insert(&mut table.queued, (&edge.caller, &edge.interface), &route);
+            }
         }
+        for edge in &routes.edge_timeouts {
+            let timeout = Duration::from_millis(edge.timeout_ms);
+            insert(&mut table.timeouts, (&edge.caller, &edge.interface), &timeout);
+        }
+        table
     }
 
     /// The generation of the routes that it was built from.
@@ -111,27 +128,62 @@ impl RouteTable {
     pub(super) fn resolve(&self, call: &Call) -> Result<Resolved<'_>, CallError> {
         if let Some(name) = &call.handler {
             let (handler, target) = self.handlers.get_key_value(name).ok_or_else(|| {
-                let message = format!("no handler `{name}` is served; `cleave ls handlers` lists those that are");
+                let message =
+                    format!("no handler `{name}` is served; `cleave ls handlers` lists those that are");
                 CallError::new(ErrorCode::NotFound, message)
             })?;
-            return Ok(Resolved { callee: handler, handler, target });
+            let timeout = find(&self.timeouts, &call.caller, &call.function.interface).copied();
+            return Ok(Resolved {
+                callee: handler,
+                handler,
+                target,
+                timeout,
+            });
         }
         let interface = &call.function.interface;
-        if !self.queued.is_empty()
-            && let Some((callee, target)) = self.queued.get(&(call.caller.clone(), interface.track()))
-            && let Some(queue) = &self.queue
-        {
-            return Ok(Resolved { callee, handler: queue, target });
+        if let Some(route) = find(&self.queued, &call.caller, interface) {
+            return Ok(Resolved {
+                callee: &route.callee,
+                handler: &route.queue,
+                target: &route.target,
+                timeout: None,
+            });
         }
         let callee = self.provider(&call.caller, interface).ok_or_else(|| {
-            let message = format!("nobody serves `{interface}`; drop a component that exports it into the handlers folder");
+            let message = format!(
+                "nobody serves `{interface}`; drop a component that exports it into the handlers folder"
+            );
             CallError::new(ErrorCode::NotFound, message)
         })?;
         let target = self.handlers.get(callee).ok_or_else(|| {
-            CallError::new(ErrorCode::Unreachable, format!("`{callee}` is down, its node is starting again"))
+            let message = format!("`{callee}` is down, its node is starting again");
+            CallError::new(ErrorCode::Unreachable, message)
         })?;
-        Ok(Resolved { callee, handler: callee, target })
+        let timeout = find(&self.timeouts, &call.caller, interface).copied();
+        Ok(Resolved {
+            callee,
+            handler: callee,
+            target,
+            timeout,
+        })
     }
+}
+
+/// The names under which an interface is looked up.
+fn keys(interface: &InterfaceName) -> [String; 2] {
+    [interface.as_str().to_owned(), interface.track()]
+}
+
+fn insert<T: Clone>(edges: &mut ByEdge<T>, (caller, interface): (&HandlerName, &InterfaceName), value: &T) {
+    let of_caller = edges.entry(caller.clone()).or_default();
+    of_caller.extend(keys(interface).map(|key| (key, value.clone())));
+}
+
+fn find<'e, T>(edges: &'e ByEdge<T>, caller: &HandlerName, interface: &InterfaceName) -> Option<&'e T> {
+    let of_caller = edges.get(caller)?;
+    of_caller
+        .get(interface.as_str())
+        .or_else(|| of_caller.get(&interface.track()))
 }
 
 #[cfg(test)]
@@ -139,7 +191,7 @@ mod tests {
     use std::time::Instant;
 
     use bytes::Bytes;
-    use protocol::control::{HandlerRoute, InterfaceRoute, Limits, QueuedEdge};
+    use protocol::control::{EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, QueuedEdge};
     use protocol::{FunctionPath, QueueName};
 
     use super::*;
@@ -191,51 +243,100 @@ mod tests {
                     interface: interface("shop:email/email@0.1.3"),
                     providers: vec![name("audit"), name("email")],
                 },
-                InterfaceRoute { interface: interface("shop:gone/gone"), providers: vec![name("gone")] },
+                InterfaceRoute {
+                    interface: interface("shop:gone/gone"),
+                    providers: vec![name("gone")],
+                },
             ],
             queued: vec![QueuedEdge {
                 caller: name("checkout"),
                 interface: interface("shop:email/email@0.1.0"),
                 queue: QueueName::parse("checkout.audit").unwrap(),
             }],
+            edge_timeouts: vec![EdgeTimeout {
+                caller: name("cli"),
+                interface: interface("shop:email/email@0.1.0"),
+                timeout_ms: 250,
+            }],
             ..Routes::default()
         };
-        let target = Target { dispatcher: Arc::new(Nobody), transport: Transport::Direct };
+        let target = Target {
+            dispatcher: Arc::new(Nobody),
+            transport: Transport::Direct,
+        };
         RouteTable::build(&routes, |_| Some(target.clone()))
     }
 
     #[test]
     fn a_handler_never_resolves_to_itself() {
         let table = table();
-        let resolved = table.resolve(&call("cli", None, "shop:email/email@0.1.3")).unwrap();
+        let resolved = table
+            .resolve(&call("cli", None, "shop:email/email@0.1.3"))
+            .unwrap();
         assert_eq!(resolved.callee.as_str(), "audit");
-        let resolved = table.resolve(&call("audit", None, "shop:email/email@0.1.3")).unwrap();
+        let resolved = table
+            .resolve(&call("audit", None, "shop:email/email@0.1.3"))
+            .unwrap();
         assert_eq!(resolved.callee.as_str(), "email");
     }
 
     #[test]
     fn versions_of_a_track_stand_for_one_another() {
         let table = table();
-        assert!(table.resolve(&call("cli", None, "shop:email/email@0.1.0")).is_ok());
-        assert!(table.resolve(&call("cli", None, "shop:email/email@0.2.0")).is_err());
+        assert!(
+            table
+                .resolve(&call("cli", None, "shop:email/email@0.1.0"))
+                .is_ok()
+        );
+        assert!(
+            table
+                .resolve(&call("cli", None, "shop:email/email@0.2.0"))
+                .is_err()
+        );
     }
 
     #[test]
     fn a_queued_edge_goes_to_the_queue_and_keeps_its_callee() {
         let table = table();
-        let resolved = table.resolve(&call("checkout", None, "shop:email/email@0.1.3")).unwrap();
-        assert_eq!((resolved.callee.as_str(), resolved.handler.as_str()), ("audit", "queue"));
+        let resolved = table
+            .resolve(&call("checkout", None, "shop:email/email@0.1.3"))
+            .unwrap();
+        assert_eq!(
+            (resolved.callee.as_str(), resolved.handler.as_str()),
+            ("audit", "queue")
+        );
         assert_eq!(resolved.target.transport, Transport::Queue);
     }
 
     #[test]
     fn a_named_handler_is_taken_at_its_word_and_failures_are_told_apart() {
         let table = table();
-        let resolved = table.resolve(&call("cli", Some("email"), "shop:email/email")).unwrap();
+        let resolved = table
+            .resolve(&call("cli", Some("email"), "shop:email/email"))
+            .unwrap();
         assert_eq!(resolved.callee.as_str(), "email");
         let code = |call: &Call| table.resolve(call).err().map(|error| error.code);
-        assert_eq!(code(&call("cli", Some("nobody"), "a:b/c")), Some(ErrorCode::NotFound));
+        assert_eq!(
+            code(&call("cli", Some("nobody"), "a:b/c")),
+            Some(ErrorCode::NotFound)
+        );
         assert_eq!(code(&call("cli", None, "a:b/c")), Some(ErrorCode::NotFound));
-        assert_eq!(code(&call("cli", None, "shop:gone/gone")), Some(ErrorCode::Unreachable));
+        assert_eq!(
+            code(&call("cli", None, "shop:gone/gone")),
+            Some(ErrorCode::Unreachable)
+        );
+    }
+
+    #[test]
+    fn an_edge_s_timeout_is_its_own() {
+        let table = table();
+        let timeout = |caller: &str, handler: Option<&str>, to: &str| {
+            table.resolve(&call(caller, handler, to)).unwrap().timeout
+        };
+        let expected = Some(Duration::from_millis(250));
+        assert_eq!(timeout("cli", None, "shop:email/email@0.1.3"), expected);
+        assert_eq!(timeout("cli", Some("email"), "shop:email/email@0.1.3"), expected);
+        assert_eq!(timeout("audit", None, "shop:email/email@0.1.3"), None);
+        assert_eq!(timeout("checkout", None, "shop:email/email@0.1.3"), None);
     }
 }

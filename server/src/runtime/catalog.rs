@@ -37,10 +37,18 @@ pub struct Resolution {
 pub fn resolve(known: &Known, preferred: &Preferred) -> Resolution {
     let mut resolution = Resolution::default();
     let mut serving: BTreeSet<HandlerName> = known.keys().cloned().collect();
-    // A handler that cannot start serves nobody, which may keep others from starting: until nothing changes.
+    // A handler that cannot start serves nobody, which may keep others from starting: until nothing changes. Those whom
+    // nobody could serve go first, because what they hide from others may fit.
     loop {
         let providers = providers(known, preferred, &serving);
-        let waiting = waiting(known, &serving, &providers);
+        let mut waiting = lacking(known, &serving, |name, import| {
+            candidates(&providers, name, import).all(|callee| fits(known, callee, name, import).is_err())
+        });
+        if waiting.is_empty() {
+            waiting = lacking(known, &serving, |name, import| {
+                provider(known, &providers, name, import).is_err()
+            });
+        }
         if waiting.is_empty() {
             break;
         }
@@ -77,6 +85,7 @@ fn providers(known: &Known, preferred: &Preferred, serving: &BTreeSet<HandlerNam
                 .iter()
                 .any(|(wanted, handler)| handler == name && covers(wanted, &interface.name));
             if first {
+                names.retain(|other| other != name);
                 names.insert(0, name.clone());
             } else if !names.contains(name) {
                 names.push(name.clone());
@@ -94,25 +103,35 @@ fn covers(wanted: &InterfaceName, interface: &InterfaceName) -> bool {
     }
 }
 
-fn waiting(
+/// The handlers that miss something, and what.
+fn lacking(
     known: &Known,
     serving: &BTreeSet<HandlerName>,
-    providers: &Providers,
+    is_unmet: impl Fn(&HandlerName, &ImportedInterface) -> bool,
 ) -> Vec<(HandlerName, Vec<InterfaceName>)> {
-    let mut waiting = Vec::new();
+    let mut lacking = Vec::new();
     for (name, artifact) in known.iter().filter(|(name, _)| serving.contains(*name)) {
         let unmet: Vec<_> = artifact
             .imports
             .iter()
-            .filter(|import| import.kind == ImportKind::Handler)
-            .filter(|import| provider(known, providers, name, import).is_err())
+            .filter(|import| import.kind == ImportKind::Handler && is_unmet(name, import))
             .map(|import| import.name.clone())
             .collect();
         if !unmet.is_empty() {
-            waiting.push((name.clone(), unmet));
+            lacking.push((name.clone(), unmet));
         }
     }
-    waiting
+    lacking
+}
+
+/// Who exports an import's interface, without the importer itself, in order of preference.
+fn candidates<'p>(
+    providers: &'p Providers,
+    importer: &HandlerName,
+    import: &ImportedInterface,
+) -> impl Iterator<Item = &'p HandlerName> {
+    let names = providers.get(&import.name.track());
+    names.into_iter().flatten().filter(move |name| *name != importer)
 }
 
 /// The provider of an import: the first that is not the importer, if its functions fit; else why not.
@@ -122,10 +141,20 @@ fn provider<'p>(
     importer: &HandlerName,
     import: &ImportedInterface,
 ) -> Result<&'p HandlerName, String> {
-    let names = providers.get(&import.name.track());
-    let name = names
-        .and_then(|names| names.iter().find(|name| *name != importer))
+    let name = candidates(providers, importer, import)
+        .next()
         .ok_or_else(|| format!("nobody serves `{}`", import.name))?;
+    fits(known, name, importer, import)?;
+    Ok(name)
+}
+
+/// Whether a handler exports every imported function with an equal type; else why not.
+fn fits(
+    known: &Known,
+    name: &HandlerName,
+    importer: &HandlerName,
+    import: &ImportedInterface,
+) -> Result<(), String> {
     let artifact = known.get(name).ok_or_else(|| format!("`{name}` is gone"))?;
     for function in &import.functions {
         match artifact.function(&function.path) {
@@ -146,7 +175,7 @@ fn provider<'p>(
             Some(_) => {}
         }
     }
-    Ok(name)
+    Ok(())
 }
 
 fn exact_name(artifact: &Artifact, track: &str) -> Option<InterfaceName> {

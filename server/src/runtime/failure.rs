@@ -31,7 +31,9 @@ pub(super) fn of_call(
         } else {
             CallError::new(
                 ErrorCode::Trapped,
-                format!("`{handler}` could not go on in `{what}`, as {failed}; its error has no case `call-failed`"),
+                format!(
+                    "`{handler}` could not go on in `{what}`, as {failed}; its error has no case `call-failed`"
+                ),
             )
         };
     }
@@ -58,8 +60,11 @@ pub(super) fn of_call(
         cause
     };
     // `{:#}` and not `{:?}`: the latter has the host's own backtrace where RUST_BACKTRACE is set.
-    CallError::new(ErrorCode::Trapped, format!("`{handler}` trapped in `{what}`: {reason}"))
-        .with_detail(format!("{error:#}"))
+    CallError::new(
+        ErrorCode::Trapped,
+        format!("`{handler}` trapped in `{what}`: {reason}"),
+    )
+    .with_detail(format!("{error:#}"))
 }
 
 /// Why an instance could not be made.
@@ -70,13 +75,17 @@ pub(super) fn of_start(handler: &HandlerName, guest: &mut Guest, error: &wasmtim
     if let Some(bytes) = guest.limiter.take_refused() {
         return CallError::new(
             ErrorCode::Trapped,
-            format!("`{handler}` needs {bytes} bytes of memory to start; raise `memory` in [handler.{handler}]"),
+            format!(
+                "`{handler}` needs {bytes} bytes of memory to start; raise `memory` in [handler.{handler}]"
+            ),
         );
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
         return CallError::new(
             ErrorCode::Overloaded,
-            format!("this node has no room for another instance of `{handler}`: {error}; send less, or place it apart"),
+            format!(
+                "this node has no room for another instance of `{handler}`: {error}; send less, or place it apart"
+            ),
         );
     }
     CallError::new(
@@ -120,7 +129,10 @@ pub(super) fn too_many_headers(handler: &HandlerName, what: &str) -> CallError {
 /// The reason of a response whose body could not be read to its end.
 pub(super) fn body(error: &(dyn std::error::Error + 'static)) -> String {
     if error.is::<http_body_util::LengthLimitError>() {
-        format!("its response is larger than {} MiB; answer with less", RESPONSE_BYTES_MAX >> 20)
+        format!(
+            "its response is larger than {} MiB; answer with less",
+            RESPONSE_BYTES_MAX >> 20
+        )
     } else {
         format!("its response's body broke off: {error}")
     }

@@ -94,9 +94,7 @@ fn wrap<const P: usize, const R: usize>(
     let outgoing = Arc::new(outgoing);
     instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
         let outgoing = Arc::clone(&outgoing);
-        Box::new(async move {
-            call::<R>(store, &outgoing, args.bytes, args.began).await
-        })
+        Box::new(async move { call::<R>(store, &outgoing, args.bytes, args.began).await })
     })
 }
 

@@ -139,7 +139,12 @@ impl Instance {
             }
             Ok(Err(error)) => {
                 let what = function.path.to_string();
-                Err(failure::of_call(&deployed.name, &what, self.store.data_mut(), &error))
+                Err(failure::of_call(
+                    &deployed.name,
+                    &what,
+                    self.store.data_mut(),
+                    &error,
+                ))
             }
             Err(_) => Err(failure::late(&deployed.name, &function.path.to_string())),
         }

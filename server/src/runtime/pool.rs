@@ -106,7 +106,8 @@ impl InstancePool {
     /// Drops the instances that have been idle for [`IDLE_FOR_MAX`].
     pub(super) fn drop_idle(&self, now: Instant) {
         let mut idle = self.idle();
-        let keep_from = idle.partition_point(|idle| now.saturating_duration_since(idle.since) >= IDLE_FOR_MAX);
+        let keep_from =
+            idle.partition_point(|idle| now.saturating_duration_since(idle.since) >= IDLE_FOR_MAX);
         let dropped: Vec<_> = idle.drain(..keep_from).collect();
         // Unmapping memory takes a while: not under the lock.
         drop(idle);

@@ -21,7 +21,11 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
 }
 
 /// Changes a resource.
-pub async fn send<T: DeserializeOwned>(method: &str, path: &str, body: &impl Serialize) -> Result<T, Problem> {
+pub async fn send<T: DeserializeOwned>(
+    method: &str,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, Problem> {
     let body = serde_json::to_string(body).map_err(|error| unreadable(&error.to_string()))?;
     parse(&request(method, path, Some(body)).await?)
 }
@@ -36,7 +40,9 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
     init.set_signal(Some(&AbortSignal::timeout_with_u32(TIMEOUT_MS)));
     if let Some(body) = body {
         let headers = web_sys::Headers::new().map_err(unreachable)?;
-        headers.set("content-type", "application/json").map_err(unreachable)?;
+        headers
+            .set("content-type", "application/json")
+            .map_err(unreachable)?;
         init.set_headers(&headers);
         init.set_body(&JsValue::from_str(&body));
     }
@@ -46,7 +52,11 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
         .map_err(unreachable)?;
     let response: Response = answer.unchecked_into();
     let text = response.text().map_err(unreachable)?;
-    let text = JsFuture::from(text).await.map_err(unreachable)?.as_string().unwrap_or_default();
+    let text = JsFuture::from(text)
+        .await
+        .map_err(unreachable)?
+        .as_string()
+        .unwrap_or_default();
     if response.ok() {
         return Ok(text);
     }

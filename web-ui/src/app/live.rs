@@ -158,7 +158,9 @@ impl Live {
     fn listen(self, source: &EventSource) {
         on(source, "handlers", self, |live, text| set(live.handlers, text));
         on(source, "nodes", self, |live, text| {
-            let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else { return };
+            let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else {
+                return;
+            };
             live.measure(&nodes);
             live.nodes.set(Remote::Ready(nodes));
         });
@@ -241,7 +243,9 @@ fn read_list<T: DeserializeOwned + Send + Sync + 'static>(path: &'static str, li
 pub fn keep<T: Send + Sync + 'static>(signal: RwSignal<Remote<T>>, result: Result<T, Problem>) {
     match result {
         Ok(value) => signal.set(Remote::Ready(value)),
-        Err(problem) if signal.with_untracked(|now| now.ready().is_none()) => signal.set(Remote::Failed(problem)),
+        Err(problem) if signal.with_untracked(|now| now.ready().is_none()) => {
+            signal.set(Remote::Failed(problem))
+        }
         Err(_) => {}
     }
 }

@@ -21,7 +21,9 @@ pub fn navigation() -> Navigation {
 impl Navigation {
     /// Reads the address and follows clicks on links and the browser's own buttons.
     pub fn start() -> Self {
-        let navigation = Self { route: RwSignal::new(here()) };
+        let navigation = Self {
+            route: RwSignal::new(here()),
+        };
         window_event_listener(ev::popstate, move |_| navigation.route.set(here()));
         window_event_listener(ev::click, move |event| {
             if let Some(route) = clicked(&event) {

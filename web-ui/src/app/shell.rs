@@ -6,20 +6,28 @@ use leptos::prelude::*;
 
 use super::live::{Live, live};
 use super::navigation::Navigation;
-use super::{keyboard, theme};
+use super::theme;
 use crate::format;
-use crate::route::Route;
 
 /// The navigation: a rail at the side, a strip at the top of a phone.
 pub fn rail(navigation: Navigation, help: RwSignal<bool>) -> impl IntoView {
-    let _ = keyboard::start;
     let live = live();
     let entry = move |section: &'static str, word: &'static str, count: AnyView| {
-        let current = move || navigation.route.with(|route| route.section() == section).then_some("page");
-        let href = if section == "map" { "/".to_owned() } else { format!("/{section}") };
+        let current = move || {
+            navigation
+                .route
+                .with(|route| route.section() == section)
+                .then_some("page")
+        };
+        let href = if section == "map" {
+            "/".to_owned()
+        } else {
+            format!("/{section}")
+        };
         view! { <a href=href data-nav=section aria-current=current>{word}<span class="n">{count}</span></a> }
     };
-    let counted = move |count: fn(Live) -> Option<usize>| (move || count(live).map(|n| n.to_string())).into_any();
+    let counted =
+        move |count: fn(Live) -> Option<usize>| (move || count(live).map(|n| n.to_string())).into_any();
     view! {
         <nav class="rail" aria-label="Pages">
             <a class="brand" href="/">{logo()}<span>"Cleave"</span></a>
@@ -61,7 +69,10 @@ pub fn banner() -> impl IntoView {
             shown.set(false);
         }
     });
-    set_interval(move || shown.set(live.lost_for_long()), Duration::from_millis(400));
+    set_interval(
+        move || shown.set(live.lost_for_long()),
+        Duration::from_millis(400),
+    );
     let since = move || {
         let since = live.lost.get().unwrap_or_else(js_sys::Date::now);
         time_of_day(since as u64)
@@ -83,9 +94,4 @@ pub fn time_of_day(unix_ms: u64) -> String {
 /// Sets the document's title.
 pub fn title(text: &str) {
     document().set_title(&format!("{text} · Cleave"));
-}
-
-/// Whether a route belongs to a section; used by links that mark themselves.
-pub fn is_at(navigation: Navigation, route: &Route) -> bool {
-    navigation.route.with(|now| now == route)
 }

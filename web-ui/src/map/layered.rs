@@ -84,7 +84,11 @@ pub fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize)], gaps: Gaps) -> La
             (x - vertices[index].width / 2.0, y - vertices[index].height / 2.0)
         })
         .collect();
-    let width = lefts.iter().zip(&widths).map(|(left, width)| left + width).fold(0.0, f64::max);
+    let width = lefts
+        .iter()
+        .zip(&widths)
+        .map(|(left, width)| left + width)
+        .fold(0.0, f64::max);
     let height = corners
         .iter()
         .zip(sizes)
@@ -189,7 +193,10 @@ fn order(vertices: &[Vertex]) -> Vec<Vec<usize>> {
                 .map(|&index| {
                     let vertex = &vertices[index];
                     let near = if down { &vertex.before } else { &vertex.after };
-                    (mean(near.iter().map(|&other| places[other])).unwrap_or(places[index]), index)
+                    (
+                        mean(near.iter().map(|&other| places[other])).unwrap_or(places[index]),
+                        index,
+                    )
                 })
                 .collect();
             keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -258,7 +265,11 @@ fn heights(vertices: &[Vertex], rows: &[Vec<usize>], gap: f64) -> Vec<f64> {
     }
     for round in 0..BALANCES {
         for step in 0..rows.len() {
-            let layer = if round % 2 == 0 { step } else { rows.len() - 1 - step };
+            let layer = if round % 2 == 0 {
+                step
+            } else {
+                rows.len() - 1 - step
+            };
             let wanted: Vec<f64> = rows[layer]
                 .iter()
                 .map(|&index| {
@@ -315,7 +326,10 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const GAPS: Gaps = Gaps { layer: 80.0, row: 12.0 };
+    const GAPS: Gaps = Gaps {
+        layer: 80.0,
+        row: 12.0,
+    };
     const BOX: (f64, f64) = (160.0, 60.0);
 
     fn overlaps(drawing: &Layered, sizes: &[(f64, f64)]) -> bool {
@@ -339,7 +353,11 @@ mod tests {
         for (from, to) in edges {
             assert!(drawing.corners[from].0 < drawing.corners[to].0);
         }
-        assert_eq!(drawing.waypoints[2].len(), 1, "frontend to catalog passes one layer");
+        assert_eq!(
+            drawing.waypoints[2].len(),
+            1,
+            "frontend to catalog passes one layer"
+        );
         assert!(!overlaps(&drawing, &[BOX; 5]));
     }
 

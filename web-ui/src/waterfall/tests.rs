@@ -9,7 +9,14 @@ const TRACE: TraceId = TraceId(1);
 struct Made(Vec<SpanRow>);
 
 impl Made {
-    fn add(&mut self, id: u64, parent: Option<u64>, kind: SpanKind, handler: &str, times: (u64, u64)) -> &mut Span {
+    fn add(
+        &mut self,
+        id: u64,
+        parent: Option<u64>,
+        kind: SpanKind,
+        handler: &str,
+        times: (u64, u64),
+    ) -> &mut Span {
         self.0.push(SpanRow {
             span: Span {
                 trace_id: TRACE,
@@ -104,7 +111,8 @@ fn a_collapsed_row_hides_all_below_it_and_nothing_else() {
 #[test]
 fn an_enqueue_is_a_dot_that_leads_to_its_continuation() {
     let mut made = shop();
-    made.add(6, Some(1), SpanKind::Producer, "frontend", (910, 950)).peer = Some(HandlerName::parse("email").unwrap());
+    made.add(6, Some(1), SpanKind::Producer, "frontend", (910, 950))
+        .peer = Some(HandlerName::parse("email").unwrap());
     let mut detail = made.detail();
     detail.linked.push(LinkedTrace {
         trace_id: TraceId(2),
@@ -119,20 +127,37 @@ fn an_enqueue_is_a_dot_that_leads_to_its_continuation() {
     });
     let rows = rows(&detail);
     let dot = rows.last().unwrap();
-    assert_eq!((dot.bar, dot.continues, dot.handler.as_str()), (Bar::Queued, Some(0), "email"));
+    assert_eq!(
+        (dot.bar, dot.continues, dot.handler.as_str()),
+        (Bar::Queued, Some(0), "email")
+    );
     assert_eq!(rows[0].continues, None);
 }
 
 #[test]
 fn the_critical_path_of_hidden_rows_lies_on_the_row_that_hides_them() {
     let mut made = shop();
-    for (index, parts) in [(0, vec![(0, 100), (500, 1000)]), (1, vec![(100, 150), (450, 500)]), (2, vec![(150, 200), (300, 450)]), (3, vec![(200, 300)])] {
+    for (index, parts) in [
+        (0, vec![(0, 100), (500, 1000)]),
+        (1, vec![(100, 150), (450, 500)]),
+        (2, vec![(150, 200), (300, 450)]),
+        (3, vec![(200, 300)]),
+    ] {
         made.0[index].critical = parts;
     }
     let rows = rows(&made.detail());
     let all = critical_path(&rows, &visible(&rows, &|_| false));
     let seen: Vec<(usize, u64, u64)> = all.iter().map(|s| (s.place, s.start, s.end)).collect();
-    assert_eq!(seen, [(0, 0, 100), (1, 100, 200), (2, 200, 300), (1, 300, 500), (0, 500, 1000)]);
+    assert_eq!(
+        seen,
+        [
+            (0, 0, 100),
+            (1, 100, 200),
+            (2, 200, 300),
+            (1, 300, 500),
+            (0, 500, 1000)
+        ]
+    );
     let folded = critical_path(&rows, &visible(&rows, &|id| id == SpanId(2)));
     let seen: Vec<(usize, u64, u64)> = folded.iter().map(|s| (s.place, s.start, s.end)).collect();
     assert_eq!(seen, [(0, 0, 100), (1, 100, 500), (0, 500, 1000)]);
@@ -152,7 +177,13 @@ fn ten_thousand_spans_deep_and_wide_are_laid_out() {
     let mut made = Made(Vec::new());
     made.add(1, None, SpanKind::Server, "frontend", (0, 1000));
     for id in 2..=10_000 {
-        made.add(id, Some(if id % 2 == 0 { 1 } else { id - 1 }), SpanKind::Internal, "cart", (1, 2));
+        made.add(
+            id,
+            Some(if id % 2 == 0 { 1 } else { id - 1 }),
+            SpanKind::Internal,
+            "cart",
+            (1, 2),
+        );
     }
     let rows = rows(&made.detail());
     assert_eq!((rows.len(), rows[0].below), (10_000, 9_999));

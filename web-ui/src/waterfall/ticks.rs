@@ -35,7 +35,10 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_few() {
-        assert_eq!(ticks(9_420_000, 6), [0, 2_000_000, 4_000_000, 6_000_000, 8_000_000]);
+        assert_eq!(
+            ticks(9_420_000, 6),
+            [0, 2_000_000, 4_000_000, 6_000_000, 8_000_000]
+        );
         assert_eq!(ticks(0, 6), [0]);
         assert_eq!(ticks(3, 6), [0, 1, 2, 3]);
         for duration in [1, 7, 99, 1_000, 123_456, 9_999_999, u64::MAX / 20] {

@@ -66,7 +66,10 @@ impl Bench {
         // SAFETY: the codec walks the function's own types.
         let function: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<EXPORT_RESULTS>> =
             unsafe { TypedFunc::new_unchecked(function) };
-        let lifted = function.call(&mut store, Lowered::arguments(bytes.to_vec().into(), Arc::default()))?;
+        let lifted = function.call(
+            &mut store,
+            Lowered::arguments(bytes.to_vec().into(), Arc::default()),
+        )?;
         let seen = seen.lock().unwrap().take().unwrap();
         Ok((seen, lifted.bytes))
     }

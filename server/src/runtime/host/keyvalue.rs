@@ -61,7 +61,10 @@ impl Guest {
     /// Carries an operation out by a call that goes through the router like any other.
     async fn state(&mut self, bucket: &str, operation: Operation) -> Result<Answer, store::Error> {
         let began = Instant::now();
-        let request = Request { bucket: bucket.to_owned(), operation };
+        let request = Request {
+            bucket: bucket.to_owned(),
+            operation,
+        };
         let function = request.function();
         let interface = InterfaceName::parse(state::INTERFACE).expect("the constant is an interface name");
         let call = Call {
@@ -112,10 +115,13 @@ impl store::HostBucket for Guest {
         key: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
-        Ok(self.state(&bucket, Operation::Get { key }).await.and_then(|answer| match answer {
-            Answer::Entry(entry) => Ok(to_vec(entry)),
-            other => Err(unexpected(&other)),
-        }))
+        Ok(self
+            .state(&bucket, Operation::Get { key })
+            .await
+            .and_then(|answer| match answer {
+                Answer::Entry(entry) => Ok(to_vec(entry)),
+                other => Err(unexpected(&other)),
+            }))
     }
 
     async fn set(
@@ -126,20 +132,34 @@ impl store::HostBucket for Guest {
     ) -> wasmtime::Result<Result<(), store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
         let value = Bytes::from(value);
-        Ok(self.state(&bucket, Operation::Set { key, value }).await.map(|_| ()))
+        Ok(self
+            .state(&bucket, Operation::Set { key, value })
+            .await
+            .map(|_| ()))
     }
 
-    async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<(), store::Error>> {
+    async fn delete(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
         Ok(self.state(&bucket, Operation::Delete { key }).await.map(|_| ()))
     }
 
-    async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> wasmtime::Result<Result<bool, store::Error>> {
+    async fn exists(
+        &mut self,
+        bucket: Resource<Bucket>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
-        Ok(self.state(&bucket, Operation::Exists { key }).await.and_then(|answer| match answer {
-            Answer::Exists(exists) => Ok(exists),
-            other => Err(unexpected(&other)),
-        }))
+        Ok(self
+            .state(&bucket, Operation::Exists { key })
+            .await
+            .and_then(|answer| match answer {
+                Answer::Exists(exists) => Ok(exists),
+                other => Err(unexpected(&other)),
+            }))
     }
 
     async fn list_keys(
@@ -148,10 +168,16 @@ impl store::HostBucket for Guest {
         cursor: Option<String>,
     ) -> wasmtime::Result<Result<store::KeyResponse, store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
-        Ok(self.state(&bucket, Operation::ListKeys { cursor }).await.and_then(|answer| match answer {
-            Answer::Keys(page) => Ok(store::KeyResponse { keys: page.keys, cursor: page.cursor }),
-            other => Err(unexpected(&other)),
-        }))
+        Ok(self
+            .state(&bucket, Operation::ListKeys { cursor })
+            .await
+            .and_then(|answer| match answer {
+                Answer::Keys(page) => Ok(store::KeyResponse {
+                    keys: page.keys,
+                    cursor: page.cursor,
+                }),
+                other => Err(unexpected(&other)),
+            }))
     }
 
     async fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -168,10 +194,13 @@ impl atomics::Host for Guest {
         delta: i64,
     ) -> wasmtime::Result<Result<i64, store::Error>> {
         let bucket = self.bucket_name(&bucket)?;
-        Ok(self.state(&bucket, Operation::Increment { key, delta }).await.and_then(|answer| match answer {
-            Answer::Sum(sum) => Ok(sum),
-            other => Err(unexpected(&other)),
-        }))
+        Ok(self
+            .state(&bucket, Operation::Increment { key, delta })
+            .await
+            .and_then(|answer| match answer {
+                Answer::Sum(sum) => Ok(sum),
+                other => Err(unexpected(&other)),
+            }))
     }
 
     async fn swap(
@@ -181,7 +210,11 @@ impl atomics::Host for Guest {
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
         let Cas { bucket, key, entry } = self.table.delete(cas)?;
         let expected = entry.map(|entry| entry.version);
-        let swap = Operation::Swap { key: key.clone(), expected, value: value.into() };
+        let swap = Operation::Swap {
+            key: key.clone(),
+            expected,
+            value: value.into(),
+        };
         match self.state(&bucket, swap).await {
             Ok(Answer::Swapped(Swapped::Stored(_))) => Ok(Ok(())),
             Ok(Answer::Swapped(Swapped::Conflict(entry))) => {
@@ -209,7 +242,10 @@ impl atomics::HostCas for Guest {
         }
     }
 
-    async fn current(&mut self, cas: Resource<Cas>) -> wasmtime::Result<Result<Option<Vec<u8>>, store::Error>> {
+    async fn current(
+        &mut self,
+        cas: Resource<Cas>,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, store::Error>> {
         Ok(Ok(to_vec(self.table.get(&cas)?.entry.clone())))
     }
 

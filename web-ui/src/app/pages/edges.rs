@@ -15,7 +15,12 @@ use crate::route::Route;
 pub fn page() -> AnyView {
     shell::title("Edges");
     let live = live();
-    let title = move || live.edges.with(|list| list.ready().map_or_else(|| "Edges".to_owned(), |list| headline(list)));
+    let title = move || {
+        live.edges.with(|list| {
+            list.ready()
+                .map_or_else(|| "Edges".to_owned(), |list| headline(list))
+        })
+    };
     let empty = || {
         faces::empty(
             "No call yet",
@@ -52,7 +57,13 @@ fn key(edge: &Edge) -> Key {
 }
 
 fn table(live: Live) -> AnyView {
-    let keys = move || live.edges.with(|list| list.ready().map(|list| list.iter().map(key).collect::<Vec<_>>()).unwrap_or_default());
+    let keys = move || {
+        live.edges.with(|list| {
+            list.ready()
+                .map(|list| list.iter().map(key).collect::<Vec<_>>())
+                .unwrap_or_default()
+        })
+    };
     view! {
         <table class="rows">
             <thead>
@@ -81,8 +92,11 @@ fn table(live: Live) -> AnyView {
 fn row(live: Live, wanted: Key) -> impl IntoView {
     let (caller, callee, interface) = wanted.clone();
     let edge = Memo::new(move |_| {
-        live.edges
-            .with(|list| list.ready().and_then(|list| list.iter().find(|edge| key(edge) == wanted)).cloned())
+        live.edges.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|edge| key(edge) == wanted))
+                .cloned()
+        })
     });
     let text = move |cell: fn(&Edge) -> String| move || edge.with(|edge| edge.as_ref().map(cell));
     let way = move || {

@@ -36,7 +36,11 @@ pub fn page(name: HandlerName) -> AnyView {
         live.recoveries.track();
         read();
     });
-    let traces = Route::Traces(TraceQuery { handler: Some(name.clone()), ..TraceQuery::default() }).path();
+    let traces = Route::Traces(TraceQuery {
+        handler: Some(name.clone()),
+        ..TraceQuery::default()
+    })
+    .path();
     let title = tags::handler(&name);
     let about = move || {
         live.handlers.with(|list| {
@@ -56,7 +60,11 @@ pub fn page(name: HandlerName) -> AnyView {
 
 fn about(handler: &Handler) -> String {
     let nodes: Vec<&str> = handler.nodes.iter().map(|node| node.as_str()).collect();
-    let place = if nodes.is_empty() { "on no node".to_owned() } else { format!("on {}", format::list(&nodes)) };
+    let place = if nodes.is_empty() {
+        "on no node".to_owned()
+    } else {
+        format!("on {}", format::list(&nodes))
+    };
     format!(
         "{place} · {} · {} calls, {} failed · {} instances made",
         format::rate(handler.figures.rate_per_s),
@@ -69,8 +77,17 @@ fn about(handler: &Handler) -> String {
 fn body(detail: &HandlerDetail) -> AnyView {
     let handler = &detail.handler;
     let exports: Vec<_> = handler.exports.iter().map(export).collect();
-    let mut imports: Vec<&Import> = handler.imports.iter().filter(|import| import.kind != ImportKind::Types).collect();
-    imports.sort_by_key(|import| (import.kind != ImportKind::Handler, import.kind != ImportKind::BuiltIn));
+    let mut imports: Vec<&Import> = handler
+        .imports
+        .iter()
+        .filter(|import| import.kind != ImportKind::Types)
+        .collect();
+    imports.sort_by_key(|import| {
+        (
+            import.kind != ImportKind::Handler,
+            import.kind != ImportKind::BuiltIn,
+        )
+    });
     let imports: Vec<_> = imports.into_iter().map(import).collect();
     let none = |empty: bool, words| empty.then(|| view! { <p class="soft small">{words}</p> });
     view! {
@@ -103,12 +120,25 @@ fn trouble(handler: &Handler) -> AnyView {
     let (title, text) = match &handler.state {
         HandlerState::Rejected { reason, remedy } => (
             "This file is not served",
-            format!("{}. {}.", finding::sentence_case(reason), finding::sentence_case(remedy)),
+            format!(
+                "{}. {}.",
+                finding::sentence_case(reason),
+                finding::sentence_case(remedy)
+            ),
         ),
-        HandlerState::Down { reason } => ("Its node is down", format!("{}. It starts again by itself.", finding::sentence_case(reason))),
+        HandlerState::Down { reason } => (
+            "Its node is down",
+            format!("{}. It starts again by itself.", finding::sentence_case(reason)),
+        ),
         HandlerState::Waiting { on } => {
             let on: Vec<&str> = on.iter().map(|interface| interface.as_str()).collect();
-            ("It waits", format!("Nobody serves {}; it starts when a handler does.", format::list(&on)))
+            (
+                "It waits",
+                format!(
+                    "Nobody serves {}; it starts when a handler does.",
+                    format::list(&on)
+                ),
+            )
         }
         _ => ("", String::new()),
     };
@@ -126,7 +156,9 @@ fn trouble(handler: &Handler) -> AnyView {
 
 fn facts(handler: &Handler) -> AnyView {
     let (class, word) = tags::handler_state(&handler.state);
-    let since = handler.since_unix_ms.map_or_else(|| "–".to_owned(), shell::time_of_day);
+    let since = handler
+        .since_unix_ms
+        .map_or_else(|| "–".to_owned(), shell::time_of_day);
     let fact = |name: &'static str, value: String| view! { <div><dt>{name}</dt><dd class="num-left">{value}</dd></div> };
     view! {
         <dl class="facts card">
@@ -190,8 +222,26 @@ fn import(import: &Import) -> AnyView {
 /// WIT with its keywords and comments marked.
 fn highlighted(wit: &str) -> Vec<AnyView> {
     const WORDS: [&str; 20] = [
-        "package", "world", "interface", "import", "export", "use", "type", "record", "variant", "enum", "flags", "resource",
-        "func", "result", "option", "list", "tuple", "include", "static", "constructor",
+        "package",
+        "world",
+        "interface",
+        "import",
+        "export",
+        "use",
+        "type",
+        "record",
+        "variant",
+        "enum",
+        "flags",
+        "resource",
+        "func",
+        "result",
+        "option",
+        "list",
+        "tuple",
+        "include",
+        "static",
+        "constructor",
     ];
     let mut out = Vec::new();
     for line in wit.split_inclusive('\n') {

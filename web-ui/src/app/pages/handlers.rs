@@ -13,7 +13,12 @@ use crate::{finding, format};
 pub fn page() -> AnyView {
     shell::title("Handlers");
     let live = live();
-    let title = move || live.handlers.with(|list| list.ready().map_or_else(|| "Handlers".to_owned(), |list| headline(list)));
+    let title = move || {
+        live.handlers.with(|list| {
+            list.ready()
+                .map_or_else(|| "Handlers".to_owned(), |list| headline(list))
+        })
+    };
     let empty = || {
         faces::empty(
             "No handler yet",
@@ -31,7 +36,10 @@ pub fn page() -> AnyView {
 }
 
 fn headline(list: &[Handler]) -> String {
-    let serving = list.iter().filter(|handler| handler.state == HandlerState::Serving).count();
+    let serving = list
+        .iter()
+        .filter(|handler| handler.state == HandlerState::Serving)
+        .count();
     let all = format::plural(list.len() as u64, "handler", "handlers");
     if serving == list.len() {
         format!("{all}, all serving")
@@ -44,7 +52,11 @@ fn table(live: Live) -> AnyView {
     let names = move || {
         live.handlers.with(|list| {
             list.ready()
-                .map(|list| list.iter().map(|handler| handler.name.clone()).collect::<Vec<_>>())
+                .map(|list| {
+                    list.iter()
+                        .map(|handler| handler.name.clone())
+                        .collect::<Vec<_>>()
+                })
                 .unwrap_or_default()
         })
     };
@@ -74,13 +86,18 @@ fn table(live: Live) -> AnyView {
 fn row(live: Live, name: HandlerName) -> impl IntoView {
     let wanted = name.clone();
     let handler = Memo::new(move |_| {
-        live.handlers
-            .with(|list| list.ready().and_then(|list| list.iter().find(|handler| handler.name == wanted)).cloned())
+        live.handlers.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|handler| handler.name == wanted))
+                .cloned()
+        })
     });
     let text = move |cell: fn(&Handler) -> String| move || handler.with(|handler| handler.as_ref().map(cell));
     let state = move || {
         handler.with(|handler| {
-            let (class, word) = handler.as_ref().map_or(("state", ""), |handler| tags::handler_state(&handler.state));
+            let (class, word) = handler
+                .as_ref()
+                .map_or(("state", ""), |handler| tags::handler_state(&handler.state));
             view! { <span class=class>{word}</span> }
         })
     };
@@ -107,16 +124,28 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
 fn trouble(handler: &Handler) -> Vec<String> {
     let mut all = match &handler.state {
         HandlerState::Rejected { reason, remedy } => {
-            vec![format!("{}. {}.", finding::sentence_case(reason), finding::sentence_case(remedy))]
+            vec![format!(
+                "{}. {}.",
+                finding::sentence_case(reason),
+                finding::sentence_case(remedy)
+            )]
         }
         HandlerState::Down { reason } => vec![format!("{}.", finding::sentence_case(reason))],
         HandlerState::Waiting { on } => {
             let on: Vec<&str> = on.iter().map(|interface| interface.as_str()).collect();
-            vec![format!("Waits for {}; starts when a handler exports it.", format::list(&on))]
+            vec![format!(
+                "Waits for {}; starts when a handler exports it.",
+                format::list(&on)
+            )]
         }
         HandlerState::Serving | HandlerState::Loading => Vec::new(),
     };
-    all.extend(handler.warnings.iter().map(|warning| format!("{}.", finding::sentence_case(warning))));
+    all.extend(
+        handler
+            .warnings
+            .iter()
+            .map(|warning| format!("{}.", finding::sentence_case(warning))),
+    );
     all
 }
 
@@ -130,7 +159,11 @@ fn exports(handler: &Handler) -> String {
     if handler.http {
         names.insert(0, "HTTP");
     }
-    if names.is_empty() { "–".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "–".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 /// Its imports from other handlers: a link each, marked where nobody serves it.
@@ -141,7 +174,10 @@ fn needs(handler: &Handler) -> AnyView {
         .filter(|import| import.kind == ImportKind::Handler)
         .map(|import| match &import.served_by {
             Some(provider) => view! { <span class="need">{tags::handler_link(provider)}</span> }.into_any(),
-            None => view! { <span class="need bad">{import.interface.unversioned().to_owned()} " missing"</span> }.into_any(),
+            None => {
+                view! { <span class="need bad">{import.interface.unversioned().to_owned()} " missing"</span> }
+                    .into_any()
+            }
         })
         .collect();
     if needed.is_empty() {
@@ -152,7 +188,11 @@ fn needs(handler: &Handler) -> AnyView {
 
 fn instances(handler: &Handler) -> String {
     let figures = &handler.figures;
-    format!("{} busy, {} idle", format::count(figures.instances_busy), format::count(figures.instances_idle))
+    format!(
+        "{} busy, {} idle",
+        format::count(figures.instances_busy),
+        format::count(figures.instances_idle)
+    )
 }
 
 /// How long compiling took, or that it was not needed.

@@ -8,7 +8,7 @@ use protocol::api::handlers::Handler;
 use protocol::{HandlerName, Transport};
 
 use super::traces::summary_row;
-use crate::app::live::{Live, Remote, live};
+use crate::app::live::{Live, Remote, keep, live};
 use crate::app::parts::{faces, tags};
 use crate::app::{api, shell};
 use crate::finding::{self, Ailment};
@@ -26,11 +26,17 @@ pub fn page() -> AnyView {
     shell::title("Map");
     let live = live();
     let ailments = Memo::new(move |_| {
-        let handlers = live.handlers.with(|list| list.ready().cloned().unwrap_or_default());
+        let handlers = live
+            .handlers
+            .with(|list| list.ready().cloned().unwrap_or_default());
         live.nodes.with(|nodes| {
             live.edges.with(|edges| {
                 let none = (Vec::new(), Vec::new());
-                finding::ailments(&handlers, nodes.ready().unwrap_or(&none.0), edges.ready().unwrap_or(&none.1))
+                finding::ailments(
+                    &handlers,
+                    nodes.ready().unwrap_or(&none.0),
+                    edges.ready().unwrap_or(&none.1),
+                )
             })
         })
     });
@@ -56,7 +62,12 @@ pub fn page() -> AnyView {
 }
 
 fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
-    let bad = ailments.with(|all| all.iter().filter(|ailment| ailment.bad).cloned().collect::<Vec<_>>());
+    let bad = ailments.with(|all| {
+        all.iter()
+            .filter(|ailment| ailment.bad)
+            .cloned()
+            .collect::<Vec<_>>()
+    });
     match bad.as_slice() {
         [] => {}
         [one] => return one.title.clone(),
@@ -65,7 +76,11 @@ fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
     live.placement.with(|placement| match placement.ready() {
         Some(placement) => {
             let count = placement.handlers.len() as u64;
-            format!("{} {}", format::plural(count, "handler", "handlers"), finding::mode(placement.actual.mode))
+            format!(
+                "{} {}",
+                format::plural(count, "handler", "handlers"),
+                finding::mode(placement.actual.mode)
+            )
         }
         None => "Map".to_owned(),
     })
@@ -73,8 +88,12 @@ fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
 
 fn about(live: Live) -> String {
     live.placement.with(|placement| {
-        let Some(placement) = placement.ready() else { return "last 10 s".to_owned() };
-        let nodes = live.nodes.with(|nodes| finding::placement(placement, nodes.ready().map_or(&[][..], Vec::as_slice)));
+        let Some(placement) = placement.ready() else {
+            return "last 10 s".to_owned();
+        };
+        let nodes = live
+            .nodes
+            .with(|nodes| finding::placement(placement, nodes.ready().map_or(&[][..], Vec::as_slice)));
         format!("{nodes} · figures of the last 10 s")
     })
 }
@@ -85,22 +104,35 @@ fn is_door(edge: &Edge) -> bool {
 }
 
 fn figures(live: Live) -> AnyView {
-    let sum = move |part: fn(&Edge) -> f64| live.edges.with(|list| list.ready().map_or(0.0, |list| list.iter().map(part).sum::<f64>()));
+    let sum = move |part: fn(&Edge) -> f64| {
+        live.edges.with(|list| {
+            list.ready()
+                .map_or(0.0, |list| list.iter().map(part).sum::<f64>())
+        })
+    };
     let errors = move || sum(|edge| edge.error_rate_per_s);
     let door = move || {
         live.edges.with(|list| {
-            let doors = list.ready()?.iter().filter(|edge| is_door(edge) && edge.calls > 0);
+            let doors = list
+                .ready()?
+                .iter()
+                .filter(|edge| is_door(edge) && edge.calls > 0);
             doors.map(|edge| edge.latency_ns.p99).max()
         })
     };
     let recorded = move || {
         live.status.with(|status| {
-            let Some(spans) = status.as_ref().map(|status| status.spans) else { return "–".to_owned() };
+            let Some(spans) = status.as_ref().map(|status| status.spans) else {
+                return "–".to_owned();
+            };
             let lost = spans.dropped as f64;
             format::percent(spans.recorded as f64, spans.recorded as f64 + lost)
         })
     };
-    let dropped = move || live.status.with(|status| status.as_ref().is_some_and(|status| status.spans.dropped > 0));
+    let dropped = move || {
+        live.status
+            .with(|status| status.as_ref().is_some_and(|status| status.spans.dropped > 0))
+    };
     view! {
         <div class="figures">
             {tags::figure("calls", move || format::rate(sum(|edge| edge.rate_per_s)), || false)}
@@ -148,7 +180,7 @@ fn recent(live: Live) -> AnyView {
     let read = move || {
         leptos::task::spawn_local(async move {
             let page = api::get::<Page<TraceSummary>>("traces?limit=6").await;
-            super::super::live::keep(list, page.map(|page| page.items));
+            keep(list, page.map(|page| page.items));
         });
     };
     Effect::new(move |_| {
@@ -167,12 +199,34 @@ fn recent(live: Live) -> AnyView {
             list.truncate(RECENT);
         });
     });
-    let longest = Memo::new(move |_| list.with(|list| list.ready().and_then(|list| list.iter().map(|trace| trace.duration_ns).max()).unwrap_or(1)));
-    let empty = || faces::empty("No trace yet", "Open a page of the shop: each request becomes a trace.", "");
+    let longest = Memo::new(move |_| {
+        list.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().map(|trace| trace.duration_ns).max())
+                .unwrap_or(1)
+        })
+    });
+    let empty = || {
+        faces::empty(
+            "No trace yet",
+            "Open a page of the shop: each request becomes a trace.",
+            "",
+        )
+    };
     let rows = move || {
-        let keys = move || list.with(|list| list.ready().map(|list| list.iter().map(|trace| trace.trace_id).collect::<Vec<_>>()).unwrap_or_default());
+        let keys = move || {
+            list.with(|list| {
+                list.ready()
+                    .map(|list| list.iter().map(|trace| trace.trace_id).collect::<Vec<_>>())
+                    .unwrap_or_default()
+            })
+        };
         let row = move |id| {
-            let trace = list.with_untracked(|list| list.ready().and_then(|list| list.iter().find(|trace| trace.trace_id == id)).cloned());
+            let trace = list.with_untracked(|list| {
+                list.ready()
+                    .and_then(|list| list.iter().find(|trace| trace.trace_id == id))
+                    .cloned()
+            });
             trace.map_or_else(|| ().into_any(), |trace| summary_row(&trace, longest))
         };
         view! { <table class="rows compact"><tbody><For each=keys key=|id| *id children=row /></tbody></table> }.into_any()
@@ -192,7 +246,11 @@ fn brief(handler: &Handler, waiting: Option<&Ailment>) -> String {
         return ailment.brief.clone();
     }
     let rate = format::rate(handler.figures.rate_per_s);
-    if handler.http { format!("{rate} · http") } else { rate }
+    if handler.http {
+        format!("{rate} · http")
+    } else {
+        rate
+    }
 }
 
 /// Several edges between the same two handlers, as one line.
@@ -223,7 +281,10 @@ fn brief_duration(ns: u64) -> String {
     let text = format::duration(ns);
     match text.split_once(' ') {
         Some((number, unit)) if number.len() > 3 && number.contains('.') => {
-            let cut = number.get(..number.len() - 1).unwrap_or(number).trim_end_matches('.');
+            let cut = number
+                .get(..number.len() - 1)
+                .unwrap_or(number)
+                .trim_end_matches('.');
             format!("{cut} {unit}")
         }
         _ => text,
@@ -232,7 +293,12 @@ fn brief_duration(ns: u64) -> String {
 
 /// The lines of the map: calls between handlers that are on it.
 fn links(live: Live) -> Vec<Link> {
-    let known = |name: &HandlerName| live.handlers.with(|list| list.ready().is_some_and(|list| list.iter().any(|handler| handler.name == *name)));
+    let known = |name: &HandlerName| {
+        live.handlers.with(|list| {
+            list.ready()
+                .is_some_and(|list| list.iter().any(|handler| handler.name == *name))
+        })
+    };
     let mut links: Vec<Link> = Vec::new();
     live.edges.with(|list| {
         for edge in list.ready().into_iter().flatten() {
@@ -240,7 +306,9 @@ fn links(live: Live) -> Vec<Link> {
                 continue;
             }
             let depth = edge.queue.as_ref().map(|queue| queue.depth);
-            let same = links.iter_mut().find(|link| link.from == edge.caller && link.to == edge.callee);
+            let same = links
+                .iter_mut()
+                .find(|link| link.from == edge.caller && link.to == edge.callee);
             let failing = edge.error_rate_per_s > 0.0;
             match same {
                 Some(link) => {

@@ -13,7 +13,12 @@ use crate::{finding, format};
 pub fn page() -> AnyView {
     shell::title("Nodes");
     let live = live();
-    let title = move || live.nodes.with(|list| list.ready().map_or_else(|| "Nodes".to_owned(), |list| headline(list)));
+    let title = move || {
+        live.nodes.with(|list| {
+            list.ready()
+                .map_or_else(|| "Nodes".to_owned(), |list| headline(list))
+        })
+    };
     let empty = || faces::empty("No node", "Home itself is a node; it is not listed yet.", "");
     view! {
         {tags::head(title, "A node is one cleave process: home, and one child for each handler or group that is apart.", ())}
@@ -70,35 +75,55 @@ fn table(live: Live) -> AnyView {
 fn row(live: Live, name: NodeName) -> impl IntoView {
     let wanted = name.clone();
     let node = Memo::new(move |_| {
-        live.nodes
-            .with(|list| list.ready().and_then(|list| list.iter().find(|node| node.name == wanted)).cloned())
+        live.nodes.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|node| node.name == wanted))
+                .cloned()
+        })
     });
     let text = move |cell: fn(&Node) -> String| move || node.with(|node| node.as_ref().map(cell));
     let state = move || {
         node.with(|node| {
-            let (class, word) = node.as_ref().map_or(("state", ""), |node| tags::node_state(node.state));
+            let (class, word) = node
+                .as_ref()
+                .map_or(("state", ""), |node| tags::node_state(node.state));
             view! { <span class=class>{word}</span> }
         })
     };
-    let handlers = Memo::new(move |_| node.with(|node| node.as_ref().map(|node| node.handlers.clone()).unwrap_or_default()));
+    let handlers = Memo::new(move |_| {
+        node.with(|node| {
+            node.as_ref()
+                .map(|node| node.handlers.clone())
+                .unwrap_or_default()
+        })
+    });
     let serves = move || {
         let handlers = handlers.get();
         if handlers.is_empty() {
             return view! { <span class="faint small">"ingress, queues, state, this page"</span> }.into_any();
         }
-        let links: Vec<_> = handlers.iter().map(|name| view! { <span class="need">{tags::handler_link(name)}</span> }).collect();
+        let links: Vec<_> = handlers
+            .iter()
+            .map(|name| view! { <span class="need">{tags::handler_link(name)}</span> })
+            .collect();
         view! { <span class="needs">{links}</span> }.into_any()
     };
-    let error = move || {
-        node.with(|node| {
+    let error =
+        move || {
+            node.with(|node| {
             let node = node.as_ref()?;
             let error = node.last_error.as_ref()?;
             let when = if node.state == NodeState::Down { "" } else { "Last ended: " };
             Some(view! { <p class="small trouble">{format!("{when}{}.", finding::sentence_case(error))}</p> })
         })
-    };
+        };
     let cpu_of = name.clone();
-    let cpu = move || live.cpu.with(|cpu| cpu.get(&cpu_of).map_or_else(|| "–".to_owned(), |share| format::percent(*share, 1.0)));
+    let cpu = move || {
+        live.cpu.with(|cpu| {
+            cpu.get(&cpu_of)
+                .map_or_else(|| "–".to_owned(), |share| format::percent(*share, 1.0))
+        })
+    };
     view! {
         <tr data-node=name.to_string()>
             <td><span class="strong" data-row="" tabindex="0">{name.to_string()}</span>{error}</td>

@@ -36,13 +36,20 @@ pub fn page(name: QueueName) -> AnyView {
     let live = live();
     let wanted = name.clone();
     let queue = Memo::new(move |_| {
-        live.queues
-            .with(|list| list.ready().and_then(|list| list.iter().find(|queue| queue.name == wanted)).cloned())
+        live.queues.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|queue| queue.name == wanted))
+                .cloned()
+        })
     });
     let dead = queue.with_untracked(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
     let messages = Messages {
         name: StoredValue::new(name.clone()),
-        state: RwSignal::new(if dead { MessageState::Dead } else { MessageState::Ready }),
+        state: RwSignal::new(if dead {
+            MessageState::Dead
+        } else {
+            MessageState::Ready
+        }),
         list: RwSignal::new(Remote::Loading),
         next: RwSignal::new(None),
         said: RwSignal::new(None),
@@ -52,7 +59,8 @@ pub fn page(name: QueueName) -> AnyView {
         messages.read();
     });
     let tabs = STATES.map(|(state, key, word)| {
-        let count = move || queue.with(|queue| queue.as_ref().map(|queue| format::count(counted(queue, state))));
+        let count =
+            move || queue.with(|queue| queue.as_ref().map(|queue| format::count(counted(queue, state))));
         view! {
             <button
                 role="tab"
@@ -72,9 +80,21 @@ pub fn page(name: QueueName) -> AnyView {
         })
     };
     let empty = move || match messages.state.get_untracked() {
-        MessageState::Dead => faces::empty("No message is dead", "A message that fails in all its tries comes to rest here, with its last error.", ""),
-        MessageState::Leased => faces::empty("Nothing is in work", "Messages are here only while an attempt runs.", ""),
-        MessageState::Done => faces::empty("Nothing done yet", "Messages that were worked off stay here for a while.", ""),
+        MessageState::Dead => faces::empty(
+            "No message is dead",
+            "A message that fails in all its tries comes to rest here, with its last error.",
+            "",
+        ),
+        MessageState::Leased => faces::empty(
+            "Nothing is in work",
+            "Messages are here only while an attempt runs.",
+            "",
+        ),
+        MessageState::Done => faces::empty(
+            "Nothing done yet",
+            "Messages that were worked off stay here for a while.",
+            "",
+        ),
         MessageState::Ready => faces::empty("Nothing waits", "Messages are worked off as they come.", ""),
     };
     view! {
@@ -114,7 +134,10 @@ fn about(queue: &Queue) -> String {
 impl Messages {
     fn path(self, before: Option<String>) -> String {
         let state = self.state.get_untracked();
-        let word = STATES.iter().find(|(known, ..)| *known == state).map_or("ready", |(_, word, _)| *word);
+        let word = STATES
+            .iter()
+            .find(|(known, ..)| *known == state)
+            .map_or("ready", |(_, word, _)| *word);
         let mut parameters = vec![("state", word.to_owned())];
         parameters.extend(before.map(|before| ("before", before)));
         with_query(&format!("queues/{}/messages", self.name.get_value()), &parameters)
@@ -135,7 +158,8 @@ impl Messages {
             if self.state.get_untracked() != state {
                 return;
             }
-            self.next.set(page.as_ref().ok().and_then(|page| page.next.clone()));
+            self.next
+                .set(page.as_ref().ok().and_then(|page| page.next.clone()));
             keep(self.list, page.map(|page| page.items));
         });
     }
@@ -163,7 +187,10 @@ impl Messages {
         spawn_local(async move {
             let result = api::send::<RetryResult>("POST", &path, &RetryRequest { ids }).await;
             self.said.set(Some(match result {
-                Ok(done) => format!("{} ready again.", format::plural(done.retried, "message is", "messages are")),
+                Ok(done) => format!(
+                    "{} ready again.",
+                    format::plural(done.retried, "message is", "messages are")
+                ),
                 Err(problem) => format!("{}: {}", problem.title, problem.detail),
             }));
             self.read();
@@ -175,7 +202,11 @@ fn table(messages: Messages) -> AnyView {
     let keys = move || {
         messages.list.with(|list| {
             list.ready()
-                .map(|list| list.iter().map(|message| (message.id, message.attempt, message.state)).collect::<Vec<_>>())
+                .map(|list| {
+                    list.iter()
+                        .map(|message| (message.id, message.attempt, message.state))
+                        .collect::<Vec<_>>()
+                })
                 .unwrap_or_default()
         })
     };
@@ -201,9 +232,11 @@ fn table(messages: Messages) -> AnyView {
 }
 
 fn row(messages: Messages, id: i64) -> AnyView {
-    let message = messages
-        .list
-        .with_untracked(|list| list.ready().and_then(|list| list.iter().find(|message| message.id == id)).cloned());
+    let message = messages.list.with_untracked(|list| {
+        list.ready()
+            .and_then(|list| list.iter().find(|message| message.id == id))
+            .cloned()
+    });
     let Some(message) = message else {
         return ().into_any();
     };
@@ -249,5 +282,7 @@ fn pretty(message: &Message) -> String {
         .arguments
         .as_ref()
         .and_then(|arguments| serde_json::to_string_pretty(arguments).ok())
-        .unwrap_or_else(|| "The types of this function are not known here, so its arguments cannot be shown.".to_owned())
+        .unwrap_or_else(|| {
+            "The types of this function are not known here, so its arguments cannot be shown.".to_owned()
+        })
 }

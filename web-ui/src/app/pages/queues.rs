@@ -13,7 +13,12 @@ use crate::format;
 pub fn page() -> AnyView {
     shell::title("Queues");
     let live = live();
-    let title = move || live.queues.with(|list| list.ready().map_or_else(|| "Queues".to_owned(), |list| headline(list)));
+    let title = move || {
+        live.queues.with(|list| {
+            list.ready()
+                .map_or_else(|| "Queues".to_owned(), |list| headline(list))
+        })
+    };
     let empty = || {
         faces::empty(
             "No queue yet",
@@ -77,12 +82,19 @@ fn table(live: Live) -> AnyView {
 fn row(live: Live, name: QueueName) -> impl IntoView {
     let wanted = name.clone();
     let queue = Memo::new(move |_| {
-        live.queues
-            .with(|list| list.ready().and_then(|list| list.iter().find(|queue| queue.name == wanted)).cloned())
+        live.queues.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|queue| queue.name == wanted))
+                .cloned()
+        })
     });
     let text = move |cell: fn(&Queue) -> String| move || queue.with(|queue| queue.as_ref().map(cell));
     let dead = move || queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
-    let paused = move || queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.paused)).then_some("paused");
+    let paused = move || {
+        queue
+            .with(|queue| queue.as_ref().is_some_and(|queue| queue.paused))
+            .then_some("paused")
+    };
     view! {
         <tr data-queue=name.to_string()>
             <td>
@@ -105,5 +117,9 @@ fn row(live: Live, name: QueueName) -> impl IntoView {
 }
 
 fn oldest(queue: &Queue) -> String {
-    if queue.ready == 0 { "–".to_owned() } else { format::age(queue.oldest_ready_ms) }
+    if queue.ready == 0 {
+        "–".to_owned()
+    } else {
+        format::age(queue.oldest_ready_ms)
+    }
 }

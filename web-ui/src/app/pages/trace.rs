@@ -54,12 +54,23 @@ fn read(id: TraceId, state: RwSignal<Remote<Arc<Opened>>>, attempt: usize) {
         if (missing || partial)
             && let Some(pause) = AGAIN_MS.get(attempt)
         {
-            set_timeout(move || read(id, state, attempt + 1), std::time::Duration::from_millis(*pause));
+            set_timeout(
+                move || read(id, state, attempt + 1),
+                std::time::Duration::from_millis(*pause),
+            );
             if missing {
                 return;
             }
         }
-        keep(state, result.map(|detail| Arc::new(Opened { rows: rows(&detail), detail })));
+        keep(
+            state,
+            result.map(|detail| {
+                Arc::new(Opened {
+                    rows: rows(&detail),
+                    detail,
+                })
+            }),
+        );
     });
 }
 
@@ -77,7 +88,10 @@ fn body(opened: Arc<Opened>) -> AnyView {
     let first = most_telling(&opened);
     let chosen = Memo::new(move |_| selected.get().or(first));
     let select = move |span: SpanId| navigation.replace(&Route::Trace(id, Some(span)));
-    let failure = summary.error.as_ref().and_then(|_| finding::trace_failure(&opened.detail));
+    let failure = summary
+        .error
+        .as_ref()
+        .and_then(|_| finding::trace_failure(&opened.detail));
     let path = finding::critical_path(&opened.detail);
     let (for_waterfall, for_details) = (opened.clone(), opened.clone());
     view! {
@@ -99,7 +113,12 @@ fn body(opened: Arc<Opened>) -> AnyView {
 fn most_telling(opened: &Opened) -> Option<SpanId> {
     let rows = &opened.rows;
     let is_call = |row: &&Row| row.server_id.is_some();
-    let stretch = |row: &&Row| row.critical.iter().map(|(start, end)| end.saturating_sub(*start)).sum::<u64>();
+    let stretch = |row: &&Row| {
+        row.critical
+            .iter()
+            .map(|(start, end)| end.saturating_sub(*start))
+            .sum::<u64>()
+    };
     rows.iter()
         .filter(|row| row.failed && row.parent.is_some())
         .max_by_key(|row| row.depth)
@@ -112,7 +131,11 @@ fn about(detail: &TraceDetail) -> String {
     let summary = &detail.summary;
     let mut parts = vec![
         if detail.truncated > 0 {
-            format!("{} of {} spans shown", detail.spans.len(), format::count(u64::from(summary.spans)))
+            format!(
+                "{} of {} spans shown",
+                detail.spans.len(),
+                format::count(u64::from(summary.spans))
+            )
         } else {
             format::plural(u64::from(summary.spans), "span", "spans")
         },
@@ -121,7 +144,10 @@ fn about(detail: &TraceDetail) -> String {
         shell::time_of_day(summary.start_unix_ns / 1_000_000),
     ];
     if detail.orphans > 0 {
-        parts.push(format!("{} without their parent", format::plural(u64::from(detail.orphans), "span", "spans")));
+        parts.push(format!(
+            "{} without their parent",
+            format::plural(u64::from(detail.orphans), "span", "spans")
+        ));
     }
     parts.join(" · ")
 }

@@ -60,7 +60,11 @@ pub fn page() -> AnyView {
         traces.take(fresh);
     });
     let longest = Memo::new(move |_| {
-        traces.list.with(|list| list.ready().and_then(|list| list.iter().map(|trace| trace.duration_ns).max()).unwrap_or(1))
+        traces.list.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().map(|trace| trace.duration_ns).max())
+                .unwrap_or(1)
+        })
     });
     let empty = move || {
         if traces.query.get_untracked() == TraceQuery::default() {
@@ -70,7 +74,11 @@ pub fn page() -> AnyView {
                 "cleave call shop:catalog/catalog list-products",
             )
         } else {
-            faces::empty("No trace fits these filters", "Widen them, or wait: the list is live.", "")
+            faces::empty(
+                "No trace fits these filters",
+                "Widen them, or wait: the list is live.",
+                "",
+            )
         }
     };
     view! {
@@ -89,7 +97,10 @@ pub fn page() -> AnyView {
 fn headline(traces: Traces) -> String {
     let (all, failed) = traces.list.with(|list| {
         list.ready().map_or((0, 0), |list| {
-            (list.len() as u64, list.iter().filter(|trace| trace.error.is_some()).count() as u64)
+            (
+                list.len() as u64,
+                list.iter().filter(|trace| trace.error.is_some()).count() as u64,
+            )
         })
     });
     match (all, failed) {
@@ -149,7 +160,8 @@ impl Traces {
             if self.query.get_untracked() != query {
                 return;
             }
-            self.next.set(page.as_ref().ok().and_then(|page| page.next.clone()));
+            self.next
+                .set(page.as_ref().ok().and_then(|page| page.next.clone()));
             keep(self.list, page.map(|page| page.items));
         });
     }
@@ -171,7 +183,10 @@ impl Traces {
     /// Puts traces that just ended on top.
     fn take(self, fresh: Vec<TraceSummary>) {
         let query = self.query.get_untracked();
-        let fresh: Vec<TraceSummary> = fresh.into_iter().filter(|trace| filters::fits(&query, trace)).collect();
+        let fresh: Vec<TraceSummary> = fresh
+            .into_iter()
+            .filter(|trace| filters::fits(&query, trace))
+            .collect();
         if fresh.is_empty() || self.list.with_untracked(|list| list.ready().is_none()) {
             return;
         }
@@ -199,9 +214,11 @@ impl Traces {
 
 fn table(traces: Traces, longest: Memo<u64>) -> AnyView {
     let keys = move || {
-        traces
-            .list
-            .with(|list| list.ready().map(|list| list.iter().map(|trace| trace.trace_id).collect::<Vec<_>>()).unwrap_or_default())
+        traces.list.with(|list| {
+            list.ready()
+                .map(|list| list.iter().map(|trace| trace.trace_id).collect::<Vec<_>>())
+                .unwrap_or_default()
+        })
     };
     view! {
         <table class="rows traces">
@@ -226,9 +243,11 @@ fn table(traces: Traces, longest: Memo<u64>) -> AnyView {
 }
 
 fn row(traces: Traces, id: TraceId, longest: Memo<u64>) -> AnyView {
-    let trace = traces
-        .list
-        .with_untracked(|list| list.ready().and_then(|list| list.iter().find(|trace| trace.trace_id == id)).cloned());
+    let trace = traces.list.with_untracked(|list| {
+        list.ready()
+            .and_then(|list| list.iter().find(|trace| trace.trace_id == id))
+            .cloned()
+    });
     trace.map_or_else(|| ().into_any(), |trace| summary_row(&trace, longest))
 }
 
@@ -236,7 +255,12 @@ fn row(traces: Traces, id: TraceId, longest: Memo<u64>) -> AnyView {
 pub fn summary_row(trace: &TraceSummary, longest: Memo<u64>) -> AnyView {
     let hue = live().hue(trace.handler.clone());
     let length = trace.duration_ns;
-    let width = move || format!("{:.2}%", (length as f64 / longest.get().max(1) as f64 * 100.0).clamp(0.6, 100.0));
+    let width = move || {
+        format!(
+            "{:.2}%",
+            (length as f64 / longest.get().max(1) as f64 * 100.0).clamp(0.6, 100.0)
+        )
+    };
     let ended = (trace.start_unix_ns + trace.duration_ns) / 1_000_000;
     let failed = trace.error.is_some();
     let handlers: Vec<_> = trace

@@ -68,7 +68,9 @@ fn faces(
 
 /// Grey bars where rows will be.
 pub fn skeleton() -> AnyView {
-    let bars = (0..6).map(|_| view! { <span class="bone"></span> }).collect_view();
+    let bars = (0..6)
+        .map(|_| view! { <span class="bone"></span> })
+        .collect_view();
     view! { <div class="skeleton" role="status" aria-label="Loading">{bars}</div> }.into_any()
 }
 

@@ -51,7 +51,11 @@ pub fn node_state(state: NodeState) -> (&'static str, &'static str) {
 }
 
 /// A page's head: the finding, of what, and what can be done.
-pub fn head(title: impl IntoView + 'static, about: impl IntoView + 'static, right: impl IntoView + 'static) -> AnyView {
+pub fn head(
+    title: impl IntoView + 'static,
+    about: impl IntoView + 'static,
+    right: impl IntoView + 'static,
+) -> AnyView {
     view! {
         <header class="top">
             <div class="top-words">
@@ -65,7 +69,11 @@ pub fn head(title: impl IntoView + 'static, about: impl IntoView + 'static, righ
 }
 
 /// A figure with its name below.
-pub fn figure(name: &'static str, value: impl Fn() -> String + Send + Sync + 'static, bad: impl Fn() -> bool + Send + Sync + 'static) -> AnyView {
+pub fn figure(
+    name: &'static str,
+    value: impl Fn() -> String + Send + Sync + 'static,
+    bad: impl Fn() -> bool + Send + Sync + 'static,
+) -> AnyView {
     view! {
         <div class="figure">
             <b class:bad=bad>{value}</b>

@@ -38,9 +38,17 @@ pub fn drawing(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
             })
         })
     });
-    let scene = Memo::new(move |_| places.with(|places| shape.with(|shape| scene(places, shape, width.get()))));
+    let scene =
+        Memo::new(move |_| places.with(|places| shape.with(|shape| scene(places, shape, width.get()))));
     let nodes = move || scene.with(|scene| scene.nodes.keys().cloned().collect::<Vec<_>>());
-    let handlers = move || places.with(|places| places.iter().map(|place| place.handler.clone()).collect::<Vec<_>>());
+    let handlers = move || {
+        places.with(|places| {
+            places
+                .iter()
+                .map(|place| place.handler.clone())
+                .collect::<Vec<_>>()
+        })
+    };
     let height = move || format!("{:.0}px", scene.with(|scene| scene.height));
     let full = move || format!("{:.0}px", scene.with(|scene| scene.width));
     view! {
@@ -79,7 +87,8 @@ fn measure(frame: NodeRef<html::Div>, width: RwSignal<f64>) {
 /// Where each handler is: what the placement says, else where it serves, else home.
 fn places(live: Live) -> Vec<Place> {
     let actual = |name: &HandlerName| {
-        live.placement.with(|placement| placement.ready()?.handlers.get(name)?.node.clone())
+        live.placement
+            .with(|placement| placement.ready()?.handlers.get(name)?.node.clone())
     };
     live.handlers.with(|list| {
         list.ready()
@@ -109,8 +118,11 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
     let rect = Memo::new(move |_| place(scene.with(|scene| scene.nodes.get(&wanted).copied())));
     let wanted = name.clone();
     let node = Memo::new(move |_| {
-        live.nodes
-            .with(|list| list.ready().and_then(|list| list.iter().find(|node| node.name == wanted)).cloned())
+        live.nodes.with(|list| {
+            list.ready()
+                .and_then(|list| list.iter().find(|node| node.name == wanted))
+                .cloned()
+        })
     });
     let wanted = name.clone();
     let figures = move || {
@@ -122,10 +134,19 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
             }
             let cpu = live.cpu.with(|cpu| cpu.get(&wanted).copied());
             let memory = format::bytes(node.resident_bytes);
-            Some(cpu.map_or_else(|| memory.clone(), |cpu| format!("{} · {memory}", format::percent(cpu, 1.0))))
+            Some(cpu.map_or_else(
+                || memory.clone(),
+                |cpu| format!("{} · {memory}", format::percent(cpu, 1.0)),
+            ))
         })
     };
-    let state = move || node.with(|node| node.as_ref().map_or("unknown", |node| crate::app::parts::tags::node_state(node.state).1));
+    let state = move || {
+        node.with(|node| {
+            node.as_ref().map_or("unknown", |node| {
+                crate::app::parts::tags::node_state(node.state).1
+            })
+        })
+    };
     view! {
         <div
             class="map-node"
@@ -145,7 +166,9 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
     let wanted = name.clone();
     let rect = Memo::new(move |_| place(scene.with(|scene| scene.handlers.get(&wanted).copied())));
     let wanted = name.clone();
-    let ailment = Memo::new(move |_| ailments.with(|all| all.iter().find(|ailment| ailment.handler == wanted).cloned()));
+    let ailment = Memo::new(move |_| {
+        ailments.with(|all| all.iter().find(|ailment| ailment.handler == wanted).cloned())
+    });
     let wanted = name.clone();
     let words = move || {
         live.handlers.with(|list| {
@@ -156,7 +179,13 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
     let hue = live.hue(name.clone());
     let sick = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| ailment.bad));
     let uneasy = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| !ailment.bad));
-    let title = move || ailment.with(|ailment| ailment.as_ref().map(|ailment| format!("{}: {}", ailment.title, ailment.sentence)));
+    let title = move || {
+        ailment.with(|ailment| {
+            ailment
+                .as_ref()
+                .map(|ailment| format!("{}: {}", ailment.title, ailment.sentence))
+        })
+    };
     view! {
         <a
             class=move || format!("map-handler {}", hue())
@@ -195,14 +224,30 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
             })
         })
     });
-    let keys = move || links.with(|links| links.iter().map(|link| (link.from.clone(), link.to.clone())).collect::<Vec<_>>());
+    let keys = move || {
+        links.with(|links| {
+            links
+                .iter()
+                .map(|link| (link.from.clone(), link.to.clone()))
+                .collect::<Vec<_>>()
+        })
+    };
     let line = move |(from, to): (HandlerName, HandlerName)| {
         let at = {
             let (from, to) = (from.clone(), to.clone());
-            Memo::new(move |_| links.with(|links| links.iter().position(|link| link.from == from && link.to == to)))
+            Memo::new(move |_| {
+                links.with(|links| links.iter().position(|link| link.from == from && link.to == to))
+            })
         };
         let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
-        let path = Memo::new(move |_| drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).map(|line| line.path.clone()).unwrap_or_default()));
+        let path = Memo::new(move |_| {
+            drawn.with(|drawn| {
+                at.get()
+                    .and_then(|at| drawn.get(at))
+                    .map(|line| line.path.clone())
+                    .unwrap_or_default()
+            })
+        });
         let hue = live.hue(from.clone());
         let class = move || {
             let kind = link.with(|link| match link.as_ref().map(|link| link.transport) {
@@ -211,7 +256,11 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
                 _ => "inside",
             });
             let failing = link.with(|link| link.as_ref().is_some_and(|link| link.failing));
-            format!("map-line {kind} {}{}", hue(), if failing { " failing" } else { "" })
+            format!(
+                "map-line {kind} {}{}",
+                hue(),
+                if failing { " failing" } else { "" }
+            )
         };
         let width = move || {
             let rate = link.with(|link| link.as_ref().map_or(0.0, |link| link.rate));
@@ -220,9 +269,13 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
         view! { <path class=class data-edge=format!("{from}-{to}") d=move || path.get() stroke-width=width></path> }.into_any()
     };
     let label = move |(from, to): (HandlerName, HandlerName)| {
-        let at = Memo::new(move |_| links.with(|links| links.iter().position(|link| link.from == from && link.to == to)));
+        let at = Memo::new(move |_| {
+            links.with(|links| links.iter().position(|link| link.from == from && link.to == to))
+        });
         let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
-        let place = Memo::new(move |_| drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).and_then(|line| line.label)));
+        let place = Memo::new(move |_| {
+            drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).and_then(|line| line.label))
+        });
         let text = move || link.with(|link| link.as_ref().map(Link::label).unwrap_or_default());
         let hidden = move || place.get().is_none() || text().is_empty();
         let transform = move || {
@@ -230,7 +283,12 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
             format!("translate({x:.1}px, {y:.1}px) translate(-50%, -50%)")
         };
         let failing = move || link.with(|link| link.as_ref().is_some_and(|link| link.failing));
-        let queued = move || link.with(|link| link.as_ref().is_some_and(|link| link.transport == Transport::Queue));
+        let queued = move || {
+            link.with(|link| {
+                link.as_ref()
+                    .is_some_and(|link| link.transport == Transport::Queue)
+            })
+        };
         view! {
             <span class="map-label" class:failing=failing class:queued=queued hidden=hidden style:transform=transform>{text}</span>
         }

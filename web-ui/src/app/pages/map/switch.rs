@@ -13,9 +13,14 @@ pub fn bar(live: Live) -> AnyView {
     let error: RwSignal<Option<String>> = RwSignal::new(None);
     // What was pressed, until the server says the same.
     let asked: RwSignal<Option<Mode>> = RwSignal::new(None);
-    let with = move |read: &dyn Fn(&PlacementStatus) -> bool| live.placement.with(|placement| placement.ready().is_some_and(read));
+    let with = move |read: &dyn Fn(&PlacementStatus) -> bool| {
+        live.placement
+            .with(|placement| placement.ready().is_some_and(read))
+    };
     Effect::new(move |_| {
-        let desired = live.placement.with(|placement| placement.ready().map(|placement| placement.desired.mode));
+        let desired = live
+            .placement
+            .with(|placement| placement.ready().map(|placement| placement.desired.mode));
         if desired == asked.get_untracked() {
             asked.set(None);
         }
@@ -24,7 +29,10 @@ pub fn bar(live: Live) -> AnyView {
         error.set(None);
         asked.set(Some(mode));
         spawn_local(async move {
-            let wanted = Placement { mode, groups: Vec::new() };
+            let wanted = Placement {
+                mode,
+                groups: Vec::new(),
+            };
             match api::send::<Accepted>("PUT", "placement", &wanted).await {
                 Ok(_) => {
                     if let Ok(now) = api::get("placement").await {
@@ -39,7 +47,12 @@ pub fn bar(live: Live) -> AnyView {
         });
     };
     let button = move |mode: Mode, word: &'static str| {
-        let pressed = move || asked.get().map_or_else(|| with(&|placement| placement.desired.mode == mode), |asked| asked == mode);
+        let pressed = move || {
+            asked.get().map_or_else(
+                || with(&|placement| placement.desired.mode == mode),
+                |asked| asked == mode,
+            )
+        };
         let waiting = move || live.placement.with(|placement| placement.ready().is_none());
         view! {
             <button
@@ -76,13 +89,16 @@ pub fn bar(live: Live) -> AnyView {
 }
 
 fn failure(live: Live) -> Option<String> {
-    live.placement.with(|placement| placement.ready().and_then(|placement| placement.error.clone()))
+    live.placement
+        .with(|placement| placement.ready().and_then(|placement| placement.error.clone()))
 }
 
 fn progress(live: Live, settled: bool, asked: Option<Mode>) -> AnyView {
     let words = live.placement.with(|placement| {
         let placement = placement.ready()?;
-        let nodes = live.nodes.with(|nodes| nodes.ready().cloned().unwrap_or_default());
+        let nodes = live
+            .nodes
+            .with(|nodes| nodes.ready().cloned().unwrap_or_default());
         if let (Some(mode), true) = (asked, placement.settled) {
             return Some((format!("Asking for {}", finding::mode(mode)), 0.0));
         }
@@ -90,7 +106,10 @@ fn progress(live: Live, settled: bool, asked: Option<Mode>) -> AnyView {
             let text = if placement.actual == placement.file {
                 String::new()
             } else {
-                format!("cleave.toml says {}; that is what the next start will do.", finding::mode(placement.file.mode))
+                format!(
+                    "cleave.toml says {}; that is what the next start will do.",
+                    finding::mode(placement.file.mode)
+                )
             };
             return Some((text, -1.0));
         }

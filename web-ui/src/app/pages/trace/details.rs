@@ -14,7 +14,12 @@ use crate::waterfall::short_name;
 
 /// What is known of the selected row.
 pub fn details(opened: &Opened, chosen: Option<SpanId>) -> AnyView {
-    let row = chosen.and_then(|id| opened.rows.iter().find(|row| row.id == id || row.server_id == Some(id)));
+    let row = chosen.and_then(|id| {
+        opened
+            .rows
+            .iter()
+            .find(|row| row.id == id || row.server_id == Some(id))
+    });
     let Some(row) = row else {
         return view! { <p class="soft small hint">"Select a span to see its steps."</p> }.into_any();
     };
@@ -43,12 +48,18 @@ fn recorded(own: &Span, server: Option<&SpanRow>) -> Option<Result<CallerStages,
 
 fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
     let span = &own.span;
-    let callee = server.map_or_else(|| span.peer.clone().unwrap_or_else(|| span.handler.clone()), |server| server.span.handler.clone());
+    let callee = server.map_or_else(
+        || span.peer.clone().unwrap_or_else(|| span.handler.clone()),
+        |server| server.span.handler.clone(),
+    );
     let name = short_name(&span.name);
     match recorded(span, server) {
         Some(Ok(stages)) => {
             let steps = steps(&stages, callee.as_str());
-            let callee_node = server.map_or_else(|| callee.to_string(), |server| format!("{callee} · {}", server.span.node));
+            let callee_node = server.map_or_else(
+                || callee.to_string(),
+                |server| format!("{callee} · {}", server.span.node),
+            );
             let same = span.transport != Some(Transport::Quic);
             view! {
                 <div class="columns steps-columns" data-stages="nine">
@@ -67,8 +78,14 @@ fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
             .into_any()
         }
         Some(Err(inside)) => {
-            let stages = CallerStages { callee: inside, ..CallerStages::default() };
-            let steps: Vec<_> = steps(&stages, callee.as_str()).into_iter().filter(|step| step.at_callee).collect();
+            let stages = CallerStages {
+                callee: inside,
+                ..CallerStages::default()
+            };
+            let steps: Vec<_> = steps(&stages, callee.as_str())
+                .into_iter()
+                .filter(|step| step.at_callee)
+                .collect();
             view! {
                 <section class="card steps-card" data-stages="callee">
                     <div class="card-head">
@@ -83,7 +100,9 @@ fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
         }
         None => {
             let why = match (&span.status, is_caller(span.kind)) {
-                (SpanStatus::Failed { .. }, _) => "The call failed before its steps were complete, so there are none to show.",
+                (SpanStatus::Failed { .. }, _) => {
+                    "The call failed before its steps were complete, so there are none to show."
+                }
                 (_, true) => "No steps were recorded: it is no sampled call of a handler.",
                 _ => "This is no call between handlers, so it has no steps.",
             };
@@ -119,10 +138,16 @@ fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
         rows.push(fact("callee's node".to_owned(), server.span.node.to_string()));
     }
     if let Some(cold) = server.map_or(span.cold, |server| server.span.cold) {
-        rows.push(fact("instance".to_owned(), if cold { "cold: made for this call" } else { "warm" }.to_owned()));
+        rows.push(fact(
+            "instance".to_owned(),
+            if cold { "cold: made for this call" } else { "warm" }.to_owned(),
+        ));
     }
     let mut known = std::collections::BTreeSet::new();
-    let both = span.attributes.iter().chain(server.iter().flat_map(|server| &server.span.attributes));
+    let both = span
+        .attributes
+        .iter()
+        .chain(server.iter().flat_map(|server| &server.span.attributes));
     for (name, value) in both {
         if known.insert(name.clone()) {
             rows.push(fact(name.to_string(), value_text(value)));
@@ -138,9 +163,16 @@ fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
 }
 
 fn logs(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
-    let mut lines: Vec<_> = own.span.logs.iter().chain(server.iter().flat_map(|server| &server.span.logs)).collect();
+    let mut lines: Vec<_> = own
+        .span
+        .logs
+        .iter()
+        .chain(server.iter().flat_map(|server| &server.span.logs))
+        .collect();
     lines.sort_by_key(|line| line.unix_ns);
-    let none = lines.is_empty().then(|| view! { <p class="small soft">"It logged nothing."</p> });
+    let none = lines
+        .is_empty()
+        .then(|| view! { <p class="small soft">"It logged nothing."</p> });
     let rows: Vec<_> = lines
         .into_iter()
         .map(|line| {

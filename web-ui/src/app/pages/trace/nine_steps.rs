@@ -38,7 +38,11 @@ fn shape(step: &Step, left: f64, width: f64) -> AnyView {
     let title = format!("{}. {}: {}", step.number, step.words, format::duration(step.ns));
     if matches!(step.number, 3 | 8) {
         let down = step.number == 3;
-        let (y1, y2) = if down { (TOP_LANE, BOTTOM_LANE) } else { (BOTTOM_LANE, TOP_LANE) };
+        let (y1, y2) = if down {
+            (TOP_LANE, BOTTOM_LANE)
+        } else {
+            (BOTTOM_LANE, TOP_LANE)
+        };
         let path = format!("M{left:.1} {y1} L{:.1} {y2}", left + width);
         let text = format!("{:.1}", left + width / 2.0 + if down { 9.0 } else { -9.0 });
         return view! {
@@ -53,7 +57,10 @@ fn shape(step: &Step, left: f64, width: f64) -> AnyView {
     let lane = if step.at_callee { BOTTOM_LANE } else { TOP_LANE };
     let y = lane - BAR / 2.0;
     let text = lane - BAR / 2.0 - 5.0;
-    let (x, w) = (format!("{:.1}", left + 0.75), format!("{:.1}", (width - 1.5).max(2.0)));
+    let (x, w) = (
+        format!("{:.1}", left + 0.75),
+        format!("{:.1}", (width - 1.5).max(2.0)),
+    );
     let number = (step.colour != crate::steps::Colour::Outgoing).then_some(number);
     view! {
         <g class=class>

@@ -26,13 +26,18 @@ const ROWS_MAX: usize = 22;
 const OVERSCAN: usize = 12;
 
 /// The waterfall of a trace.
-pub fn waterfall(opened: Arc<Opened>, chosen: Memo<Option<SpanId>>, select: impl Fn(SpanId) + Copy + Send + Sync + 'static) -> AnyView {
+pub fn waterfall(
+    opened: Arc<Opened>,
+    chosen: Memo<Option<SpanId>>,
+    select: impl Fn(SpanId) + Copy + Send + Sync + 'static,
+) -> AnyView {
     let folded: RwSignal<HashSet<SpanId>> = RwSignal::new(HashSet::new());
     let scroll = RwSignal::new(0.0);
     let frame = NodeRef::<html::Div>::new();
     let duration = opened.detail.summary.duration_ns.max(1);
     let for_shown = opened.clone();
-    let shown = Memo::new(move |_| folded.with(|folded| visible(&for_shown.rows, &|id| folded.contains(&id))));
+    let shown =
+        Memo::new(move |_| folded.with(|folded| visible(&for_shown.rows, &|id| folded.contains(&id))));
     let window = Memo::new(move |_| {
         let count = shown.with(Vec::len);
         let first = ((scroll.get() / ROW) as usize).saturating_sub(OVERSCAN);
@@ -40,13 +45,23 @@ pub fn waterfall(opened: Arc<Opened>, chosen: Memo<Option<SpanId>>, select: impl
     });
     let keys = move || {
         let (first, last) = window.get();
-        shown.with(|shown| (first..last.min(shown.len())).map(|place| (place, shown[place])).collect::<Vec<_>>())
+        shown.with(|shown| {
+            (first..last.min(shown.len()))
+                .map(|place| (place, shown[place]))
+                .collect::<Vec<_>>()
+        })
     };
     reveal(&opened, chosen, shown, frame);
     let height = move || format!("{:.0}px", shown.with(Vec::len) as f64 * ROW);
-    let frame_height = move || format!("{:.0}px", shown.with(|shown| shown.len().min(ROWS_MAX)) as f64 * ROW + 2.0);
+    let frame_height = move || {
+        format!(
+            "{:.0}px",
+            shown.with(|shown| shown.len().min(ROWS_MAX)) as f64 * ROW + 2.0
+        )
+    };
     let for_rows = opened.clone();
-    let row = move |(place, index): (usize, usize)| row(&for_rows, place, index, duration, folded, chosen, select);
+    let row =
+        move |(place, index): (usize, usize)| row(&for_rows, place, index, duration, folded, chosen, select);
     view! {
         <div class="wf">
             {axis(duration)}
@@ -72,11 +87,19 @@ pub fn waterfall(opened: Arc<Opened>, chosen: Memo<Option<SpanId>>, select: impl
 }
 
 /// Scrolls a selection that came with the address into view.
-fn reveal(opened: &Arc<Opened>, chosen: Memo<Option<SpanId>>, shown: Memo<Vec<usize>>, frame: NodeRef<html::Div>) {
+fn reveal(
+    opened: &Arc<Opened>,
+    chosen: Memo<Option<SpanId>>,
+    shown: Memo<Vec<usize>>,
+    frame: NodeRef<html::Div>,
+) {
     let opened = opened.clone();
     Effect::new(move |_| {
-        let (Some(frame), Some(id)) = (frame.get(), chosen.get()) else { return };
-        let place = shown.with_untracked(|shown| shown.iter().position(|index| is_row(&opened.rows[*index], id)));
+        let (Some(frame), Some(id)) = (frame.get(), chosen.get()) else {
+            return;
+        };
+        let place =
+            shown.with_untracked(|shown| shown.iter().position(|index| is_row(&opened.rows[*index], id)));
         let Some(place) = place else { return };
         let (top, height) = (place as f64 * ROW, f64::from(frame.client_height()));
         let above = f64::from(frame.scroll_top());
@@ -139,7 +162,11 @@ fn row(
     let id = row.id;
     let server = row.server_id;
     let hue = live().hue(row.handler.clone());
-    let is_chosen = move || chosen.get().is_some_and(|chosen| chosen == id || Some(chosen) == server);
+    let is_chosen = move || {
+        chosen
+            .get()
+            .is_some_and(|chosen| chosen == id || Some(chosen) == server)
+    };
     let foldable = row.below > 0;
     let is_folded = move || folded.with(|folded| folded.contains(&id));
     let fold = move |fold: bool| {
@@ -211,7 +238,12 @@ fn row(
 }
 
 fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
-    let span = |(start, end): (u64, u64)| (percent(start, duration), format!("{:.3}%", part(end.saturating_sub(start), duration)));
+    let span = |(start, end): (u64, u64)| {
+        (
+            percent(start, duration),
+            format!("{:.3}%", part(end.saturating_sub(start), duration)),
+        )
+    };
     let (outer_left, outer_width) = span(row.outer);
     let (inner_left, inner_width) = span(row.inner);
     // The figure stands where there is room: right of the bar, else left of it, else on it.
@@ -244,8 +276,12 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
     let cold = row.cold.then_some(" · cold");
     let text = format!("{}{}", format::duration(row.duration()), cold.unwrap_or_default());
     let figure = match side {
-        "after" => view! { <span class="figure-after" style:left=move || at.clone()>{text}</span> }.into_any(),
-        "before" => view! { <span class="figure-before" style:right=move || at.clone()>{text}</span> }.into_any(),
+        "after" => {
+            view! { <span class="figure-after" style:left=move || at.clone()>{text}</span> }.into_any()
+        }
+        "before" => {
+            view! { <span class="figure-before" style:right=move || at.clone()>{text}</span> }.into_any()
+        }
         _ => view! { <span class="figure-within">{text}</span> }.into_any(),
     };
     view! {
@@ -278,7 +314,10 @@ fn seam(opened: Arc<Opened>, shown: Memo<Vec<usize>>, duration: u64) -> AnyView 
             let Some(next) = path.get(index + 1).filter(|next| next.place != stretch.place) else {
                 continue;
             };
-            let (a, b) = (below(stretch.place.min(next.place)), below(stretch.place.max(next.place)));
+            let (a, b) = (
+                below(stretch.place.min(next.place)),
+                below(stretch.place.max(next.place)),
+            );
             let left = percent(next.start, duration);
             let (top, height) = (format!("{a:.0}px"), format!("{:.0}px", b - a));
             lines.push(

@@ -20,11 +20,23 @@ pub fn bar(query: Memo<TraceQuery>) -> AnyView {
     let names = move || {
         live.handlers.with(|list| {
             list.ready()
-                .map(|list| list.iter().map(|handler| handler.name.to_string()).collect::<Vec<_>>())
+                .map(|list| {
+                    list.iter()
+                        .map(|handler| handler.name.to_string())
+                        .collect::<Vec<_>>()
+                })
                 .unwrap_or_default()
         })
     };
-    let chosen = move || query.with(|query| query.handler.as_ref().map(ToString::to_string).unwrap_or_default());
+    let chosen = move || {
+        query.with(|query| {
+            query
+                .handler
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        })
+    };
     let options = move || {
         let chosen = chosen();
         names()
@@ -89,7 +101,10 @@ pub fn bar(query: Memo<TraceQuery>) -> AnyView {
 /// Whether a trace fits, as far as its summary tells.
 pub fn fits(query: &TraceQuery, trace: &TraceSummary) -> bool {
     let failed = trace.error.is_some() || trace.errors > 0;
-    query.handler.as_ref().is_none_or(|name| trace.handlers.contains(name))
+    query
+        .handler
+        .as_ref()
+        .is_none_or(|name| trace.handlers.contains(name))
         && query.min_ms.is_none_or(|ms| trace.duration_ns >= ms * 1_000_000)
         && match query.status.as_deref() {
             Some("ok") => !failed,

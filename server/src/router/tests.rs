@@ -1,0 +1,365 @@
+//! Calls through the router to callees that do what the test says: spans, stages, counts, and who may not go on.
+
+use std::future::Future;
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use protocol::control::{EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, Routes};
+use protocol::{CalleeStages, FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::clock::Clock;
+use crate::dispatch::Dispatcher;
+
+const WATCHDOG: Duration = Duration::from_secs(60);
+const EMAIL: &str = "shop:email/email@0.1.0";
+
+/// A callee of a test, and what it was given.
+struct Fake<F> {
+    seen: Mutex<Vec<Call>>,
+    respond: F,
+}
+
+impl<F, R> Dispatch for Fake<F>
+where
+    F: Fn(Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Reply, CallError>> + Send + 'static,
+{
+    fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
+        self.seen.lock().unwrap().push(call.clone());
+        Box::pin((self.respond)(call))
+    }
+}
+
+fn fake<F, R>(respond: F) -> Arc<Fake<F>>
+where
+    F: Fn(Call) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Reply, CallError>> + Send + 'static,
+{
+    Arc::new(Fake {
+        seen: Mutex::default(),
+        respond,
+    })
+}
+
+struct House {
+    router: Arc<Router>,
+    edges: Arc<Edges>,
+    spans: mpsc::Receiver<Span>,
+}
+
+fn house() -> House {
+    let clock = Clock::system();
+    let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
+    let edges = Arc::new(Edges::new(clock));
+    let router = Arc::new(Router::new(recorder, Arc::clone(&edges)));
+    House { router, edges, spans }
+}
+
+impl House {
+    /// Calls, failed calls and `err`s of the one edge.
+    fn counts(&self) -> Option<(u64, u64, u64)> {
+        let figures = self.edges.figures();
+        assert!(figures.len() <= 1);
+        figures.first().map(|edge| (edge.calls, edge.errors, edge.errs))
+    }
+
+    async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let answer = self.router.dispatch(call);
+        tokio::time::timeout(WATCHDOG, answer)
+            .await
+            .expect("the router waits for nothing but its target")
+    }
+}
+
+fn name(text: &str) -> HandlerName {
+    HandlerName::parse(text).unwrap()
+}
+
+fn interface() -> InterfaceName {
+    InterfaceName::parse(EMAIL).unwrap()
+}
+
+fn table(generation: u64, target: Dispatcher, timeout_ms: Option<u64>) -> RouteTable {
+    let timeout = |timeout_ms| EdgeTimeout {
+        caller: name("checkout"),
+        interface: interface(),
+        timeout_ms,
+    };
+    let routes = Routes {
+        generation,
+        placement: "together".into(),
+        handlers: vec![HandlerRoute {
+            name: name("email"),
+            node: NodeName::home(),
+            artifact: String::new(),
+            http: false,
+            limits: Limits::default(),
+        }],
+        interfaces: vec![InterfaceRoute {
+            interface: interface(),
+            providers: vec![name("email")],
+        }],
+        edge_timeouts: timeout_ms.map(timeout).into_iter().collect(),
+        ..Routes::default()
+    };
+    let target = Target {
+        dispatcher: target,
+        transport: Transport::Direct,
+    };
+    RouteTable::build(&routes, |_| Some(target.clone()))
+}
+
+fn call(sampled: bool) -> Call {
+    Call {
+        caller: name("checkout"),
+        handler: None,
+        function: Arc::new(FunctionPath::new(interface(), "send")),
+        type_hash: None,
+        args: Bytes::from_static(b"abc"),
+        deadline: Instant::now() + WATCHDOG,
+        trace: TraceContext {
+            trace_id: TraceId(7),
+            span_id: crate::telemetry::new_span_id(),
+            sampled,
+        },
+        hop: 0,
+        lift_ns: 1_000,
+    }
+}
+
+fn refused(code: ErrorCode) -> CallError {
+    CallError::new(code, "as the test says")
+}
+
+#[tokio::test]
+async fn a_sampled_call_leaves_a_span_whose_stages_add_up() {
+    const WORK: Duration = Duration::from_micros(300);
+    let mut house = house();
+    let callee = fake(async |_| {
+        let began = Instant::now();
+        while began.elapsed() < WORK {
+            std::hint::spin_loop();
+        }
+        let total = began.elapsed().as_nanos() as u64;
+        let stages = CalleeStages {
+            total,
+            run: total,
+            ..CalleeStages::default()
+        };
+        Ok(Reply {
+            stages: Some(stages),
+            is_err: true,
+            ..Reply::new(Bytes::from_static(b"\x01"))
+        })
+    });
+    house
+        .router
+        .swap(table(1, Arc::clone(&callee) as Dispatcher, None));
+    let given = call(true);
+    let reply = house.call(given.clone()).await.unwrap();
+    assert!(
+        house.spans.try_recv().is_err(),
+        "the span is open until the reply is lowered"
+    );
+    drop(reply);
+    let span = house.spans.recv().await.unwrap();
+    let seen = callee.seen.lock().unwrap().remove(0);
+    assert_eq!(
+        (seen.trace.span_id, seen.handler),
+        (span.span_id, Some(name("email")))
+    );
+    assert_eq!(
+        (span.parent_id, span.kind),
+        (Some(given.trace.span_id), SpanKind::Client)
+    );
+    assert_eq!(
+        (span.peer, span.transport),
+        (Some(name("email")), Some(Transport::Direct))
+    );
+    assert_eq!(span.status, SpanStatus::Err);
+    let has = |key: &str, value: Value| span.attributes.contains(&(key.into(), value));
+    assert!(has(
+        fields::EDGE,
+        Value::Text("checkout -> shop:email/email".into())
+    ));
+    assert!(has(fields::PLACEMENT, Value::Text("together".into())));
+    assert!(has(fields::ARGS_BYTES, Value::Int(3)) && has(fields::VALUE_BYTES, Value::Int(1)));
+    let Some(Stages::Caller(stages)) = span.stages else {
+        panic!("{:?}", span.stages)
+    };
+    assert_eq!(stages.lift, 1_000);
+    assert!(stages.callee.total >= WORK.as_nanos() as u64);
+    let sum = stages.lift + stages.send + stages.travel + stages.callee.total + stages.lower;
+    assert!(sum <= span.duration_ns, "{stages:?} of {}", span.duration_ns);
+    assert_eq!(house.counts(), Some((1, 0, 1)));
+}
+
+#[tokio::test]
+async fn an_unsampled_call_leaves_a_span_without_stages_only_where_it_fails() {
+    let mut house = house();
+    let callee = fake(async |call: Call| {
+        if call.args.is_empty() {
+            Err(refused(ErrorCode::Trapped))
+        } else {
+            Ok(Reply::new(call.args))
+        }
+    });
+    house.router.swap(table(1, callee, None));
+    house.call(call(false)).await.unwrap();
+    assert!(house.spans.try_recv().is_err());
+    house
+        .call(Call {
+            args: Bytes::new(),
+            ..call(false)
+        })
+        .await
+        .unwrap_err();
+    let span = house.spans.try_recv().unwrap();
+    assert_eq!((span.parent_id, span.stages), (None, None));
+    assert!(matches!(
+        span.status,
+        SpanStatus::Failed {
+            code: ErrorCode::Trapped,
+            ..
+        }
+    ));
+    assert_eq!(span.peer, Some(name("email")));
+    assert!(house.spans.try_recv().is_err(), "one span, not two");
+    assert_eq!(house.counts(), Some((2, 1, 0)));
+}
+
+#[tokio::test]
+async fn what_must_not_go_on_is_refused_before_anyone_is_asked() {
+    let mut house = house();
+    let callee = fake(async |call: Call| Ok(Reply::new(call.args)));
+    house
+        .router
+        .swap(table(1, Arc::clone(&callee) as Dispatcher, None));
+    house
+        .call(Call {
+            hop: HOPS_MAX,
+            ..call(false)
+        })
+        .await
+        .unwrap();
+    let deep = house
+        .call(Call {
+            hop: HOPS_MAX + 1,
+            ..call(false)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(deep.code, ErrorCode::Rejected);
+    let late = house
+        .call(Call {
+            deadline: Instant::now(),
+            ..call(false)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(late.code, ErrorCode::Deadline);
+    let nobody = InterfaceName::parse("a:b/c").unwrap();
+    let function = Arc::new(FunctionPath::new(nobody, "f"));
+    let lost = house
+        .call(Call {
+            function,
+            ..call(false)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(lost.code, ErrorCode::NotFound);
+    assert_eq!(callee.seen.lock().unwrap().len(), 1);
+    for code in [ErrorCode::Rejected, ErrorCode::Deadline, ErrorCode::NotFound] {
+        let span = house.spans.try_recv().unwrap();
+        assert!(matches!(span.status, SpanStatus::Failed { code: told, .. } if told == code));
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_callee_is_looked_up_once_more_and_leaves_no_trace() {
+    let mut house = house();
+    let newer = fake(async |call: Call| Ok(Reply::new(call.args)));
+    let swapping = {
+        let (router, newer) = (Arc::downgrade(&house.router), Arc::clone(&newer));
+        fake(move |_| {
+            let (router, newer) = (router.upgrade().unwrap(), Arc::clone(&newer));
+            async move {
+                router.swap(table(2, newer, None));
+                Err(refused(ErrorCode::NotFound))
+            }
+        })
+    };
+    house
+        .router
+        .swap(table(1, Arc::clone(&swapping) as Dispatcher, None));
+    house.call(call(true)).await.unwrap();
+    assert_eq!(
+        (
+            swapping.seen.lock().unwrap().len(),
+            newer.seen.lock().unwrap().len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(house.counts(), Some((1, 0, 0)));
+    assert_eq!(house.spans.try_recv().unwrap().status, SpanStatus::Ok);
+    assert!(house.spans.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_callee_that_is_nowhere_is_asked_once_under_one_table_and_twice_under_two() {
+    let house = house();
+    let gone = fake(async |_| Err(refused(ErrorCode::NotFound)));
+    house.router.swap(table(1, Arc::clone(&gone) as Dispatcher, None));
+    assert_eq!(
+        house.call(call(false)).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
+    assert_eq!(gone.seen.lock().unwrap().len(), 1);
+    assert_eq!(house.counts(), Some((1, 1, 0)));
+
+    let always = {
+        let (router, gone) = (Arc::downgrade(&house.router), Arc::clone(&gone));
+        fake(move |_| {
+            let (router, gone) = (router.upgrade().unwrap(), Arc::clone(&gone));
+            async move {
+                router.swap(table(3, gone, None));
+                Err(refused(ErrorCode::NotFound))
+            }
+        })
+    };
+    house.router.swap(table(2, always, None));
+    assert_eq!(
+        house.call(call(false)).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
+    assert_eq!(gone.seen.lock().unwrap().len(), 2, "not a third time");
+    assert_eq!(house.counts(), Some((2, 2, 0)));
+}
+
+#[tokio::test]
+async fn an_edge_s_timeout_shortens_a_deadline_and_never_lengthens_it() {
+    let house = house();
+    let callee = fake(async |call: Call| Ok(Reply::new(call.args)));
+    house
+        .router
+        .swap(table(1, Arc::clone(&callee) as Dispatcher, Some(1_000)));
+    let (long, short) = (
+        call(false),
+        Call {
+            deadline: Instant::now() + Duration::from_millis(900),
+            ..call(false)
+        },
+    );
+    house.call(long.clone()).await.unwrap();
+    // Where the machine was busy for 0.9 s, this one is late before it begins: then it was not lengthened either.
+    let outcome = house.call(short.clone()).await;
+    let seen = callee.seen.lock().unwrap();
+    assert!(seen[0].deadline < long.deadline);
+    assert!(seen[0].deadline <= Instant::now() + Duration::from_millis(1_000));
+    match outcome {
+        Ok(_) => assert!(seen[1].deadline <= short.deadline),
+        Err(error) => assert_eq!(error.code, ErrorCode::Deadline),
+    }
+}
