@@ -111,6 +111,9 @@ pub struct Known {
     pub tries: u32,
 }
 
+/// An operation on dead messages by their ids.
+type ByIds = group::Request<(QueueName, Vec<MessageId>), u64>;
+
 impl Queues {
     /// Opens `queue.db`. The writer runs in `tasks` and closes the file when they are cancelled: drain them after
     /// everything that uses the queues. Leases of the process before this one end at once.
@@ -220,7 +223,7 @@ impl Queues {
         &self,
         queue: &QueueName,
         ids: &[MessageId],
-        wrap: fn(group::Request<(QueueName, Vec<MessageId>), u64>) -> Op,
+        wrap: fn(ByIds) -> Op,
     ) -> Result<u64, Error> {
         let step = store::ROWS_MAX as usize;
         let mut total = 0;

@@ -148,7 +148,7 @@ impl StateStore {
             key: key.clone(),
             kind,
         };
-        match ask(&self.ops, write, |request| Op(request)).await? {
+        match ask(&self.ops, write, Op).await? {
             Written::Answer(answer) => Ok(answer),
             Written::NotANumber => Err(Error::NotANumber { key }),
         }

@@ -221,6 +221,16 @@ pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
     text
 }
 
+/// The map's title where nothing is wrong.
+pub fn map_title(status: &PlacementStatus) -> String {
+    let count = format::plural(status.handlers.len() as u64, "handler", "handlers");
+    if status.settled {
+        format!("{count} {}", mode(status.actual.mode))
+    } else {
+        format!("{count} on their way: {}", mode(status.desired.mode))
+    }
+}
+
 /// A placement's name.
 pub fn mode(mode: Mode) -> &'static str {
     match mode {
@@ -233,6 +243,11 @@ pub fn mode(mode: Mode) -> &'static str {
 /// Makes a fragment the beginning of a sentence; its own full stop is dropped.
 pub fn sentence_case(text: &str) -> String {
     let text = text.trim_end_matches('.');
+    // A file's or an interface's name stays as it is.
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.contains(|c: char| !c.is_alphabetic() && c != ',') {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars
         .next()
@@ -328,6 +343,16 @@ mod tests {
         assert_eq!(titles, ["payment is failing", "tax is waiting"]);
         assert_eq!(found[0].sentence, "43 % of its 21 calls/s fail.");
         assert!(found[1].sentence.starts_with("Nobody serves shop:tax/tax."));
+    }
+
+    #[test]
+    fn a_sentence_leaves_names_as_they_are() {
+        assert_eq!(sentence_case("node payment is down."), "Node payment is down");
+        assert_eq!(
+            sentence_case("notes.wasm is no component"),
+            "notes.wasm is no component"
+        );
+        assert_eq!(sentence_case(""), "");
     }
 
     #[test]

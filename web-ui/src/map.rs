@@ -16,11 +16,11 @@ use self::layered::{Gaps, layered, rank};
 /// Below this width the picture is a column.
 pub const NARROW: f64 = 640.0;
 
-const HANDLER: (f64, f64) = (156.0, 46.0);
+const HANDLER: (f64, f64) = (168.0, 46.0);
 const PADDING: f64 = 10.0;
 const HEAD: f64 = 26.0;
 const ROW_GAP: f64 = 14.0;
-const LAYER_GAP: (f64, f64) = (76.0, 210.0);
+const LAYER_GAP: (f64, f64) = (76.0, 280.0);
 const INNER_GAP: f64 = 64.0;
 
 /// A handler to be drawn, with the node that it is on.
@@ -70,6 +70,10 @@ struct Group {
 }
 
 /// Lays out `places` and the edges between them, given as pairs of indices, in a frame of this width.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one drawing, top to bottom; its parts are functions already"
+)]
 pub fn scene(places: &[Place], edges: &[(usize, usize)], width: f64) -> Scene {
     let groups = groups(places, edges);
     if width < NARROW {
@@ -208,7 +212,12 @@ fn column(places: &[Place], edges: &[(usize, usize)], groups: &[Group], width: f
             .unwrap_or(0)
     };
     let mut sorted: Vec<&Group> = groups.iter().collect();
-    sorted.sort_by_key(|group| layer_of(group));
+    // Who neither calls nor is called stands below the picture of who does.
+    let linked = |group: &Group| {
+        let member = |handler: &usize| group.members.contains(handler);
+        edges.iter().any(|(from, to)| member(from) || member(to))
+    };
+    sorted.sort_by_key(|group| (!linked(group), layer_of(group)));
     let mut scene = Scene {
         width,
         narrow: true,

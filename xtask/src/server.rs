@@ -13,11 +13,8 @@ const WITH_THE_TESTS_FEATURES: [&str; 5] = ["--workspace", "--bin", "cleave", "-
 
 pub fn build(project: &Project) -> Result<()> {
     check_c_compiler()?;
-    command::run(
-        project
-            .cargo()
-            .args(["build", "--release", "--package", "server"]),
-    )?;
+    let mut cargo = project.cargo();
+    command::run(cargo.args(["build", "--release"]).args(WITH_THE_TESTS_FEATURES))?;
     say(&format!("{}", project.relative(&project.product())));
     Ok(())
 }

@@ -1,3 +1,5 @@
+//! The whole comparison against a fake shop and a fake API.
+
 use std::sync::Mutex;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The open loop against servers that stall.
+
 use super::*;
 use crate::client::{Failure, Target};
 use crate::fake::{Behaviour, Fake};

@@ -1,3 +1,5 @@
+//! Reports: schema, text, exit codes.
+
 use super::*;
 use crate::generator::ScheduleError;
 
@@ -235,13 +237,13 @@ fn the_html_needs_nothing_else_and_escapes_names() {
 fn exit_codes_tell_the_outcomes_apart() {
     let ok = comparison();
     assert_eq!(ok.exit_code(), 0);
-    let mut missed = ok.clone();
+    let mut missed = ok;
     missed.thresholds[0].held = false;
     assert_eq!(missed.exit_code(), 3);
     let mut limited = missed.clone();
     limited.generator.limited = true;
     assert_eq!(limited.exit_code(), 4);
-    let mut dead = limited.clone();
+    let mut dead = limited;
     dead.placements[0].errors = dead.placements[0].requests;
     assert_eq!(dead.exit_code(), 1);
 }

@@ -1,3 +1,5 @@
+//! Runs against a fake shop.
+
 use super::*;
 use crate::fake::{Behaviour, Fake};
 use crate::stop;

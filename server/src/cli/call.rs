@@ -34,7 +34,8 @@ pub(super) struct CallArgs {
     function: String,
 
     /// The arguments; `-` reads them from standard input
-    json: Option<String>,
+    #[arg(value_name = "JSON")]
+    arguments: Option<String>,
 
     /// How long it may take
     #[arg(long, value_name = "D", default_value = "5s", value_parser = humantime::parse_duration)]
@@ -46,7 +47,7 @@ pub(super) struct CallArgs {
 
 pub(super) async fn run(args: &CallArgs) -> Result<(), Error> {
     let request = CallRequest {
-        args: arguments(args.json.as_deref())?,
+        args: arguments(args.arguments.as_deref())?,
         timeout_ms: Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX)),
     };
     let path = format!("call/{}/{}", args.interface, args.function);

@@ -6,6 +6,7 @@
 mod report;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -153,7 +154,10 @@ impl Scratch {
             std::process::id(),
             rand::random::<u32>()
         ));
-        std::fs::create_dir_all(&path)
+        // Compiled code is trusted when it is loaded: nobody else may have a hand in it.
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
             .map_err(|error| Error::Failed(format!("make the folder `{}`: {error}", path.display())))?;
         Ok(Self(path))
     }

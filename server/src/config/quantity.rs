@@ -74,7 +74,7 @@ fn format_bytes(bytes: u64) -> String {
         ("KiB", 1 << 10),
     ]
     .into_iter()
-    .find(|(_, unit)| bytes >= *unit && bytes % unit == 0)
+    .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
     .unwrap_or(("B", 1));
     format!("{}{name}", bytes / unit)
 }

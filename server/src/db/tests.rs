@@ -1,3 +1,5 @@
+//! Opening, migrating and refusing files.
+
 use super::*;
 
 const FIRST: Migration = Migration {

@@ -50,7 +50,7 @@ impl Rate {
             .front()
             .copied()
             .filter(|look| is_base(look, unix_ns))
-            .unwrap_or(Look {
+            .unwrap_or_else(|| Look {
                 unix_ns: unix_ns.saturating_sub(WINDOW_NS),
                 calls: 0,
                 errors: 0,

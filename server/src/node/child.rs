@@ -44,8 +44,14 @@ pub fn child() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
-    match runtime.context("start the async runtime").and_then(|runtime| runtime.block_on(run(birth))) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build();
+    match runtime
+        .context("start the async runtime")
+        .and_then(|runtime| runtime.block_on(run(birth)))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -63,7 +69,8 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
     let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
     let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
     let runtime = Arc::new(Runtime::new(&birth.cache, dispatcher, Arc::clone(&recorder))?);
-    let local = Local::new(Arc::clone(&runtime), None);
+    runtime.start(&tasks);
+    let local = Local::dispatcher(Arc::clone(&runtime), None);
     let identity = Identity {
         node: birth.node.clone(),
         authority_pem: birth.authority_pem,
@@ -85,7 +92,12 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
         routes: Mutex::default(),
     });
     life::announce(station.quic.local_addr())?;
-    let seat = Seat { station, home: birth.home, recorder, edges };
+    let seat = Seat {
+        station,
+        home: birth.home,
+        recorder,
+        edges,
+    };
     seat.serve(spans, inbox, home_gone).await;
     Ok(())
 }
@@ -148,7 +160,13 @@ impl Seat {
         match message {
             Control::Prepare(routes) => {
                 let failed = self.prepare(&routes);
-                self.send(Control::Prepared { generation: routes.generation, failed }).await;
+                let generation = routes.generation;
+                // A peer that follows these routes already may call before they are confirmed here, and a node that
+                // knows nobody could not make that call's own calls.
+                if self.station.generation() == 0 {
+                    self.station.apply(&Arc::new(*routes));
+                }
+                self.send(Control::Prepared { generation, failed }).await;
             }
             Control::Routes(routes) => {
                 let failed = self.prepare(&routes);
@@ -178,7 +196,12 @@ impl Seat {
     }
 
     async fn send(&self, message: Control) {
-        if let Err(error) = self.station.quic.send(&NodeName::home(), self.home, message).await {
+        if let Err(error) = self
+            .station
+            .quic
+            .send(&NodeName::home(), self.home, message)
+            .await
+        {
             tracing::debug!("home does not take a message: {error}");
         }
     }

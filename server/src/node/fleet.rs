@@ -111,7 +111,12 @@ impl Nodes {
             }
             _ => return,
         };
-        if let Some(answer) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&step) {
+        if let Some(answer) = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&step)
+        {
             let _ = answer.send(failed);
         }
     }
@@ -119,7 +124,12 @@ impl Nodes {
     /// What happened to a child's process: peers hear of its end at once, the reconciler of both.
     pub(super) async fn handle_child(&self, event: ChildEvent) {
         match event {
-            ChildEvent::Started { node, incarnation, address, .. } => {
+            ChildEvent::Started {
+                node,
+                incarnation,
+                address,
+                ..
+            } => {
                 let first = self.held(|held| {
                     let held = held.get_mut(&node)?;
                     held.state = NodeState::Ready;
@@ -127,11 +137,20 @@ impl Nodes {
                 });
                 // The first start is answered by `start`.
                 if first.is_some_and(|first| incarnation > first) {
-                    let route = NodeRoute { name: node, address, incarnation };
+                    let route = NodeRoute {
+                        name: node,
+                        address,
+                        incarnation,
+                    };
                     let _ = self.events.send(NodeEvent::Up(route)).await;
                 }
             }
-            ChildEvent::Exited { node, incarnation, reason, again_in } => {
+            ChildEvent::Exited {
+                node,
+                incarnation,
+                reason,
+                again_in,
+            } => {
                 self.quic().peer_down(&node, incarnation);
                 if again_in.is_some() {
                     tracing::warn!(node = %node, "node `{node}` ended: {reason}");
@@ -140,7 +159,11 @@ impl Nodes {
                             held.state = NodeState::Down;
                         }
                     });
-                    let down = NodeEvent::Down { node: node.clone(), incarnation, reason };
+                    let down = NodeEvent::Down {
+                        node: node.clone(),
+                        incarnation,
+                        reason,
+                    };
                     let _ = self.events.send(down).await;
                 }
                 self.tell_others(&node, incarnation);
@@ -151,7 +174,10 @@ impl Nodes {
     fn tell_others(&self, gone: &NodeName, incarnation: u64) {
         for (node, address) in self.addresses().into_iter().filter(|(node, _)| node != gone) {
             let quic = Arc::clone(self.quic());
-            let down = Control::PeerDown { node: gone.clone(), incarnation };
+            let down = Control::PeerDown {
+                node: gone.clone(),
+                incarnation,
+            };
             self.station.tasks.spawn("peer-down", async move {
                 let _ = quic.send(&node, address, down).await;
             });
@@ -167,15 +193,26 @@ impl Nodes {
 
     async fn ask(&self, route: &NodeRoute, step: Step, control: Control) -> Result<Failed, String> {
         let (sender, answer) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(step.clone(), sender);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(step.clone(), sender);
         let asked = async {
             let sent = self.quic().send(&route.name, route.address, control).await;
             sent.map_err(|error| error.to_string())?;
             answer.await.map_err(|_| "another step took its place".to_owned())
         };
         let outcome = tokio::time::timeout(ANSWER_MAX, asked).await;
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&step);
-        outcome.unwrap_or_else(|_| Err(format!("node `{}` did not answer within {ANSWER_MAX:?}", route.name)))
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&step);
+        outcome.unwrap_or_else(|_| {
+            Err(format!(
+                "node `{}` did not answer within {ANSWER_MAX:?}",
+                route.name
+            ))
+        })
     }
 
     /// The nodes as the API shows them: home first.
@@ -202,7 +239,11 @@ impl Nodes {
             let usage = status.pid.and_then(usage::of).unwrap_or_default();
             Some(Node {
                 name: name.clone(),
-                state: if status.pid.is_none() { NodeState::Down } else { held.state },
+                state: if status.pid.is_none() {
+                    NodeState::Down
+                } else {
+                    held.state
+                },
                 pid: status.pid.unwrap_or(0),
                 address: status.address.map(|address| address.to_string()),
                 incarnation: status.incarnation,
@@ -221,13 +262,17 @@ impl Nodes {
     /// Children's instances by handler.
     pub(super) fn instances(&self) -> Vec<(HandlerName, protocol::control::InstanceFigures)> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().flat_map(|held| held.figures.instances.clone()).collect()
+        held.values()
+            .flat_map(|held| held.figures.instances.clone())
+            .collect()
     }
 
     /// Which start of its process a child is in.
     pub(super) fn incarnation(&self, node: &NodeName) -> u64 {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(node).and_then(|held| held.child.as_ref()).map_or(0, |child| child.status().incarnation)
+        held.get(node)
+            .and_then(|held| held.child.as_ref())
+            .map_or(0, |child| child.status().incarnation)
     }
 
     /// Ends every child: those that answer drain first.
@@ -239,7 +284,10 @@ impl Nodes {
 
 impl Fleet for Nodes {
     async fn start(&self, spec: NodeSpec) -> Result<NodeRoute, String> {
-        let identity = self.authority.issue(&spec.name).map_err(|error| error.to_string())?;
+        let identity = self
+            .authority
+            .issue(&spec.name)
+            .map_err(|error| error.to_string())?;
         let birth = Birth {
             node: spec.name.clone(),
             incarnation: 0,
@@ -250,15 +298,34 @@ impl Fleet for Nodes {
             cache: self.cache.clone(),
             sampling: self.sampling.clone(),
         };
-        let child = self.children.start(birth).await.map_err(|error| error.to_string())?;
+        let child = self
+            .children
+            .start(birth)
+            .await
+            .map_err(|error| error.to_string())?;
         let status = child.status();
-        let address = status.address.ok_or_else(|| "it ended as soon as it had started".to_owned())?;
-        let route = NodeRoute { name: spec.name.clone(), address, incarnation: status.incarnation };
+        let address = status
+            .address
+            .ok_or_else(|| "it ended as soon as it had started".to_owned())?;
+        let route = NodeRoute {
+            name: spec.name.clone(),
+            address,
+            incarnation: status.incarnation,
+        };
         self.held(|held| {
             let state = NodeState::Starting;
             let first_incarnation = status.incarnation;
             let (child, handlers) = (Some(child), spec.handlers);
-            held.insert(spec.name, Held { child, handlers, figures: Figures::default(), state, first_incarnation })
+            held.insert(
+                spec.name,
+                Held {
+                    child,
+                    handlers,
+                    figures: Figures::default(),
+                    state,
+                    first_incarnation,
+                },
+            )
         });
         Ok(route)
     }
@@ -268,7 +335,9 @@ impl Fleet for Nodes {
             return Ok(self.station.prepare(&routes));
         }
         let step = Step::Prepared(node.name.clone(), routes.generation);
-        let failed = self.ask(&node, step, Control::Prepare(Box::new(Routes::clone(&routes)))).await?;
+        let failed = self
+            .ask(&node, step, Control::Prepare(Box::new(Routes::clone(&routes))))
+            .await?;
         self.held(|held| {
             if let Some(held) = held.get_mut(&node.name) {
                 held.state = NodeState::Ready;
@@ -317,5 +386,10 @@ impl Fleet for Nodes {
 }
 
 fn served_by(routes: &Routes, node: &NodeName) -> Vec<HandlerName> {
-    routes.handlers.iter().filter(|handler| handler.node == *node).map(|handler| handler.name.clone()).collect()
+    routes
+        .handlers
+        .iter()
+        .filter(|handler| handler.node == *node)
+        .map(|handler| handler.name.clone())
+        .collect()
 }

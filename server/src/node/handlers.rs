@@ -59,7 +59,13 @@ pub(super) struct Handlers {
 impl Handlers {
     pub(super) fn new(runtime: Arc<Runtime>, config: Arc<Config>, clock: Clock) -> Self {
         let changes = watch::Sender::new(0);
-        Self { runtime, config, clock, book: RwLock::default(), changes }
+        Self {
+            runtime,
+            config,
+            clock,
+            book: RwLock::default(),
+            changes,
+        }
     }
 
     /// Moves at each change.
@@ -74,11 +80,15 @@ impl Handlers {
 
     /// Reads a file that came, changed or went.
     pub(super) async fn read(self: &Arc<Self>, path: &Path) -> Result<HandlerName, Rejection> {
-        let name = folder::handler_name(path)?;
+        let name = folder::handler_name(path).inspect_err(|rejection| {
+            // It has no name under which it could be listed: the log is where this is told.
+            tracing::warn!("`{}` is rejected: {rejection}", path.display());
+        })?;
         let handlers = Arc::clone(self);
         let (file, task_name) = (path.to_owned(), name.clone());
         let outcome = tokio::task::spawn_blocking(move || handlers.load(&file, &task_name)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Rejection::new("reading it failed", "report this as a bug")));
+        let outcome =
+            outcome.unwrap_or_else(|_| Err(Rejection::new("reading it failed", "report this as a bug")));
         let outcome = outcome.map(|version| (path.exists(), version));
         self.note(&name, outcome.clone());
         self.resolve();
@@ -86,31 +96,49 @@ impl Handlers {
     }
 
     fn load(&self, path: &Path, name: &HandlerName) -> Result<Option<Version>, Rejection> {
-        let Ok(metadata) = std::fs::metadata(path) else { return Ok(None) };
+        let Ok(metadata) = std::fs::metadata(path) else {
+            return Ok(None);
+        };
         if metadata.len() > FILE_BYTES_MAX {
             return Err(Rejection::new(
-                format!("the file has {} bytes, {FILE_BYTES_MAX} are the most", metadata.len()),
+                format!(
+                    "the file has {} bytes, {FILE_BYTES_MAX} are the most",
+                    metadata.len()
+                ),
                 "strip it (`wasm-tools strip`) or split the handler",
             ));
         }
         let bytes = std::fs::read(path).map_err(|error| {
-            Rejection::new(format!("the file cannot be read: {error}"), "check its owner and permissions")
+            Rejection::new(
+                format!("the file cannot be read: {error}"),
+                "check its owner and permissions",
+            )
         })?;
         let began = Instant::now();
         let inspected = inspect(&bytes)?;
-        let (artifact, compiled) = self.runtime.compile(&inspected.component).map_err(|error| {
-            Rejection::new(error.to_string(), "build it again with a current toolchain")
-        })?;
+        let (artifact, compiled) = self
+            .runtime
+            .compile(&inspected.component)
+            .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
         check(name, &artifact)?;
-        self.runtime.check(name, &artifact, self.config.limits(name)).map_err(|error| {
-            Rejection::new(error.to_string(), "import only what the host or another handler serves")
-        })?;
+        self.runtime
+            .check(name, &artifact, self.config.limits(name))
+            .map_err(|error| {
+                Rejection::new(
+                    error.to_string(),
+                    "import only what the host or another handler serves",
+                )
+            })?;
         Ok(Some(Version {
             artifact,
             wit: inspected.wit.into(),
             docs: Arc::new(inspected.docs),
             size_bytes: bytes.len() as u64,
-            compile_ms: if compiled { began.elapsed().as_millis() as u64 } else { 0 },
+            compile_ms: if compiled {
+                began.elapsed().as_millis() as u64
+            } else {
+                0
+            },
             since_unix_ms: self.clock.unix_ms() as u64,
         }))
     }
@@ -126,7 +154,11 @@ impl Handlers {
                 tracing::info!(handler = %name, version = &version.artifact.hash[..12], "`{name}` is read");
                 let entry = book.entries.entry(name.clone()).or_default();
                 entry.size_bytes = version.size_bytes;
-                *entry = Entry { size_bytes: version.size_bytes, version: Some(version), rejection: None };
+                *entry = Entry {
+                    size_bytes: version.size_bytes,
+                    version: Some(version),
+                    rejection: None,
+                };
             }
             Err(rejection) => {
                 tracing::warn!(handler = %name, "`{name}.wasm` is rejected: {rejection}");
@@ -170,7 +202,10 @@ impl Handlers {
         let listed = self.list();
         let bound = plan::members(&listed);
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        let mut inventory = Inventory { interfaces: book.resolution.interfaces.clone(), ..Inventory::default() };
+        let mut inventory = Inventory {
+            interfaces: book.resolution.interfaces.clone(),
+            ..Inventory::default()
+        };
         for (name, entry) in &book.entries {
             let Some(version) = &entry.version else { continue };
             let member = bound.iter().find(|member| member.name == *name);
@@ -189,7 +224,10 @@ impl Handlers {
     /// Every handler as the API shows it, without nodes and figures.
     pub(super) fn list(&self) -> Vec<Handler> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.entries.iter().map(|(name, entry)| describe(name, entry, &book.resolution)).collect()
+        book.entries
+            .iter()
+            .map(|(name, entry)| describe(name, entry, &book.resolution))
+            .collect()
     }
 }
 
@@ -201,10 +239,17 @@ fn check(name: &HandlerName, artifact: &Artifact) -> Result<(), Rejection> {
             "export an interface in its world (bare functions cannot be called)",
         ));
     }
-    for import in artifact.imports.iter().filter(|import| import.kind == ImportKind::Handler) {
+    for import in artifact
+        .imports
+        .iter()
+        .filter(|import| import.kind == ImportKind::Handler)
+    {
         if import.resources {
             return Err(Rejection::new(
-                format!("it imports `{}`, which has resources; those cannot go from one handler to another", import.name),
+                format!(
+                    "it imports `{}`, which has resources; those cannot go from one handler to another",
+                    import.name
+                ),
                 "pass plain values, or compose the two components into one (`wac plug`)",
             ));
         }
@@ -220,9 +265,10 @@ fn check(name: &HandlerName, artifact: &Artifact) -> Result<(), Rejection> {
 
 fn describe(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler {
     let state = match (&entry.version, &entry.rejection) {
-        (None, Some(rejection)) => {
-            HandlerState::Rejected { reason: rejection.reason.clone(), remedy: rejection.remedy.clone() }
-        }
+        (None, Some(rejection)) => HandlerState::Rejected {
+            reason: rejection.reason.clone(),
+            remedy: rejection.remedy.clone(),
+        },
         (None, None) => HandlerState::Loading,
         (Some(_), _) => match resolution.waiting.get(name) {
             Some(on) => HandlerState::Waiting { on: on.clone() },
@@ -231,20 +277,34 @@ fn describe(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handl
     };
     let mut warnings = resolution.warnings.get(name).cloned().unwrap_or_default();
     if let (Some(_), Some(rejection)) = (&entry.version, &entry.rejection) {
-        warnings.insert(0, format!("a newer file is rejected, the version before it serves: {rejection}"));
+        warnings.insert(
+            0,
+            format!("a newer file is rejected, the version before it serves: {rejection}"),
+        );
     }
     let version = entry.version.as_ref();
     Handler {
         name: name.clone(),
         state,
-        version: version.map(|version| version.artifact.hash[..12].to_owned()).unwrap_or_default(),
+        version: version
+            .map(|version| version.artifact.hash[..12].to_owned())
+            .unwrap_or_default(),
         size_bytes: entry.size_bytes,
         compile_ms: version.map_or(0, |version| version.compile_ms),
         since_unix_ms: version.map(|version| version.since_unix_ms),
         http: version.is_some_and(|version| version.artifact.http),
-        exports: version.map(|version| exports(name, version, resolution)).unwrap_or_default(),
+        exports: version
+            .map(|version| exports(name, version, resolution))
+            .unwrap_or_default(),
         imports: version
-            .map(|version| version.artifact.imports.iter().map(|import| imported(name, import, resolution)).collect())
+            .map(|version| {
+                version
+                    .artifact
+                    .imports
+                    .iter()
+                    .map(|import| imported(name, import, resolution))
+                    .collect()
+            })
             .unwrap_or_default(),
         nodes: Vec::new(),
         figures: Default::default(),
@@ -257,8 +317,15 @@ fn exports(name: &HandlerName, version: &Version, resolution: &Resolution) -> Ve
         let functions = interface.functions.iter().map(|function| Function {
             name: function.path.function.to_string(),
             signature: function.ty.signature(),
-            reach: if function.ty.is_plain() { Reach::Routable } else { Reach::LocalOnly },
-            docs: version.docs.get(&format!("{}.{}", interface.name, function.path.function)).cloned(),
+            reach: if function.ty.is_plain() {
+                Reach::Routable
+            } else {
+                Reach::LocalOnly
+            },
+            docs: version
+                .docs
+                .get(&format!("{}.{}", interface.name, function.path.function))
+                .cloned(),
             reports_failed_calls: function.ty.call_failed().is_some(),
         });
         let key = (name.clone(), interface.name.clone());
@@ -276,7 +343,11 @@ fn imported(name: &HandlerName, import: &ImportedInterface, resolution: &Resolut
     Import {
         interface: import.name.clone(),
         kind: import.kind,
-        functions: import.functions.iter().map(|function| function.path.function.to_string()).collect(),
+        functions: import
+            .functions
+            .iter()
+            .map(|function| function.path.function.to_string())
+            .collect(),
         served_by: resolution.served_by.get(&key).cloned(),
     }
 }

@@ -20,7 +20,7 @@ use super::fleet::{Nodes, Parts};
 use super::handlers::Handlers;
 use super::local::{BuiltIns, Local};
 use super::lock::DataLock;
-use super::queued::queued;
+use super::queued::{edge_timeouts, queued};
 use super::station::Station;
 use super::view::View;
 use crate::cli::up::UpArgs;
@@ -30,11 +30,11 @@ use crate::dispatch::Dispatcher;
 use crate::edges::Edges;
 use crate::http;
 use crate::placement::children::{Pace, Program};
-use crate::placement::{Children, Desired, Inventory, Reconciler};
-use crate::queue::Queues;
-use crate::queue::QueueDispatch;
+use crate::placement::{ChildEvent, Children, Desired, Inventory, Reconciler};
 use crate::queue::Consumers;
+use crate::queue::QueueDispatch;
 use crate::queue::QueueEdge;
+use crate::queue::Queues;
 use crate::quic::{self, Authority, Exported, Quic};
 use crate::router::Router;
 use crate::runtime::Runtime;
@@ -44,6 +44,8 @@ use crate::state::{StateDispatch, StateStore};
 use crate::telemetry::{Recorder, Sampler};
 use crate::traces::Traces;
 
+/// Messages of children that wait for home.
+const CONTROL_WAITING_MAX: usize = 1_024;
 /// What the doors may take to finish requests in progress.
 const DOORS_MAX: Duration = Duration::from_secs(10);
 /// What everything behind them may take.
@@ -75,7 +77,13 @@ async fn run(args: UpArgs) -> anyhow::Result<()> {
     let _lock = DataLock::take(&data)?;
     let ui = listen(args.ui.unwrap_or(config.ui.listen), "--ui").await?;
     let ingress = listen(args.ingress.unwrap_or(config.ingress.listen), "--ingress").await?;
-    let home = Home::build(&data, config, placement, (ui.local_addr()?, ingress.local_addr()?)).await?;
+    let home = Home::build(
+        &data,
+        config,
+        placement,
+        (ui.local_addr()?, ingress.local_addr()?),
+    )
+    .await?;
     home.serve(ui, ingress, args.open).await
 }
 
@@ -95,9 +103,9 @@ async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> 
              tokens yet: use 127.0.0.1"
         );
     }
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listen on {address}: is another program using the port? choose one with {flag}"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("listen on {address}: is another program using the port? choose one with {flag}")
+    })
 }
 
 /// The parts that outlive building.
@@ -133,59 +141,48 @@ impl Home {
         let (doors, work, ground) = (Tasks::new(), Tasks::new(), Tasks::new());
         let clock = Clock::system();
         let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
-        let traces_file = data.join("traces.db");
         let retention = config.traces.retention_bytes;
-        let traces = Traces::open(&traces_file, retention, Arc::clone(&recorder), spans, &ground).await?;
+        let traces = Traces::open(
+            &data.join("traces.db"),
+            retention,
+            Arc::clone(&recorder),
+            spans,
+            &ground,
+        )
+        .await?;
         let queues = Queues::open(&data.join("queue.db"), clock.clone(), &ground).await?;
+        queues.spawn_sweeper(&work);
         let state = StateStore::open(&data.join("state.db"), clock.clone(), &ground).await?;
         let edges = Arc::new(Edges::new(clock.clone()));
         edges.start(&work);
-        let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
-        let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
-        let cache = data.join("code");
-        let runtime = Arc::new(Runtime::new(&cache, Arc::clone(&dispatcher), Arc::clone(&recorder))?);
         let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(&recorder)));
         let built_ins = BuiltIns {
             state: StateDispatch::new(state.clone(), Arc::clone(&recorder)),
             queue: QueueDispatch::new(queues.clone(), Arc::clone(&recorder)),
             edge: Arc::clone(&edge),
         };
-        queues.spawn_sweeper(&work);
-        let local = Local::new(Arc::clone(&runtime), Some(built_ins));
+        let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
         let authority = Authority::open(&data.join("identity"))?;
-        let identity = authority.issue(&NodeName::home())?;
-        let (control, inbox) = mpsc::channel(1024);
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let quic_config = quic::Config::new(any_port, identity, 1);
-        let quic = Quic::bind(quic_config, Arc::clone(&local), control, work.child())?;
-        let station = Arc::new(Station {
-            node: NodeName::home(),
-            runtime: Arc::clone(&runtime),
+        let seat = Seat {
+            data,
+            config: &config,
+            recorder: &recorder,
             router,
-            quic: Arc::clone(&quic),
-            local,
-            tasks: work.child(),
-            built_in_exports: Mutex::new(built_in_exports()),
-            routes: Mutex::default(),
-        });
-        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
-        let pace = Pace::default();
-        let (children, child_events) = Children::new(Program::node()?, pace, work.child(), clock.clone());
-        let sampling = config.traces.sampling;
-        let (nodes, node_events) = Nodes::new(Parts {
-            station: Arc::clone(&station),
             authority,
-            children,
-            cache,
-            sampling: sampling.to_string(),
-            started_unix_ms: clock.unix_ms() as u64,
-        });
-        let (desired, intake) = Desired::channel(config.placement.clone(), placement, Inventory::default());
-        let home_route =
-            NodeRoute { name: NodeName::home(), address: quic.local_addr(), incarnation: 1 };
-        let reconciler = Reconciler::new(Arc::clone(&nodes), home_route, intake, node_events);
-        work.spawn("reconciler", reconciler.run(work.token()));
+            work: &work,
+        };
+        let Seated {
+            station,
+            nodes,
+            desired,
+            inbox,
+            child_events,
+        } = seat.take(built_ins, placement)?;
+        let runtime = Arc::clone(&station.runtime);
+        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
+        let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
         let consumers = Consumers::spawn(queues.clone(), dispatcher, Arc::clone(&recorder), &doors);
+        let sampling = config.traces.sampling;
         let home = Arc::new(Self {
             data: data.to_owned(),
             config,
@@ -214,7 +211,7 @@ impl Home {
     fn start_loops(
         self: &Arc<Self>,
         mut inbox: mpsc::Receiver<(NodeName, Control)>,
-        mut child_events: mpsc::Receiver<crate::placement::ChildEvent>,
+        mut child_events: mpsc::Receiver<ChildEvent>,
     ) {
         let home = Arc::clone(self);
         self.work.spawn("control", async move {
@@ -270,20 +267,28 @@ impl Home {
         }
         self.edge.set_edges(queued.settings);
         {
-            let mut exports =
-                self.station.built_in_exports.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut exports = self
+                .station
+                .built_in_exports
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             *exports = built_in_exports();
             exports.extend(queued.exports);
         }
         self.station.export();
-        let inventory = Inventory { queued: queued.edges, ..self.handlers.inventory() };
+        let inventory = Inventory {
+            queued: queued.edges,
+            edge_timeouts: edge_timeouts(&self.config, &self.handlers),
+            ..self.handlers.inventory()
+        };
         self.desired.set_inventory(inventory);
         self.consumers.routes_changed();
     }
 
     async fn serve(self: Arc<Self>, ui: TcpListener, ingress: TcpListener, open: bool) -> anyhow::Result<()> {
         let folder_path = self.data.join("handlers");
-        let folder = Folder::open(&folder_path).with_context(|| format!("watch `{}`", folder_path.display()))?;
+        let folder =
+            Folder::open(&folder_path).with_context(|| format!("watch `{}`", folder_path.display()))?;
         for path in folder.files() {
             if let Err(rejection) = self.handlers.read(&path).await {
                 tracing::debug!("{}: {rejection}", path.display());
@@ -291,7 +296,8 @@ impl Home {
         }
         self.check_config()?;
         self.announce();
-        self.doors.spawn("folder", Arc::clone(&self).follow_folder(folder));
+        self.doors
+            .spawn("folder", Arc::clone(&self).follow_folder(folder));
         let context = Arc::new(http::Context {
             router: Arc::clone(&self.station.router),
             recorder: Arc::clone(&self.recorder),
@@ -305,8 +311,12 @@ impl Home {
             ingress_root: self.config.ingress.root.clone(),
             ingress_timeout: self.config.ingress.timeout,
         });
-        self.doors.spawn("ui", http::serve_ui(ui, Arc::clone(&context), self.doors.clone()));
-        self.doors.spawn("ingress", http::serve_ingress(ingress, context, self.doors.clone()));
+        self.doors
+            .spawn("ui", http::serve_ui(ui, Arc::clone(&context), self.doors.clone()));
+        self.doors.spawn(
+            "ingress",
+            http::serve_ingress(ingress, context, self.doors.clone()),
+        );
         self.forward_changes();
         self.say_where(open);
         interrupted().await;
@@ -349,7 +359,11 @@ impl Home {
             .into_iter()
             .map(|(edge, reason)| self.config.edge_problem(&edge, reason).to_string())
             .collect();
-        if problems.is_empty() { Ok(()) } else { bail!("cleave.toml: {}", problems.join("; ")) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            bail!("cleave.toml: {}", problems.join("; "))
+        }
     }
 
     /// What changes with nodes, routes and placement is shown with the handlers too.
@@ -398,10 +412,97 @@ impl Home {
         let (ui, ingress) = self.addresses;
         self.say(&format!("Cleave   http://{ui}"));
         self.say(&format!("ingress  http://{ingress}"));
-        self.say(&format!("handlers {} in {}", self.handlers.names().len(), self.data.join("handlers").display()));
-        if open && let Err(error) = std::process::Command::new("xdg-open").arg(format!("http://{ui}")).spawn() {
+        self.say(&format!(
+            "handlers {} in {}",
+            self.handlers.names().len(),
+            self.data.join("handlers").display()
+        ));
+        if open
+            && let Err(error) = std::process::Command::new("xdg-open")
+                .arg(format!("http://{ui}"))
+                .spawn()
+        {
             self.say(&format!("no browser could be opened: {error}"));
         }
+    }
+}
+
+/// What home's place among the nodes is made of.
+struct Seat<'a> {
+    data: &'a Path,
+    config: &'a Config,
+    recorder: &'a Arc<Recorder>,
+    router: Arc<Router>,
+    authority: Authority,
+    work: &'a Tasks,
+}
+
+/// Home among its nodes.
+struct Seated {
+    station: Arc<Station>,
+    nodes: Arc<Nodes>,
+    desired: Desired,
+    inbox: mpsc::Receiver<(NodeName, Control)>,
+    child_events: mpsc::Receiver<ChildEvent>,
+}
+
+impl Seat<'_> {
+    /// Starts the runtime, the endpoint and the reconciler.
+    fn take(self, built_ins: BuiltIns, placement: Placement) -> anyhow::Result<Seated> {
+        let Self {
+            data,
+            config,
+            recorder,
+            router,
+            authority,
+            work,
+        } = self;
+        let clock = recorder.clock().clone();
+        let cache = data.join("code");
+        let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
+        let runtime = Arc::new(Runtime::new(&cache, dispatcher, Arc::clone(recorder))?);
+        runtime.start(work);
+        let local = Local::dispatcher(Arc::clone(&runtime), Some(built_ins));
+        let identity = authority.issue(&NodeName::home())?;
+        let (control, inbox) = mpsc::channel(CONTROL_WAITING_MAX);
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let endpoint = quic::Config::new(any_port, identity, 1);
+        let quic = Quic::bind(endpoint, Arc::clone(&local), control, work.child())?;
+        let home_route = NodeRoute {
+            name: NodeName::home(),
+            address: quic.local_addr(),
+            incarnation: 1,
+        };
+        let station = Arc::new(Station {
+            node: NodeName::home(),
+            runtime,
+            router,
+            quic,
+            local,
+            tasks: work.child(),
+            built_in_exports: Mutex::new(built_in_exports()),
+            routes: Mutex::default(),
+        });
+        let (children, child_events) =
+            Children::new(Program::node()?, Pace::default(), work.child(), clock.clone());
+        let (nodes, node_events) = Nodes::new(Parts {
+            station: Arc::clone(&station),
+            authority,
+            children,
+            cache,
+            sampling: config.traces.sampling.to_string(),
+            started_unix_ms: clock.unix_ms() as u64,
+        });
+        let (desired, intake) = Desired::channel(config.placement.clone(), placement, Inventory::default());
+        let reconciler = Reconciler::new(Arc::clone(&nodes), home_route, intake, node_events);
+        work.spawn("reconciler", reconciler.run(work.token()));
+        Ok(Seated {
+            station,
+            nodes,
+            desired,
+            inbox,
+            child_events,
+        })
     }
 }
 
@@ -411,10 +512,18 @@ fn built_in_exports() -> Vec<Exported> {
     let queue = builtin::queue::Function::ALL.map(|function| (builtin::queue::INTERFACE, function.as_str()));
     let export = |handler: HandlerName, (interface, function): (&str, &str)| {
         let interface = InterfaceName::parse(interface).expect("the constant is an interface name");
-        Exported { handler, function: FunctionPath::new(interface, function), type_hash: TypeHash([0; 16]) }
+        Exported {
+            handler,
+            function: FunctionPath::new(interface, function),
+            type_hash: TypeHash([0; 16]),
+        }
     };
-    let state = state.into_iter().map(|function| export(HandlerName::state(), function));
-    let queue = queue.into_iter().map(|function| export(HandlerName::queue(), function));
+    let state = state
+        .into_iter()
+        .map(|function| export(HandlerName::state(), function));
+    let queue = queue
+        .into_iter()
+        .map(|function| export(HandlerName::queue(), function));
     state.chain(queue).collect()
 }
 

@@ -26,9 +26,14 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn new(runtime: Arc<Runtime>, built_ins: Option<BuiltIns>) -> Dispatcher {
+    pub(super) fn dispatcher(runtime: Arc<Runtime>, built_ins: Option<BuiltIns>) -> Dispatcher {
         let (state_name, queue_name) = (HandlerName::state(), HandlerName::queue());
-        Arc::new(Self { runtime, built_ins, state_name, queue_name })
+        Arc::new(Self {
+            runtime,
+            built_ins,
+            state_name,
+            queue_name,
+        })
     }
 }
 

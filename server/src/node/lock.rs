@@ -19,18 +19,28 @@ pub(super) enum LockError {
         #[source]
         source: std::io::Error,
     },
-    #[error("`cleave up` is already running on `{path}` (pid {pid}); stop it, or choose another directory with --data")]
+    #[error(
+        "`cleave up` is already running on `{path}` (pid {pid}); stop it, or choose another directory with --data"
+    )]
     Held { path: PathBuf, pid: String },
 }
 
 impl DataLock {
     /// Makes the directory if needed and takes it.
     pub(super) fn take(directory: &Path) -> Result<Self, LockError> {
-        let failed = |source| LockError::NotWritable { path: directory.to_owned(), source };
+        let failed = |source| LockError::NotWritable {
+            path: directory.to_owned(),
+            source,
+        };
         std::fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join("lock");
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
@@ -40,7 +50,10 @@ impl DataLock {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 let _ = file.read_to_string(&mut pid);
-                Err(LockError::Held { path: directory.to_owned(), pid })
+                Err(LockError::Held {
+                    path: directory.to_owned(),
+                    pid,
+                })
             }
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
@@ -56,7 +69,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = DataLock::take(directory.path()).unwrap();
         let error = DataLock::take(directory.path()).unwrap_err();
-        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(
+            error.to_string().contains(&std::process::id().to_string()),
+            "{error}"
+        );
         drop(first);
         assert!(DataLock::take(directory.path()).is_ok());
     }

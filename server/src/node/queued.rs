@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use protocol::control::QueuedEdge;
+use protocol::control::{EdgeTimeout, QueuedEdge};
 use protocol::{HandlerName, QueueName};
 
 use super::handlers::Handlers;
 use crate::config::{Config, EdgeName, Via};
-use crate::quic::Exported;
 use crate::queue::{Answer, EdgeSettings};
+use crate::quic::Exported;
 use crate::runtime::artifact::ExportedInterface;
 use crate::runtime::wit_type::WitType;
 
@@ -34,12 +34,24 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
     let mut queued = Queued::default();
     let resolution = handlers.resolution();
     for (name, rule) in config.edges.iter().filter(|(_, rule)| rule.via == Via::Queue) {
-        let served = resolution.served_by.iter().find(|((caller, interface), _)| {
-            *caller == name.caller && stands_for(name, interface)
-        });
-        let Some(((caller, _), callee)) = served else { continue };
-        let Some(version) = handlers.version(callee) else { continue };
-        let Some(interface) = version.artifact.exports.iter().find(|i| stands_for(name, &i.name)) else { continue };
+        let served = resolution
+            .served_by
+            .iter()
+            .find(|((caller, interface), _)| *caller == name.caller && stands_for(name, interface));
+        let Some(((caller, _), callee)) = served else {
+            continue;
+        };
+        let Some(version) = handlers.version(callee) else {
+            continue;
+        };
+        let Some(interface) = version
+            .artifact
+            .exports
+            .iter()
+            .find(|i| stands_for(name, &i.name))
+        else {
+            continue;
+        };
         let answers = match answers(interface) {
             Ok(answers) => answers,
             Err(reason) => {
@@ -47,7 +59,9 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
                 continue;
             }
         };
-        let Ok(queue) = QueueName::parse(&format!("{caller}.{callee}")) else { continue };
+        let Ok(queue) = QueueName::parse(&format!("{caller}.{callee}")) else {
+            continue;
+        };
         for function in &interface.functions {
             queued.exports.push(Exported {
                 handler: HandlerName::queue(),
@@ -74,6 +88,24 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
     queued
 }
 
+/// The configured timeouts of called edges: a guest cannot set one for an optional callee.
+pub(super) fn edge_timeouts(config: &Config, handlers: &Handlers) -> Vec<EdgeTimeout> {
+    let rules = config.edges.iter().filter(|(_, rule)| rule.via == Via::Call);
+    let served_by = handlers.resolution().served_by;
+    rules
+        .flat_map(|(name, rule)| {
+            let meant = served_by
+                .keys()
+                .filter(|(caller, interface)| *caller == name.caller && stands_for(name, interface));
+            meant.map(|(caller, interface)| EdgeTimeout {
+                caller: caller.clone(),
+                interface: interface.clone(),
+                timeout_ms: rule.timeout.as_millis() as u64,
+            })
+        })
+        .collect()
+}
+
 fn stands_for(name: &EdgeName, interface: &protocol::InterfaceName) -> bool {
     match name.interface.version() {
         None => name.interface.as_str() == interface.unversioned(),
@@ -91,5 +123,7 @@ fn answers(interface: &ExportedInterface) -> Result<HashMap<Arc<str>, Answer>, S
         )),
     };
     let functions = interface.functions.iter();
-    functions.map(|function| Ok((Arc::clone(&function.path.function), answer(function)?))).collect()
+    functions
+        .map(|function| Ok((Arc::clone(&function.path.function), answer(function)?)))
+        .collect()
 }

@@ -69,10 +69,14 @@ impl Station {
         *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(routes);
         let mut callers: HashMap<&NodeName, HashSet<HandlerName>> = HashMap::new();
         for handler in &routes.handlers {
-            callers.entry(&handler.node).or_default().insert(handler.name.clone());
+            callers
+                .entry(&handler.node)
+                .or_default()
+                .insert(handler.name.clone());
         }
         for node in routes.nodes.iter().filter(|node| node.name != self.node) {
-            self.quic.set_callers(&node.name, callers.remove(&node.name).unwrap_or_default());
+            self.quic
+                .set_callers(&node.name, callers.remove(&node.name).unwrap_or_default());
         }
         let table = RouteTable::build(routes, |node| self.target(routes, node));
         self.router.swap(table);
@@ -81,16 +85,25 @@ impl Station {
 
     /// The generation that is in force.
     pub(super) fn generation(&self) -> u64 {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).generation
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .generation
     }
 
     fn target(&self, routes: &Routes, node: &NodeName) -> Option<Target> {
         if *node == self.node {
-            return Some(Target { dispatcher: Arc::clone(&self.local), transport: Transport::Direct });
+            return Some(Target {
+                dispatcher: Arc::clone(&self.local),
+                transport: Transport::Direct,
+            });
         }
         let route = routes.nodes.iter().find(|route| route.name == *node)?;
         let client = self.quic.client(&route.name, route.address, route.incarnation);
-        Some(Target { dispatcher: client, transport: Transport::Quic })
+        Some(Target {
+            dispatcher: client,
+            transport: Transport::Quic,
+        })
     }
 
     fn unload_later(self: &Arc<Self>, generation: u64) {
@@ -105,8 +118,12 @@ impl Station {
             if routes.generation != generation {
                 return;
             }
-            let assigned: HashSet<_> =
-                routes.handlers.iter().filter(|h| h.node == station.node).map(|h| &h.name).collect();
+            let assigned: HashSet<_> = routes
+                .handlers
+                .iter()
+                .filter(|h| h.node == station.node)
+                .map(|h| &h.name)
+                .collect();
             for (name, ..) in station.runtime.deployed() {
                 if !assigned.contains(&name) {
                     station.runtime.withdraw(&name);
@@ -118,7 +135,11 @@ impl Station {
 
     /// Tells the peers what can be called here.
     pub(super) fn export(&self) {
-        let mut exports = self.built_in_exports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut exports = self
+            .built_in_exports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         for (handler, artifact, _) in self.runtime.deployed() {
             for function in artifact.exports.iter().flat_map(|interface| &interface.functions) {
                 exports.push(Exported {

@@ -49,16 +49,27 @@ impl View {
         let status = self.desired.status();
         let edges = self.edges.snapshot();
         let nodes = self.nodes();
-        let instances: Vec<_> =
-            self.station.runtime.figures().into_iter().chain(self.nodes.instances()).collect();
+        let instances: Vec<_> = self
+            .station
+            .runtime
+            .figures()
+            .into_iter()
+            .chain(self.nodes.instances())
+            .collect();
         for handler in &mut listed {
             let place = status.handlers.get(&handler.name);
             handler.nodes = place.and_then(|place| place.node.clone()).into_iter().collect();
-            let node = handler.nodes.first().and_then(|name| nodes.iter().find(|node| node.name == *name));
+            let node = handler
+                .nodes
+                .first()
+                .and_then(|name| nodes.iter().find(|node| node.name == *name));
             if let Some(node) = node.filter(|node| node.state == NodeState::Down)
                 && handler.state == HandlerState::Serving
             {
-                let reason = node.last_error.clone().unwrap_or_else(|| "its node ended".to_owned());
+                let reason = node
+                    .last_error
+                    .clone()
+                    .unwrap_or_else(|| "its node ended".to_owned());
                 handler.state = HandlerState::Down { reason };
             }
             for edge in edges.iter().filter(|edge| edge.callee == handler.name) {
@@ -77,7 +88,10 @@ impl View {
 
     async fn put(&self, name: HandlerName, bytes: Bytes) -> Result<Handler, Rejection> {
         if name.is_reserved() {
-            return Err(Rejection::new(format!("`{name}` is a name of the platform"), "choose another name"));
+            return Err(Rejection::new(
+                format!("`{name}` is a name of the platform"),
+                "choose another name",
+            ));
         }
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(Rejection::new("the component is too large", "strip it"));
@@ -91,14 +105,21 @@ impl View {
             let name = name.clone();
             move || write(&folder, &name, &bytes)
         });
-        written.await.map_err(|_| Rejection::new("writing it failed", "try again"))??;
+        written
+            .await
+            .map_err(|_| Rejection::new("writing it failed", "try again"))??;
         let outcome = tokio::time::timeout(DEPLOY_MAX, async {
             loop {
                 changes.borrow_and_update();
                 let found = self.handlers().into_iter().find(|handler| handler.name == name);
                 match found {
-                    Some(handler) if handler.version == version && is_settled(&handler) => return Ok(handler),
-                    Some(Handler { state: HandlerState::Rejected { reason, remedy }, .. }) => {
+                    Some(handler) if handler.version == version && is_settled(&handler) => {
+                        return Ok(handler);
+                    }
+                    Some(Handler {
+                        state: HandlerState::Rejected { reason, remedy },
+                        ..
+                    }) => {
                         return Err(Rejection { reason, remedy });
                     }
                     _ => {}
@@ -109,7 +130,10 @@ impl View {
             }
         });
         outcome.await.unwrap_or_else(|_| {
-            Err(Rejection::new(format!("it was not served within {DEPLOY_MAX:?}"), "look at its state with `cleave ls`"))
+            Err(Rejection::new(
+                format!("it was not served within {DEPLOY_MAX:?}"),
+                "look at its state with `cleave ls`",
+            ))
         })
     }
 }
@@ -125,9 +149,14 @@ fn is_settled(handler: &Handler) -> bool {
 fn write(folder: &std::path::Path, name: &HandlerName, bytes: &[u8]) -> Result<(), Rejection> {
     let temporary = folder.join(format!(".{name}.upload"));
     let target = folder.join(format!("{name}.wasm"));
-    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, &target)).map_err(|error| {
-        Rejection::new(format!("`{}` cannot be written: {error}", target.display()), "check the folder's permissions")
-    })
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| std::fs::rename(&temporary, &target))
+        .map_err(|error| {
+            Rejection::new(
+                format!("`{}` cannot be written: {error}", target.display()),
+                "check the folder's permissions",
+            )
+        })
 }
 
 impl HomeView for View {
@@ -136,8 +165,15 @@ impl HomeView for View {
     }
 
     fn handler(&self, name: &HandlerName) -> Option<HandlerDetail> {
-        let handler = self.handlers().into_iter().find(|handler| handler.name == *name)?;
-        let wit = self.handlers.version(name).map(|version| version.wit.to_string()).unwrap_or_default();
+        let handler = self
+            .handlers()
+            .into_iter()
+            .find(|handler| handler.name == *name)?;
+        let wit = self
+            .handlers
+            .version(name)
+            .map(|version| version.wit.to_string())
+            .unwrap_or_default();
         Some(HandlerDetail { handler, wit })
     }
 
@@ -160,7 +196,11 @@ impl HomeView for View {
         };
         candidates.into_iter().find_map(|name| {
             let version = self.handlers.version(&name)?;
-            let functions = version.artifact.exports.iter().flat_map(|interface| &interface.functions);
+            let functions = version
+                .artifact
+                .exports
+                .iter()
+                .flat_map(|interface| &interface.functions);
             let mut found = functions.filter(|candidate| {
                 let own = &candidate.path.interface;
                 let same = match interface.version() {
@@ -181,7 +221,10 @@ impl HomeView for View {
     fn nodes(&self) -> Vec<Node> {
         let status = self.desired.status();
         let home = NodeName::home();
-        let of_home = status.handlers.iter().filter(|(_, place)| place.node.as_ref() == Some(&home));
+        let of_home = status
+            .handlers
+            .iter()
+            .filter(|(_, place)| place.node.as_ref() == Some(&home));
         self.nodes.list(of_home.map(|(name, _)| name.clone()).collect())
     }
 

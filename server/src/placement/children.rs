@@ -356,7 +356,7 @@ impl Supervisor {
             status.last_error = again_in
                 .is_some()
                 .then(|| reason.clone())
-                .or(status.last_error.take());
+                .or_else(|| status.last_error.take());
         });
         match again_in {
             Some(pause) => tracing::warn!(

@@ -1,3 +1,5 @@
+//! Queues on real SQLite.
+
 mod ground;
 mod lanes;
 

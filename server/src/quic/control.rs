@@ -224,7 +224,9 @@ fn put_table<T>(
 /// Home directs, children report.
 fn may_send(node: &NodeName, control: &Control) -> bool {
     match control {
-        Control::Routes(_) | Control::Prepare(_) | Control::PeerDown { .. } | Control::Drain => *node == NodeName::home(),
+        Control::Routes(_) | Control::Prepare(_) | Control::PeerDown { .. } | Control::Drain => {
+            *node == NodeName::home()
+        }
         Control::Ready { .. } | Control::Prepared { .. } | Control::Spans(_) | Control::Figures(_) => true,
     }
 }

@@ -368,7 +368,7 @@ fn reply(outcome: Result<Reply, CallError>, times: &Times, staged: bool) -> (Byt
 fn stages_of(inner: Option<CalleeStages>, times: &Times, now: Instant) -> CalleeStages {
     let ns = |from: Instant, to: Instant| to.saturating_duration_since(from).as_nanos() as u64;
     let inside = ns(times.dispatched, times.answered);
-    let inner = inner.unwrap_or(CalleeStages {
+    let inner = inner.unwrap_or_else(|| CalleeStages {
         total: inside,
         run: inside,
         ..CalleeStages::default()

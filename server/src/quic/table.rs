@@ -157,7 +157,7 @@ mod tests {
             .unwrap();
         let table = table.serving(vec![other.clone(), get.clone()]).unwrap();
         assert_eq!(served(&table), [false, true, true]);
-        let table = table.serving(vec![add.clone(), add.clone()]).unwrap();
+        let table = table.serving(vec![add.clone(), add]).unwrap();
         assert_eq!(served(&table), [true, false, false]);
         assert_eq!(table.from(1), [get, other]);
         assert!(table.get(3).is_none());

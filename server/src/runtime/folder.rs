@@ -180,15 +180,15 @@ mod tests {
         fs::write(&file, b"one").unwrap();
         assert_eq!(
             tokio::time::timeout(wait, folder.changed()).await.unwrap(),
-            [file.clone()]
+            std::slice::from_ref(&file)
         );
-        assert_eq!(folder.files(), [file.clone()]);
+        assert_eq!(folder.files(), std::slice::from_ref(&file));
 
         fs::write(path.join(".cart.tmp"), b"two").unwrap();
         fs::rename(path.join(".cart.tmp"), &file).unwrap();
         assert_eq!(
             tokio::time::timeout(wait, folder.changed()).await.unwrap(),
-            [file.clone()]
+            std::slice::from_ref(&file)
         );
 
         fs::remove_file(&file).unwrap();

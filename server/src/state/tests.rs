@@ -1,3 +1,5 @@
+//! State on real SQLite.
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -253,6 +255,7 @@ async fn a_group_that_was_not_committed_leaves_nothing() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, read from top to bottom")]
 async fn calls_are_served_in_the_caller_s_space_and_leave_a_span() {
     let bench = Bench::new().await;
     let (recorder, mut spans) = Recorder::channel(NodeName::home(), Clock::test(0));

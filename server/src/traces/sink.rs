@@ -57,7 +57,7 @@ pub(super) struct Sink {
 enum Wake {
     Ended,
     Flush(oneshot::Sender<()>),
-    Span(Span),
+    Span(Box<Span>),
     Batch(Vec<Span>),
     /// There is more to delete than one slice.
     Prune,
@@ -75,7 +75,7 @@ impl Sink {
                     self.write_waiting().await;
                     flushed = Some(done);
                 }
-                Wake::Span(span) => self.write_with(vec![span], &cancelled).await,
+                Wake::Span(span) => self.write_with(vec![*span], &cancelled).await,
                 Wake::Batch(batch) => {
                     self.tally.take(&batch);
                     self.write_with(batch, &cancelled).await;
@@ -185,7 +185,7 @@ impl Inlets {
             biased;
             () = cancelled.cancelled() => Wake::Ended,
             Some(done) = self.flushes.recv() => Wake::Flush(done),
-            Some(span) = self.spans.recv() => Wake::Span(span),
+            Some(span) = self.spans.recv() => Wake::Span(Box::new(span)),
             Some(batch) = self.batches.recv() => Wake::Batch(batch),
             () = std::future::ready(()), if has_more_to_prune => Wake::Prune,
         }

@@ -74,8 +74,9 @@ fn the_event_stream_begins_with_everything_and_tells_what_changes() {
         handlers.as_array().is_some_and(|list| list.len() == 2)
     });
     home.place_apart();
-    let placement = until("placement", &|placement| placement["settled"] == json!(true));
-    assert_eq!(placement["actual"]["mode"], json!("apart"));
+    until("placement", &|placement| {
+        placement["settled"] == json!(true) && placement["actual"]["mode"] == json!("apart")
+    });
     let answer: Value = home
         .call("example:hello/greeter", "greet", &json!(["Ada"]))
         .expect();

@@ -3,6 +3,7 @@
 //! Promises: one `EventSource` per page load; after a loss the lists are read again, because events may have been
 //! missed; while it lasts, pages keep what they had. Snapshots are whole, so the last one is enough.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,6 +30,20 @@ use crate::palette::Palette;
 const RECONNECT: Duration = Duration::from_millis(1_500);
 /// A loss shorter than this is not worth a banner.
 const PATIENCE: Duration = Duration::from_millis(1_200);
+
+type Heard = Closure<dyn FnMut(MessageEvent)>;
+
+/// What the browser calls for the current stream; replaced, so that an outage of days leaks nothing.
+struct Stream {
+    _ends: [Closure<dyn FnMut()>; 2],
+    _heard: Vec<Heard>,
+}
+
+thread_local! {
+    static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
+    /// When nodes were seen last, and the CPU that each process had used by then.
+    static CPU_BEFORE: RefCell<(f64, BTreeMap<(NodeName, u64), f64>)> = const { RefCell::new((0.0, BTreeMap::new())) };
+}
 
 /// Something that is fetched.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,7 +155,6 @@ impl Live {
             }
         });
         source.set_onopen(Some(opened.as_ref().unchecked_ref()));
-        opened.forget();
         let failing = source.clone();
         let failed = Closure::<dyn FnMut()>::new(move || {
             // The browser reconnects by itself unless the answer was no stream; one way for both is easier to trust.
@@ -151,47 +165,48 @@ impl Live {
             set_timeout(move || self.connect(), RECONNECT);
         });
         source.set_onerror(Some(failed.as_ref().unchecked_ref()));
-        failed.forget();
-        self.listen(&source);
+        let heard = self.listen(&source);
+        STREAM.set(Some(Stream {
+            _ends: [opened, failed],
+            _heard: heard,
+        }));
     }
 
-    fn listen(self, source: &EventSource) {
-        on(source, "handlers", self, |live, text| set(live.handlers, text));
-        on(source, "nodes", self, |live, text| {
-            let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else {
-                return;
-            };
-            live.measure(&nodes);
-            live.nodes.set(Remote::Ready(nodes));
-        });
-        on(source, "edges", self, |live, text| set(live.edges, text));
-        on(source, "queues", self, |live, text| set(live.queues, text));
-        on(source, "placement", self, |live, text| set(live.placement, text));
-        on(source, "traces", self, |live, text| {
-            if let Ok(traces) = serde_json::from_str(text) {
-                live.fresh.set(traces);
-            }
-        });
-        on(source, "status", self, |live, text| {
-            if let Ok(status) = serde_json::from_str(text) {
-                live.status.set(Some(status));
-            }
-        });
-        on(source, "lagged", self, |live, _| {
-            live.recoveries.update(|count| *count += 1);
-            live.read_all();
-        });
+    fn listen(self, source: &EventSource) -> Vec<Heard> {
+        vec![
+            on(source, "handlers", self, |live, text| set(live.handlers, text)),
+            on(source, "nodes", self, |live, text| {
+                let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else {
+                    return;
+                };
+                live.measure(&nodes);
+                live.nodes.set(Remote::Ready(nodes));
+            }),
+            on(source, "edges", self, |live, text| set(live.edges, text)),
+            on(source, "queues", self, |live, text| set(live.queues, text)),
+            on(source, "placement", self, |live, text| set(live.placement, text)),
+            on(source, "traces", self, |live, text| {
+                if let Ok(traces) = serde_json::from_str(text) {
+                    live.fresh.set(traces);
+                }
+            }),
+            on(source, "status", self, |live, text| {
+                if let Ok(status) = serde_json::from_str(text) {
+                    live.status.set(Some(status));
+                }
+            }),
+            on(source, "lagged", self, |live, _| {
+                live.recoveries.update(|count| *count += 1);
+                live.read_all();
+            }),
+        ]
     }
 
     /// CPU between two snapshots of a process; a new process begins anew.
     fn measure(self, nodes: &[Node]) {
-        thread_local! {
-            static BEFORE: std::cell::RefCell<(f64, BTreeMap<(NodeName, u64), f64>)> =
-                const { std::cell::RefCell::new((0.0, BTreeMap::new())) };
-        }
         let now = js_sys::Date::now();
         let mut shares = BTreeMap::new();
-        BEFORE.with_borrow_mut(|(then, before)| {
+        CPU_BEFORE.with_borrow_mut(|(then, before)| {
             let seconds = (now - *then) / 1e3;
             let mut next = BTreeMap::new();
             for node in nodes {
@@ -216,15 +231,15 @@ impl Live {
     }
 }
 
-fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) {
-    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Heard {
+    let heard = Heard::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
             act(live, &text);
         }
     });
     // Fails only where the browser has no events at all.
     let _ = source.add_event_listener_with_callback(name, heard.as_ref().unchecked_ref());
-    heard.forget();
+    heard
 }
 
 fn set<T: DeserializeOwned + Send + Sync + 'static>(signal: RwSignal<Remote<T>>, text: &str) {

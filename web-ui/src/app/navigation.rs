@@ -39,6 +39,12 @@ impl Navigation {
         if here() != *route {
             self.write(route, false);
             window().scroll_to_with_x_and_y(0.0, 0.0);
+            // Who reads by ear or moves by key begins at the new page.
+            let main = document().get_element_by_id("main");
+            if let Some(main) = main.and_then(|main| main.dyn_into::<web_sys::HtmlElement>().ok()) {
+                // Fails only where the element cannot have focus; it can.
+                let _ = main.focus();
+            }
         }
     }
 

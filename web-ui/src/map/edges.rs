@@ -38,11 +38,14 @@ pub struct Ends {
 /// Draws the edges of a scene; `ends` in the order of the scene's waypoints. Labels of later edges give way.
 pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
     let mut taken: Vec<Rect> = scene.handlers.values().copied().collect();
+    let ports = ports(scene, ends);
     ends.iter()
+        .zip(ports)
         .enumerate()
-        .map(|(index, ends)| {
-            let waypoints = scene.waypoints.get(index).map_or(&[][..], Vec::as_slice);
-            let points = points(scene.narrow, ends, waypoints);
+        .map(|(index, (ends, (start, end)))| {
+            let mut points = vec![start];
+            points.extend_from_slice(waypoints(scene, index));
+            points.push(end);
             let label = (!scene.narrow)
                 .then(|| label(scene, &points, ends.label_chars, &taken))
                 .flatten();
@@ -55,18 +58,59 @@ pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
         .collect()
 }
 
-fn points(narrow: bool, ends: &Ends, waypoints: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let (from, to) = (ends.from, ends.to);
-    if narrow {
-        return vec![
-            (from.x + from.w / 2.0, from.y + from.h),
-            (to.x + to.w / 2.0, to.y),
-        ];
-    }
-    let mut points = vec![(from.x + from.w, from.y + from.h / 2.0)];
-    points.extend_from_slice(waypoints);
-    points.push((to.x, to.y + to.h / 2.0));
-    points
+fn waypoints(scene: &Scene, index: usize) -> &[(f64, f64)] {
+    scene.waypoints.get(index).map_or(&[], Vec::as_slice)
+}
+
+/// Where each edge leaves and enters its boxes: spread over the side, in the order of where the edges go.
+fn ports(scene: &Scene, ends: &[Ends]) -> Vec<((f64, f64), (f64, f64))> {
+    let across = |point: (f64, f64)| if scene.narrow { point.0 } else { point.1 };
+    let middle = |rect: Rect| (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0);
+    let next = |index: usize| {
+        waypoints(scene, index)
+            .first()
+            .copied()
+            .unwrap_or(middle(ends[index].to))
+    };
+    let last = |index: usize| {
+        waypoints(scene, index)
+            .last()
+            .copied()
+            .unwrap_or(middle(ends[index].from))
+    };
+    let leaves = spread(ends.len(), |index| ends[index].from, |index| across(next(index)));
+    let enters = spread(ends.len(), |index| ends[index].to, |index| across(last(index)));
+    ends.iter()
+        .zip(leaves.into_iter().zip(enters))
+        .map(|(Ends { from, to, .. }, (leave, enter))| {
+            if scene.narrow {
+                (
+                    (from.x + from.w * leave, from.y + from.h),
+                    (to.x + to.w * enter, to.y),
+                )
+            } else {
+                (
+                    (from.x + from.w, from.y + from.h * leave),
+                    (to.x, to.y + to.h * enter),
+                )
+            }
+        })
+        .collect()
+}
+
+/// For each edge, its place on its box's side, from 0 to 1.
+fn spread(count: usize, rect: impl Fn(usize) -> Rect, towards: impl Fn(usize) -> f64) -> Vec<f64> {
+    (0..count)
+        .map(|index| {
+            let same = |other: &usize| rect(*other) == rect(index);
+            let all = (0..count).filter(same).count();
+            let before = (0..count)
+                .filter(same)
+                .filter(|other| (towards(*other), *other) < (towards(index), index))
+                .count();
+            (before + 1) as f64 / (all + 1) as f64
+        })
+        .collect()
 }
 
 /// The two control points between two points: level for the wide picture, upright for the narrow one.

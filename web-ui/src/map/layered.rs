@@ -89,10 +89,10 @@ pub fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize)], gaps: Gaps) -> La
         .zip(&widths)
         .map(|(left, width)| left + width)
         .fold(0.0, f64::max);
-    let height = corners
+    let height = vertices
         .iter()
-        .zip(sizes)
-        .map(|((_, y), (_, height))| y + height)
+        .zip(&centers)
+        .map(|(vertex, center)| center + vertex.height / 2.0)
         .fold(0.0, f64::max);
     Layered {
         corners,

@@ -71,10 +71,10 @@ impl Scale {
         for decade in self.low as i32..=self.high as i32 {
             let ns = 10u64.pow(decade as u32);
             let y = self.y(ns);
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\" class=\"hair\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"tick\">{}</text>\n",
+                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"tick\">{}</text>",
                 LEFT - 8.0,
                 y + 4.0,
                 tick(ns)

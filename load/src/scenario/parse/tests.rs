@@ -1,3 +1,5 @@
+//! What a scenario file may say, and what is told when it says something else.
+
 use super::*;
 
 #[test]

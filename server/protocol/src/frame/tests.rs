@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::call::REMAINING_MAX;
 use super::*;
-use crate::control::{Control, Figures, NodeRoute, Routes};
+use crate::control::{Control, NodeRoute, Routes};
 use crate::error::{CallError, ErrorCode};
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash};
 use crate::span::CalleeStages;
@@ -168,7 +168,7 @@ fn every_control_message_comes_back() {
             failed: vec![(HandlerName::cli(), "why".into())],
         },
         Control::Spans(Vec::new()),
-        Control::Figures(Box::new(Figures::default())),
+        Control::Figures(Box::default()),
         Control::Drain,
     ] {
         let bytes = encode_control(&control).unwrap();

@@ -63,7 +63,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "traces",
         ],
     ),
-    ("node", EVERYTHING, &[]),
+    ("node", EVERYTHING, &["cli"]),
     ("cli", EVERYTHING, &["load", "node"]),
 ];
 

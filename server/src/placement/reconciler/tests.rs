@@ -261,7 +261,7 @@ impl House {
         }
     }
 
-    async fn put(&self, placement: Placement) -> u64 {
+    fn put(&self, placement: Placement) -> u64 {
         self.desired.put(placement).unwrap().generation
     }
 
@@ -301,7 +301,7 @@ fn position(log: &[String], entry: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_move_starts_and_loads_the_new_then_publishes_then_drains_the_old() {
     let house = House::settled(together()).await;
-    assert_eq!(house.put(apart()).await, 2);
+    assert_eq!(house.put(apart()), 2);
     assert!(!house.desired.status().settled);
     house.settle().await;
     let log = house.fleet.log();
@@ -319,7 +319,7 @@ async fn a_move_starts_and_loads_the_new_then_publishes_then_drains_the_old() {
     assert_eq!(status.handlers[&handler("cart")].node, Some(node("cart")));
 
     house.fleet.forget();
-    house.put(together()).await;
+    house.put(together());
     house.settle().await;
     house
         .fleet
@@ -345,7 +345,7 @@ async fn a_move_starts_and_loads_the_new_then_publishes_then_drains_the_old() {
 #[tokio::test(start_paused = true)]
 async fn nodes_that_both_placements_have_are_left_alone() {
     let house = House::settled(apart()).await;
-    house.put(group(&["cart"])).await;
+    house.put(group(&["cart"]));
     house.settle().await;
     house
         .fleet
@@ -365,12 +365,12 @@ async fn a_later_placement_supersedes_one_on_its_way_and_keeps_what_fits() {
     let house = House::build(fleet, together(), &["ad", "cart"]);
     house.settle().await;
     house.fleet.forget();
-    house.put(apart()).await;
+    house.put(apart());
     house
         .fleet
         .until("both starts", |book| book.log.len() >= 2 && book.starts == 1)
         .await;
-    let generation = house.put(group(&["cart"])).await;
+    let generation = house.put(group(&["cart"]));
     house.settle().await;
     assert_eq!(house.desired.status().actual_generation, generation);
     let log = house.fleet.log();
@@ -394,12 +394,12 @@ async fn a_later_placement_supersedes_one_on_its_way_and_keeps_what_fits() {
 async fn a_superseded_node_that_runs_already_is_drained() {
     let house = House::settled(together()).await;
     house.fleet.write(|book| book.held.insert("load ad".to_owned()));
-    house.put(apart()).await;
+    house.put(apart());
     house
         .fleet
         .until("the load", |book| book.log.contains(&"load ad".to_owned()))
         .await;
-    house.put(together()).await;
+    house.put(together());
     house.settle().await;
     house
         .fleet
@@ -417,7 +417,7 @@ async fn a_node_that_does_not_start_leaves_the_old_placement_in_force() {
         book.broken_start
             .insert("cart".to_owned(), "port in use".to_owned())
     });
-    house.put(apart()).await;
+    house.put(apart());
     house.until("the error", |status| status.error.is_some()).await;
     let status = house.desired.status();
     assert_eq!(status.error.as_deref(), Some("node `cart`: port in use"));
@@ -431,7 +431,7 @@ async fn a_node_that_does_not_start_leaves_the_old_placement_in_force() {
     assert!(!log.iter().any(|line| line.contains("@cart")), "{log:?}");
     // The next wish is free to succeed, and clears the error.
     house.fleet.write(|book| book.broken_start.clear());
-    house.put(apart()).await;
+    house.put(apart());
     house.settle().await;
     assert_eq!(house.desired.status().error, None);
     assert_eq!(house.desired.status().actual_generation, 3);
@@ -441,7 +441,7 @@ async fn a_node_that_does_not_start_leaves_the_old_placement_in_force() {
 async fn a_start_that_takes_too_long_fails_and_is_undone() {
     let house = House::settled(together()).await;
     house.fleet.write(|book| book.held.insert("cart".to_owned()));
-    house.put(apart()).await;
+    house.put(apart());
     house.until("the error", |status| status.error.is_some()).await;
     assert_eq!(
         house.desired.status().error.as_deref(),
@@ -466,7 +466,7 @@ async fn a_handler_that_does_not_load_fails_the_move_by_name() {
         book.broken_load
             .insert(handler("cart"), "cache is gone".to_owned())
     });
-    house.put(apart()).await;
+    house.put(apart());
     house.until("the error", |status| status.error.is_some()).await;
     let error = house.desired.status().error.unwrap();
     assert_eq!(error, "node `cart`: handler `cart`: cache is gone");
@@ -477,7 +477,7 @@ async fn a_handler_that_does_not_load_fails_the_move_by_name() {
 async fn a_new_node_that_dies_while_moving_fails_the_move() {
     let house = House::settled(together()).await;
     house.fleet.write(|book| book.held.insert("load cart".to_owned()));
-    house.put(apart()).await;
+    house.put(apart());
     house
         .fleet
         .until("the load", |book| book.log.contains(&"load cart".to_owned()))
@@ -502,7 +502,7 @@ async fn a_new_node_that_dies_while_moving_fails_the_move() {
 async fn a_node_that_dies_before_its_start_was_reported_fails_the_move_too() {
     let house = House::settled(together()).await;
     house.fleet.write(|book| book.held.insert("ad".to_owned()));
-    house.put(group(&["ad"])).await;
+    house.put(group(&["ad"]));
     house
         .fleet
         .until("the start", |book| book.log.contains(&"start ad".to_owned()))
@@ -524,7 +524,7 @@ async fn an_old_node_that_dies_while_moving_does_not_hold_the_move_up() {
     let house = House::settled(apart()).await;
     let incarnation = incarnation_of(&house, "cart");
     house.fleet.write(|book| book.held.insert("load home".to_owned()));
-    house.put(together()).await;
+    house.put(together());
     house
         .fleet
         .until("the load", |book| book.log.contains(&"load home".to_owned()))
@@ -601,9 +601,9 @@ async fn a_node_waits_for_its_namesake_to_be_gone() {
     house
         .fleet
         .write(|book| book.held.insert("drain cart".to_owned()));
-    house.put(together()).await;
+    house.put(together());
     house.settle().await;
-    house.put(apart()).await;
+    house.put(apart());
     house
         .fleet
         .until("the other node", |book| book.log.contains(&"start ad".to_owned()))
@@ -706,7 +706,7 @@ async fn after_a_failed_move_dropped_handlers_are_served_by_the_placement_in_for
         book.broken_start
             .insert("cart".to_owned(), "port in use".to_owned())
     });
-    house.put(apart()).await;
+    house.put(apart());
     house.until("the error", |status| status.error.is_some()).await;
     house.desired.set_inventory(inventory(&["ad", "cart", "email"]));
     let served = |book: &Book| {

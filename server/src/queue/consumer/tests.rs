@@ -1,3 +1,5 @@
+//! Attempts against a fake callee.
+
 use std::future::pending;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! Calls that become messages.
+
 use std::time::Instant;
 
 use protocol::api::queues::MessageState;

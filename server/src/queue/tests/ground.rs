@@ -1,3 +1,5 @@
+//! The ground that queue tests stand on.
+
 use super::*;
 use crate::db::Writer;
 use crate::queue::store;
@@ -21,9 +23,18 @@ async fn the_sweeper_ends_a_delay_without_anybody_asking() {
 #[tokio::test]
 async fn a_delay_that_a_restart_interrupted_still_ends_by_itself() {
     let bench = Bench::in_dir(tempfile::tempdir().unwrap(), Clock::system()).await;
-    bench.enqueue(NewMessage { delay: Duration::from_millis(1_500), ..message() }).await;
+    bench
+        .enqueue(NewMessage {
+            delay: Duration::from_millis(1_500),
+            ..message()
+        })
+        .await;
     let bench = bench.reopened().await;
-    assert_eq!(bench.queues.list().await.unwrap()[0].delayed, 1, "it was reopened in time");
+    assert_eq!(
+        bench.queues.list().await.unwrap()[0].delayed,
+        1,
+        "it was reopened in time"
+    );
     bench.queues.spawn_sweeper(&bench.tasks);
     let wake = bench.queues.shared.wake_of(&queue());
     let woken = tokio::time::timeout(WATCHDOG, wake.notified()).await;

@@ -1,3 +1,5 @@
+//! Order keys.
+
 use super::*;
 
 fn keyed(key: &str) -> NewMessage {

@@ -240,7 +240,7 @@ fn lift_flat(
     out: &mut Vec<u8>,
 ) -> Result<()> {
     use InterfaceType as I;
-    let mut next = || slots.next().copied().unwrap_or(ValRaw::u64(0));
+    let mut next = || slots.next().copied().unwrap_or_else(|| ValRaw::u64(0));
     match ty {
         I::Bool => out.push(u8::from(next().get_u32() != 0)),
         I::U8 | I::S8 => out.push(next().get_u32() as u8),

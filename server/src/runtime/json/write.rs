@@ -111,7 +111,7 @@ fn signed(value: i64) -> Value {
 /// A 32-bit float in its own shortest digits, not those of the 64-bit one that it converts to.
 fn float32(value: f32) -> Value {
     if value.is_finite() {
-        float(value.to_string().parse().unwrap_or(f64::from(value)))
+        float(value.to_string().parse().unwrap_or_else(|_| f64::from(value)))
     } else {
         float(value.into())
     }

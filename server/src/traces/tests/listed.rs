@@ -3,6 +3,7 @@
 use super::*;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one scenario, read from top to bottom")]
 async fn filters_narrow_alone_and_together() {
     let house = House::new().await;
     let edge = "checkout -> shop:email/email";

@@ -1,3 +1,5 @@
+//! Trees of spans.
+
 use proptest::prelude::*;
 
 use super::*;

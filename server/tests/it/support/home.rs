@@ -210,7 +210,6 @@ impl Home {
         if let Some(ms) = ms {
             body["timeout_ms"] = json!(ms);
         }
-        let interface = interface.replace('/', "%2F");
         let path = format!("/api/v1/call/{interface}/{function}");
         self.api.send(Req::new(Method::POST, &path).json(&body))
     }

@@ -69,7 +69,7 @@ fn table(live: Live) -> AnyView {
             <thead>
                 <tr>
                     <th>"edge"</th>
-                    <th class="wide">"interface"</th>
+                    <th class="wider">"interface"</th>
                     <th>"way"</th>
                     <th class="num">"rate"</th>
                     <th class="num">"p50"</th>
@@ -78,7 +78,7 @@ fn table(live: Live) -> AnyView {
                     <th class="num wide">"calls"</th>
                     <th class="num wide">"failed"</th>
                     <th class="num wide">"own err"</th>
-                    <th class="num wide">"bytes out, back"</th>
+                    <th class="num wider">"bytes out, back"</th>
                 </tr>
             </thead>
             <tbody>
@@ -119,7 +119,7 @@ fn row(live: Live, wanted: Key) -> impl IntoView {
                     {tags::handler(&caller)}<span class="faint">" → "</span>{tags::handler(&callee)}
                 </a>
             </td>
-            <td class="wide small soft">{interface.to_string()}</td>
+            <td class="wider small soft">{interface.to_string()}</td>
             <td><span class=move || format!("way way-{}", way())>{way}</span></td>
             <td class="num">{text(|edge| format::rate(edge.rate_per_s))}</td>
             <td class="num">{text(|edge| format::duration(edge.latency_ns.p50))}</td>
@@ -128,7 +128,7 @@ fn row(live: Live, wanted: Key) -> impl IntoView {
             <td class="num wide">{text(|edge| format::count(edge.calls))}</td>
             <td class="num wide" class:bad=failing>{text(|edge| format::count(edge.errors))}</td>
             <td class="num wide">{text(|edge| format::count(edge.errs))}</td>
-            <td class="num wide faint">
+            <td class="num wider faint">
                 {text(|edge| format!("{}, {}", format::bytes(edge.bytes_in), format::bytes(edge.bytes_out)))}
             </td>
         </tr>

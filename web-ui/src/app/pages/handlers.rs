@@ -72,7 +72,6 @@ fn table(live: Live) -> AnyView {
                     <th class="num wide">"instances"</th>
                     <th class="num wide">"size"</th>
                     <th class="num wide">"compiled in"</th>
-                    <th class="num wide">"version"</th>
                 </tr>
             </thead>
             <tbody>
@@ -106,7 +105,6 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
         <tr data-handler=name.to_string()>
             <td>
                 <a class="row-link" data-row="" href=format!("/handlers/{name}")>{tags::handler(&name)}</a>
-                {move || trouble().into_iter().map(|text| view! { <p class="small trouble">{text}</p> }).collect_view()}
             </td>
             <td>{state}</td>
             <td class="wide small soft">{text(exports)}</td>
@@ -115,8 +113,13 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
             <td class="num wide">{text(instances)}</td>
             <td class="num wide">{text(|handler| format::bytes(handler.size_bytes))}</td>
             <td class="num wide">{text(compiled)}</td>
-            <td class="num wide faint">{text(|handler| handler.version.chars().take(7).collect())}</td>
         </tr>
+        {move || {
+            trouble()
+                .into_iter()
+                .map(|text| view! { <tr class="trouble-row"><td colspan="8"><p class="small trouble">{text}</p></td></tr> })
+                .collect_view()
+        }}
     }
 }
 

@@ -74,22 +74,16 @@ fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
         [first, rest @ ..] => return format!("{}, and {} more", first.title, rest.len()),
     }
     live.placement.with(|placement| match placement.ready() {
-        Some(placement) => {
-            let count = placement.handlers.len() as u64;
-            format!(
-                "{} {}",
-                format::plural(count, "handler", "handlers"),
-                finding::mode(placement.actual.mode)
-            )
-        }
+        Some(placement) => finding::map_title(placement),
         None => "Map".to_owned(),
     })
 }
 
 fn about(live: Live) -> String {
     live.placement.with(|placement| {
-        let Some(placement) = placement.ready() else {
-            return "last 10 s".to_owned();
+        // While it moves, the switch says how far it is.
+        let Some(placement) = placement.ready().filter(|placement| placement.settled) else {
+            return "figures of the last 10 s".to_owned();
         };
         let nodes = live
             .nodes

@@ -28,6 +28,10 @@ struct Messages {
     list: RwSignal<Remote<Vec<Message>>>,
     next: RwSignal<Option<String>>,
     said: RwSignal<Option<String>>,
+    /// Whether older pages were asked for; then new messages do not take them away.
+    deep: StoredValue<bool>,
+    /// Whether the tab is the user's choice; before, it is what deserves a look.
+    chosen: StoredValue<bool>,
 }
 
 /// The page.
@@ -42,21 +46,22 @@ pub fn page(name: QueueName) -> AnyView {
                 .cloned()
         })
     });
-    let dead = queue.with_untracked(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
     let messages = Messages {
         name: StoredValue::new(name.clone()),
-        state: RwSignal::new(if dead {
-            MessageState::Dead
-        } else {
-            MessageState::Ready
-        }),
+        state: RwSignal::new(MessageState::Ready),
         list: RwSignal::new(Remote::Loading),
         next: RwSignal::new(None),
         said: RwSignal::new(None),
+        deep: StoredValue::new(false),
+        chosen: StoredValue::new(false),
     };
     Effect::new(move |_| {
-        queue.track();
-        messages.read();
+        let dead = queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
+        if dead && !messages.chosen.get_value() {
+            messages.show(MessageState::Dead);
+        } else if !messages.deep.get_value() {
+            messages.read();
+        }
     });
     let tabs = STATES.map(|(state, key, word)| {
         let count =
@@ -99,9 +104,9 @@ pub fn page(name: QueueName) -> AnyView {
     };
     view! {
         {tags::head(name.to_string(), about, retry_all)}
-        <p class="said" role="status">{move || messages.said.get()}</p>
         <section class="card flush">
             <div class="tabs" role="tablist" aria-label="Messages by state">{tabs}</div>
+            <p class="said" role="status">{move || messages.said.get()}</p>
             {faces::list(messages.list, move || messages.read(), empty, move || table(messages))}
             {move || messages.next.get().map(|_| view! {
                 <p class="more"><button class="btn" on:click=move |_| messages.older()>"Older messages"</button></p>
@@ -144,6 +149,8 @@ impl Messages {
     }
 
     fn show(self, state: MessageState) {
+        self.chosen.set_value(true);
+        self.deep.set_value(false);
         self.state.set(state);
         self.list.set(Remote::Loading);
         self.read();
@@ -165,6 +172,7 @@ impl Messages {
     }
 
     fn older(self) {
+        self.deep.set_value(true);
         let path = self.path(self.next.get_untracked());
         spawn_local(async move {
             match api::get::<Page<Message>>(&path).await {
@@ -193,6 +201,7 @@ impl Messages {
                 ),
                 Err(problem) => format!("{}: {}", problem.title, problem.detail),
             }));
+            self.deep.set_value(false);
             self.read();
         });
     }

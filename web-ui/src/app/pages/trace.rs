@@ -5,6 +5,7 @@ mod nine_steps;
 mod waterfall;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -27,6 +28,8 @@ pub struct Opened {
 
 /// Spans of a running request arrive later than its trace's address; a trace is read again until it is whole.
 const AGAIN_MS: [u64; 4] = [400, 800, 1_600, 3_200];
+/// Nodes ship their spans in batches; a trace that ended longer ago than this is whole.
+const FRESH_MS: u64 = 4_000;
 
 /// The page.
 pub fn page(id: TraceId) -> AnyView {
@@ -50,28 +53,37 @@ fn read(id: TraceId, state: RwSignal<Remote<Arc<Opened>>>, attempt: usize) {
     spawn_local(async move {
         let result = api::get::<TraceDetail>(&format!("traces/{id}")).await;
         let missing = matches!(&result, Err(problem) if problem.status == 404);
-        let partial = matches!(&result, Ok(detail) if detail.orphans > 0);
-        if (missing || partial)
+        let unfinished = matches!(&result, Ok(detail) if is_unfinished(detail));
+        if (missing || unfinished)
             && let Some(pause) = AGAIN_MS.get(attempt)
         {
             set_timeout(
                 move || read(id, state, attempt + 1),
-                std::time::Duration::from_millis(*pause),
+                Duration::from_millis(*pause),
             );
             if missing {
                 return;
             }
         }
-        keep(
-            state,
-            result.map(|detail| {
-                Arc::new(Opened {
-                    rows: rows(&detail),
-                    detail,
-                })
-            }),
-        );
+        let spans = state.with_untracked(|state| state.ready().map(|opened| opened.detail.spans.len()));
+        if result.as_ref().ok().map(|detail| detail.spans.len()) != spans || spans.is_none() {
+            keep(
+                state,
+                result.map(|detail| {
+                    Arc::new(Opened {
+                        rows: rows(&detail),
+                        detail,
+                    })
+                }),
+            );
+        }
     });
+}
+
+/// Whether spans may still be on their way.
+fn is_unfinished(detail: &TraceDetail) -> bool {
+    let end_ms = (detail.summary.start_unix_ns + detail.summary.duration_ns) / 1_000_000;
+    detail.orphans > 0 || (js_sys::Date::now() as u64).saturating_sub(end_ms) < FRESH_MS
 }
 
 fn body(opened: Arc<Opened>) -> AnyView {

@@ -166,7 +166,9 @@ impl Traces {
         });
     }
 
+    /// Reading on is looking back, so the list stands still.
     fn older(self) {
+        self.paused.set(true);
         let path = self.path(self.next.get_untracked());
         spawn_local(async move {
             if let Ok(page) = api::get::<Page<TraceSummary>>(&path).await {
@@ -199,15 +201,20 @@ impl Traces {
             self.read();
             return;
         }
+        let length = self.list.with_untracked(|list| list.ready().map_or(0, Vec::len));
+        if length + fresh.len() > KEPT {
+            // The first page again, with a cursor that fits it.
+            self.read();
+            return;
+        }
         self.list.update(|list| {
             let Remote::Ready(list) = list else { return };
-            let known: Vec<TraceId> = list.iter().take(KEPT).map(|trace| trace.trace_id).collect();
+            let known: Vec<TraceId> = list.iter().map(|trace| trace.trace_id).collect();
             for trace in fresh {
                 if !known.contains(&trace.trace_id) {
                     list.insert(0, trace);
                 }
             }
-            list.truncate(KEPT);
         });
     }
 }

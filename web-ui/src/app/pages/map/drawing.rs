@@ -53,9 +53,9 @@ pub fn drawing(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
     let full = move || format!("{:.0}px", scene.with(|scene| scene.width));
     view! {
         <div class="map-frame" node_ref=frame>
-            <div class="map" class:narrow=move || scene.with(|scene| scene.narrow) style:height=height style:width=full>
+            <div class="map" class:narrow=move || scene.with(|scene| scene.narrow) class:single=move || scene.with(|scene| scene.nodes.len() == 1) style:height=height style:width=full>
                 <For each=nodes key=Clone::clone children=move |name| node_box(live, scene, name) />
-                {edges(live, scene, links)}
+                {edges(live, scene, places, links)}
                 <For each=handlers key=Clone::clone children=move |name| handler_box(live, scene, ailments, name) />
             </div>
         </div>
@@ -78,13 +78,18 @@ fn measure(frame: NodeRef<html::Div>, width: RwSignal<f64>) {
         let resized = Closure::<dyn FnMut()>::new(read);
         if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
             observer.observe(&frame);
+            let kept = StoredValue::new_local((observer, resized));
+            on_cleanup(move || {
+                kept.try_with_value(|(observer, _)| observer.disconnect());
+            });
         }
-        // Lives as long as the observer, which ends with its element.
-        resized.forget();
     });
 }
 
-/// Where each handler is: what the placement says, else where it serves, else home.
+/// The box of handlers that no node serves: rejected, or waiting for an import.
+const NOWHERE: &str = "nowhere";
+
+/// Where each handler is: what the placement says, else where it serves.
 fn places(live: Live) -> Vec<Place> {
     let actual = |name: &HandlerName| {
         live.placement
@@ -98,10 +103,14 @@ fn places(live: Live) -> Vec<Place> {
                 handler: handler.name.clone(),
                 node: actual(&handler.name)
                     .or_else(|| handler.nodes.first().cloned())
-                    .unwrap_or_else(NodeName::home),
+                    .unwrap_or_else(nowhere),
             })
             .collect()
     })
+}
+
+fn nowhere() -> NodeName {
+    NodeName::parse(NOWHERE).expect("a word of letters is a node name")
 }
 
 fn place(rect: Option<Rect>) -> (String, String, String) {
@@ -133,7 +142,7 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
                 return Some(word.to_owned());
             }
             let cpu = live.cpu.with(|cpu| cpu.get(&wanted).copied());
-            let memory = format::bytes(node.resident_bytes);
+            let memory = format!("{} MB", node.resident_bytes / 1_000_000);
             Some(cpu.map_or_else(
                 || memory.clone(),
                 |cpu| format!("{} · {memory}", format::percent(cpu, 1.0)),
@@ -147,6 +156,11 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
             })
         })
     };
+    let title = if name.as_str() == NOWHERE {
+        "not served".to_owned()
+    } else {
+        name.to_string()
+    };
     view! {
         <div
             class="map-node"
@@ -156,7 +170,7 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
             style:width=move || rect.get().1
             style:height=move || rect.get().2
         >
-            <p class="map-node-head"><span>"node " {name.to_string()}</span><span class="num">{figures}</span></p>
+            <p class="map-node-head"><span>{title}</span><span class="num">{figures}</span></p>
         </div>
     }
     .into_any()
@@ -207,7 +221,7 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
 }
 
 /// The lines, drawn anew when the layout changes; figures on them change in place.
-fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
+fn edges(live: Live, scene: Memo<Scene>, places: Memo<Vec<Place>>, links: Memo<Vec<Link>>) -> AnyView {
     let drawn = Memo::new(move |_| {
         scene.with(|scene| {
             links.with(|links| {
@@ -249,12 +263,29 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
             })
         });
         let hue = live.hue(from.clone());
+        let ends = (from.clone(), to.clone());
+        // By place, not by the way that the last call went: a handler that has moved shows it at once.
+        let apart = move || {
+            let node = |name: &HandlerName| {
+                places.with(|places| {
+                    places
+                        .iter()
+                        .find(|place| place.handler == *name)
+                        .map(|place| place.node.clone())
+                })
+            };
+            node(&ends.0) != node(&ends.1)
+        };
         let class = move || {
-            let kind = link.with(|link| match link.as_ref().map(|link| link.transport) {
-                Some(Transport::Queue) => "queued",
-                Some(Transport::Quic) => "crossing",
-                _ => "inside",
+            let queued = link.with(|link| {
+                link.as_ref()
+                    .is_some_and(|link| link.transport == Transport::Queue)
             });
+            let kind = match (queued, apart()) {
+                (true, _) => "queued",
+                (false, true) => "crossing",
+                (false, false) => "inside",
+            };
             let failing = link.with(|link| link.as_ref().is_some_and(|link| link.failing));
             format!(
                 "map-line {kind} {}{}",
@@ -264,7 +295,7 @@ fn edges(live: Live, scene: Memo<Scene>, links: Memo<Vec<Link>>) -> AnyView {
         };
         let width = move || {
             let rate = link.with(|link| link.as_ref().map_or(0.0, |link| link.rate));
-            format!("{:.1}", 1.2 + (1.0 + rate).log10() * 0.9)
+            format!("{:.1}", 1.2 + (1.0 + rate).log10() * 0.65)
         };
         view! { <path class=class data-edge=format!("{from}-{to}") d=move || path.get() stroke-width=width></path> }.into_any()
     };

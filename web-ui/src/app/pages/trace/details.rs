@@ -9,7 +9,7 @@ use super::{Opened, is_caller, nine_steps};
 use crate::app::parts::tags;
 use crate::app::shell;
 use crate::format;
-use crate::steps::{sentence, steps, total};
+use crate::steps::{Step, sentence, steps, total};
 use crate::waterfall::short_name;
 
 /// What is known of the selected row.
@@ -28,10 +28,11 @@ pub fn details(opened: &Opened, chosen: Option<SpanId>) -> AnyView {
         return ().into_any();
     };
     let server = row.server_id.and_then(find);
+    let (telling, table) = stages(own, server);
     view! {
-        <div data-details=row.id.to_string()>
-            {stages(own, server)}
-            <div class="columns">{facts(own, server)} {logs(own, server)}</div>
+        <div class="columns details" data-details=row.id.to_string()>
+            <div class="stack">{telling} {logs(own, server)}</div>
+            <div class="stack">{table} {facts(own, server)}</div>
         </div>
     }
     .into_any()
@@ -46,7 +47,8 @@ fn recorded(own: &Span, server: Option<&SpanRow>) -> Option<Result<CallerStages,
     }
 }
 
-fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
+/// What the stages tell, and their table.
+fn stages(own: &SpanRow, server: Option<&SpanRow>) -> (AnyView, AnyView) {
     let span = &own.span;
     let callee = server.map_or_else(
         || span.peer.clone().unwrap_or_else(|| span.handler.clone()),
@@ -58,45 +60,38 @@ fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
             let steps = steps(&stages, callee.as_str());
             let callee_node = server.map_or_else(
                 || callee.to_string(),
-                |server| format!("{callee} · {}", server.span.node),
+                |server| format!("{callee}, on node {}", server.span.node),
             );
+            let caller_node = format!("{}, on node {}", span.handler, span.node);
             let same = span.transport != Some(Transport::Quic);
-            view! {
-                <div class="columns steps-columns" data-stages="nine">
-                    <section class="card">
-                        <div class="card-head">
-                            <h2>{format!("{} → {callee}.{name}, in nine steps", span.handler)}</h2>
-                            <span class="num">{format::duration(total(&steps))}</span>
-                        </div>
-                        {nine_steps::picture(&steps, &format!("{} · {}", span.handler, span.node), &callee_node)}
-                        <p class="small soft">{sentence(&stages, span.handler.as_str(), callee.as_str(), same)}</p>
-                        <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
-                    </section>
-                    <section class="card steps-card">{nine_steps::table(&steps)}</section>
-                </div>
-            }
-            .into_any()
+            let telling = view! {
+                <section class="card" data-stages="nine">
+                    {card_head(format!("{} → {callee}.{name}, in nine steps", span.handler), total(&steps))}
+                    {nine_steps::picture(&steps, &caller_node, &callee_node)}
+                    <p class="small soft">{sentence(&stages, span.handler.as_str(), callee.as_str(), same)}</p>
+                    <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
+                </section>
+            };
+            (telling.into_any(), table_card(&steps))
         }
         Some(Err(inside)) => {
             let stages = CallerStages {
                 callee: inside,
                 ..CallerStages::default()
             };
-            let steps: Vec<_> = steps(&stages, callee.as_str())
+            let steps: Vec<Step> = steps(&stages, callee.as_str())
                 .into_iter()
                 .filter(|step| step.at_callee)
                 .collect();
-            view! {
-                <section class="card steps-card" data-stages="callee">
-                    <div class="card-head">
-                        <h2>{format!("{callee}: {name}, the callee's steps")}</h2>
-                        <span class="num">{format::duration(total(&steps))}</span>
-                    </div>
-                    {nine_steps::table(&steps)}
-                    <p class="small soft">"Its caller is outside of Cleave, or its side was not recorded: steps 1 to 3, 8 and 9 are not known."</p>
+            let telling = view! {
+                <section class="card" data-stages="callee">
+                    {card_head(format!("{callee}: {name}, the callee's steps"), total(&steps))}
+                    <p class="small soft">
+                        "Its caller is outside of Cleave, or its side was not recorded: steps 1 to 3, 8 and 9 are not known."
+                    </p>
                 </section>
-            }
-            .into_any()
+            };
+            (telling.into_any(), table_card(&steps))
         }
         None => {
             let why = match (&span.status, is_caller(span.kind)) {
@@ -106,18 +101,34 @@ fn stages(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
                 (_, true) => "No steps were recorded: it is no sampled call of a handler.",
                 _ => "This is no call between handlers, so it has no steps.",
             };
-            view! {
+            let title = if is_caller(span.kind) {
+                format!("{} → {callee}.{name}", span.handler)
+            } else {
+                format!("{}: {name}", span.handler)
+            };
+            let telling = view! {
                 <section class="card" data-stages="none">
-                    <div class="card-head">
-                        <h2>{format!("{}: {name}", span.handler)}</h2>
-                        <span class="num">{format::duration(span.duration_ns)}</span>
-                    </div>
+                    {card_head(title, span.duration_ns)}
                     <p class="small soft">{why}</p>
                 </section>
-            }
-            .into_any()
+            };
+            (telling.into_any(), ().into_any())
         }
     }
+}
+
+fn card_head(title: String, ns: u64) -> AnyView {
+    view! {
+        <div class="card-head">
+            <h2>{title}</h2>
+            <span class="num">{format::duration(ns)}</span>
+        </div>
+    }
+    .into_any()
+}
+
+fn table_card(steps: &[Step]) -> AnyView {
+    view! { <section class="card steps-card">{nine_steps::table(steps)}</section> }.into_any()
 }
 
 fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {

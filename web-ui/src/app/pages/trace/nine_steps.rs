@@ -20,13 +20,13 @@ pub fn picture(steps: &[Step], caller: &str, callee: &str) -> AnyView {
         .map(|(step, (left, width))| shape(step, LEFT + left * room, width * room))
         .collect();
     view! {
-        <svg class="lanes" viewBox="0 0 560 132" role="img" aria-label="The nine steps in time, the caller above, the callee below">
-            <text class="lane-name" x="8" y="10">{caller.to_owned()}</text>
-            <text class="lane-name" x="8" y="130">{callee.to_owned()}</text>
+        <div class="lanes-frame"><svg class="lanes" viewBox="0 0 560 132" role="img" aria-label="The nine steps in time, the caller above, the callee below">
+            <text class="lane-name" x="280" y="26" text-anchor="middle">{caller.to_owned()}</text>
+            <text class="lane-name" x="280" y="128" text-anchor="middle">{callee.to_owned()}</text>
             <line class="lane-line" x1="8" x2="552" y1=TOP_LANE y2=TOP_LANE></line>
             <line class="lane-line" x1="8" x2="552" y1=BOTTOM_LANE y2=BOTTOM_LANE></line>
             {shapes}
-        </svg>
+        </svg></div>
     }
     .into_any()
 }

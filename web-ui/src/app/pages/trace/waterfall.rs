@@ -77,8 +77,8 @@ pub fn waterfall(
             >
                 <div class="wf-rows" role="tree" aria-label="Spans" style:height=height>
                     {grid(duration)}
-                    <For each=keys key=|key| *key children=row />
                     {seam(opened, shown, duration)}
+                    <For each=keys key=|key| *key children=row />
                 </div>
             </div>
         </div>
@@ -248,12 +248,18 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
     let (inner_left, inner_width) = span(row.inner);
     // The figure stands where there is room: right of the bar, else left of it, else on it.
     let (from, to) = (part(row.outer.0, duration), part(row.outer.1, duration));
-    let (side, at) = if to < 86.0 {
+    let narrow = window()
+        .inner_width()
+        .ok()
+        .and_then(|width| width.as_f64())
+        .is_some_and(|width| width < 720.0);
+    let room = if narrow { 42.0 } else { 15.0 };
+    let (side, at) = if to < 100.0 - room {
         ("after", format!("{to:.3}%"))
-    } else if from > 14.0 {
+    } else if from > room {
         ("before", format!("{:.3}%", 100.0 - from))
     } else {
-        ("within", "0%".to_owned())
+        ("within", percent(row.inner.0, duration))
     };
     if row.bar == Bar::Queued {
         let words = row.continues.and_then(|link| opened.detail.linked.get(link)).map(|link| {
@@ -282,7 +288,7 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
         "before" => {
             view! { <span class="figure-before" style:right=move || at.clone()>{text}</span> }.into_any()
         }
-        _ => view! { <span class="figure-within">{text}</span> }.into_any(),
+        _ => view! { <span class="figure-within" style:left=move || at.clone()>{text}</span> }.into_any(),
     };
     view! {
         {travel}
