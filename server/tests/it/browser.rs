@@ -136,7 +136,7 @@ impl Tour {
         cleave::visit(cleave, "map").await;
         let handlers = cleave.attributes(".map-handler", "data-handler").await;
         assert_eq!(handlers.len(), SHOP.len(), "{handlers:?}");
-        shop::crowd(shop).await;
+        shop::crowd(shop, &self.shop_url).await;
         self.gallery.take(cleave, "map-together").await;
         cleave::place_apart(cleave, SHOP.len()).await;
         self.calm("the change of placement").await;
@@ -145,7 +145,7 @@ impl Tour {
     async fn buy_apart(&mut self) {
         let (shop, cleave) = (&mut self.shop, &mut self.cleave);
         shop::buy(shop, &self.shop_url, "Martin Bobbin").await;
-        shop::crowd(shop).await;
+        shop::crowd(shop, &self.shop_url).await;
         cleave.wait_for(".map-line.crossing").await;
         self.gallery.take(cleave, "map-apart").await;
         self.gallery.document(cleave, "map-apart.png", Theme::Light).await;

@@ -5,6 +5,9 @@
 use super::gallery::Gallery;
 use super::page::Page;
 
+/// As many as a curious person opens within the seconds that rates look back on.
+const VISITS: usize = 40;
+
 /// Buys one thing and gives the number of the order. `url` is the shop's address.
 pub(super) async fn buy(page: &mut Page, url: &str, name: &str) -> String {
     page.goto(url).await;
@@ -69,18 +72,16 @@ pub(super) async fn photograph(page: &mut Page, url: &str, gallery: &Gallery) {
     gallery.take(page, "shop-cart").await;
 }
 
-/// Visits of many pages, so that there are rates to be seen.
-pub(super) async fn crowd(page: &mut Page) {
-    let pages = "(async () => {
-        const paths = ['/', '/cart', ...Array.from(document.querySelectorAll('[data-product] a'), link => link.pathname)];
-        for (let visit = 0; visit < 40; visit += 1) {
-            const answer = await fetch(paths[visit % paths.length]);
-            if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
-            await answer.text();
-        }
-        return 'done';
-    })()";
-    assert_eq!(page.evaluate(pages).await, "done");
+/// Opens many pages, so that there are rates to be seen.
+pub(super) async fn crowd(page: &mut Page, url: &str) {
+    page.goto(url).await;
+    let products = page
+        .attributes("#products .card[data-product]", "data-product")
+        .await;
+    for product in products.iter().cycle().take(VISITS) {
+        page.goto(&format!("{url}product/{product}")).await;
+        page.wait_for("#add-to-cart").await;
+    }
 }
 
 /// How many things the cart holds, as the page's head says.
