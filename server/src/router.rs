@@ -267,7 +267,8 @@ fn close_span(
 ) {
     let ns = |duration: Duration| duration.as_nanos() as u64;
     let callee = reply.stages.unwrap_or_default();
-    let send_ns = ns(send) + reply.sent_ns;
+    // The callee may have begun to read before the sender's task saw its write done: what overlaps is the callee's.
+    let send_ns = (ns(send) + reply.sent_ns).min(ns(latency).saturating_sub(callee.total));
     let record = span.span_mut();
     let bytes = |count: usize| Value::Int(count as i64);
     record.attributes.extend([

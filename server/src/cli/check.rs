@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::dispatch::{Call, Dispatch, ReplyFuture};
 use crate::runtime::artifact::Artifact;
 use crate::runtime::catalog::{self, Known, Preferred};
-use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect};
+use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
 use crate::runtime::{Runtime, folder};
 use crate::telemetry::Recorder;
 
@@ -127,6 +127,7 @@ fn look(runtime: &Runtime, file: &Path, size_bytes: u64) -> Result<Accepted, Rej
     let compiled = runtime.compile(&inspected.component);
     let (artifact, _) = compiled
         .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
+    servable(&artifact)?;
     let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     runtime
         .check(&name, &artifact, Default::default())

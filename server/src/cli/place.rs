@@ -11,6 +11,7 @@ use super::client::Client;
 use super::error::Error;
 use super::output::{list, print, print_json, tell, word};
 use crate::config;
+use crate::placement::summary::summary;
 
 /// How often the node is asked whether it is there yet.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -51,7 +52,13 @@ pub(super) async fn run(args: &PlaceArgs) -> Result<(), Error> {
     if args.remote.json {
         return print_json(&status);
     }
-    print(&describe(&status))
+    if status.file != status.desired {
+        tell(&format!(
+            "cleave.toml says {}, which wins at the next start",
+            name(&status.file)
+        ));
+    }
+    print(&summary(&status))
 }
 
 async fn change(args: &PlaceArgs, client: &Client, placement: &Placement) -> Result<PlacementStatus, Error> {
@@ -114,38 +121,4 @@ fn name(placement: &Placement) -> String {
         }
         mode => word(&mode),
     }
-}
-
-fn describe(status: &PlacementStatus) -> String {
-    let mut text = format!(
-        "{} (generation {})\n",
-        name(&status.actual),
-        status.actual_generation
-    );
-    if status.actual != status.desired {
-        text.push_str(&format!(
-            "wanted: {} (generation {})\n",
-            name(&status.desired),
-            status.generation
-        ));
-    }
-    if status.file != status.desired {
-        text.push_str(&format!(
-            "cleave.toml says: {}, which wins at the next start\n",
-            name(&status.file)
-        ));
-    }
-    if let Some(error) = &status.error {
-        text.push_str(&format!("error: {error}\n"));
-    }
-    let mut table = super::output::Table::new(&["HANDLER", "NODE", "STATE"], &[]);
-    for (handler, place) in &status.handlers {
-        let node = place
-            .node
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), ToString::to_string);
-        table.row([handler.to_string(), node, place.state.clone()]);
-    }
-    text.push_str(&table.render());
-    text
 }

@@ -66,21 +66,32 @@ impl Station {
 
     /// Routes by these from now on, and unloads what they no longer assign after a while.
     pub(super) fn apply(self: &Arc<Self>, routes: &Arc<Routes>) {
-        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(routes);
+        let older = {
+            let mut current = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, Arc::clone(routes))
+        };
+        // A node that routes by the older routes still calls in the name of handlers that are moving away from it.
+        self.allow_callers(&[&older, routes]);
+        let table = RouteTable::build(routes, |node| self.target(routes, node));
+        self.router.swap(table);
+        self.unload_later(routes.generation);
+    }
+
+    /// Lets each node call in the name of the handlers that these routes assign to it.
+    fn allow_callers(&self, routes: &[&Routes]) {
         let mut callers: HashMap<&NodeName, HashSet<HandlerName>> = HashMap::new();
-        for handler in &routes.handlers {
+        for node in routes.iter().flat_map(|routes| &routes.nodes) {
+            callers.entry(&node.name).or_default();
+        }
+        for handler in routes.iter().flat_map(|routes| &routes.handlers) {
             callers
                 .entry(&handler.node)
                 .or_default()
                 .insert(handler.name.clone());
         }
-        for node in routes.nodes.iter().filter(|node| node.name != self.node) {
-            self.quic
-                .set_callers(&node.name, callers.remove(&node.name).unwrap_or_default());
+        for (node, names) in callers.into_iter().filter(|(node, _)| **node != self.node) {
+            self.quic.set_callers(node, names);
         }
-        let table = RouteTable::build(routes, |node| self.target(routes, node));
-        self.router.swap(table);
-        self.unload_later(routes.generation);
     }
 
     /// The generation that is in force.
@@ -118,6 +129,7 @@ impl Station {
             if routes.generation != generation {
                 return;
             }
+            station.allow_callers(&[&routes]);
             let assigned: HashSet<_> = routes
                 .handlers
                 .iter()

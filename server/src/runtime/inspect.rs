@@ -7,8 +7,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use protocol::api::handlers::ImportKind;
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm, WitPrinter};
+
+use super::artifact::Artifact;
 
 /// The largest file that is read, in bytes. Components made from Python are 18 MB.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -52,6 +55,38 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected<'_>, Rejection> {
     scan(&component)?;
     let (wit, docs) = describe(&component)?;
     Ok(Inspected { component, wit, docs })
+}
+
+/// Refuses what compiles and links but could never work.
+pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
+    if artifact.exports.is_empty() && !artifact.http {
+        return Err(Rejection::new(
+            "it exports no interface and answers no HTTP, so that nobody could call it",
+            "export an interface in its world (bare functions cannot be called)",
+        ));
+    }
+    for import in artifact
+        .imports
+        .iter()
+        .filter(|import| import.kind == ImportKind::Handler)
+    {
+        if import.resources {
+            return Err(Rejection::new(
+                format!(
+                    "it imports `{}`, which has resources; those cannot go from one handler to another",
+                    import.name
+                ),
+                "pass plain values, or compose the two components into one (`wac plug`)",
+            ));
+        }
+        if let Some(function) = import.functions.iter().find(|function| function.ty.is_async) {
+            return Err(Rejection::new(
+                format!("it imports the async function `{}`", function.path),
+                "declare it as a plain `func`",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Tells what a file is by its first bytes.

@@ -81,7 +81,7 @@ fn a_home_is_looked_at_called_and_rearranged() {
     assert_eq!(home.nodes().len(), 11);
     at(&home, &["place", "together"]).ok();
     assert_eq!(home.nodes().len(), 1);
-    at(&home, &["place", "appart"]).failed(1);
+    at(&home, &["place", "appart"]).failed(2);
 
     let mut visitor = home.visitor();
     visitor.add("storm-kettle", 1);
@@ -140,7 +140,18 @@ fn load_reports_a_run_and_a_missed_threshold() {
         "--json",
         "-",
     ];
-    let report = at(&home, &common).ok().json();
+    // A crowded machine may make the generator the limit; then that is the answer, and it outweighs a threshold.
+    let expected = |report: &Value, code: i32| {
+        if report["generator"]["limited"] == json!(true) {
+            4
+        } else {
+            code
+        }
+    };
+    let ran = at(&home, &common);
+    let report = ran.json();
+    let ran = ran.failed(expected(&report, 0));
+    assert!(!ran.stdout.is_empty());
     assert_eq!(report["schema"], json!(1));
     let placements = report["placements"].as_object().expect("a placement or more");
     let (name, run) = placements.iter().next().expect("one placement");
@@ -156,5 +167,7 @@ fn load_reports_a_run_and_a_missed_threshold() {
     );
 
     let missed = [&common[..], &["--threshold", "p50<1ns"]].concat();
-    at(&home, &missed).failed(3);
+    let ran = at(&home, &missed);
+    let code = expected(&ran.json(), 3);
+    ran.failed(code);
 }

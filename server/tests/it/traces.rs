@@ -246,6 +246,7 @@ fn the_tree_is_in_order(detail: &TraceDetail) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one scenario, read from top to bottom")]
 fn traces_are_found_counted_and_kept() {
     let mut home = Home::shop().start();
     let checkout = bought(&home);
@@ -305,7 +306,10 @@ fn traces_are_found_counted_and_kept() {
     // Page by page: all of them, each once, the newest first.
     let (mut paged, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let page = list(&cursor.map_or("limit=3".to_owned(), |cursor| format!("limit=3&before={cursor}")));
+        let page = list(&cursor.map_or_else(
+            || "limit=3".to_owned(),
+            |cursor| format!("limit=3&before={cursor}"),
+        ));
         assert!(page.items.len() <= 3);
         paged.extend(page.items.iter().map(|trace| trace.trace_id));
         cursor = page.next;

@@ -70,13 +70,13 @@ fn ports(scene: &Scene, ends: &[Ends]) -> Vec<((f64, f64), (f64, f64))> {
         waypoints(scene, index)
             .first()
             .copied()
-            .unwrap_or(middle(ends[index].to))
+            .unwrap_or_else(|| middle(ends[index].to))
     };
     let last = |index: usize| {
         waypoints(scene, index)
             .last()
             .copied()
-            .unwrap_or(middle(ends[index].from))
+            .unwrap_or_else(|| middle(ends[index].from))
     };
     let leaves = spread(ends.len(), |index| ends[index].from, |index| across(next(index)));
     let enters = spread(ends.len(), |index| ends[index].to, |index| across(last(index)));

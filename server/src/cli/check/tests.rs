@@ -31,10 +31,11 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
         write("text.wasm", b"hello"),
         write("Bad_Name.wasm", &wat::parse_str(GOOD).unwrap()),
         folder.path().join("gone.wasm"),
+        write("mute.wasm", &wat::parse_str("(component)").unwrap()),
     ];
     let checked = check(files).unwrap();
     let judged: Vec<bool> = checked.iter().map(|checked| checked.outcome.is_ok()).collect();
-    assert_eq!(judged, [true, true, false, false, false]);
+    assert_eq!(judged, [true, true, false, false, false, false]);
     let known: Known = checked
         .iter()
         .filter_map(|checked| checked.outcome.as_ref().ok())
@@ -51,11 +52,17 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
     assert!(
-        text.contains("2 of 5 can be served, 1 of them wait for an import, 3 rejected"),
+        text.contains("2 of 6 can be served, 1 of them wait for an import, 4 rejected"),
         "{text}"
     );
     let json = report::json(&checked, &resolution);
     assert_eq!(json[0]["exports"][0]["functions"][0]["name"], "seven");
     assert_eq!(json[1]["waiting"][0], "test:two/letters@1.0.0");
+    assert!(
+        json[5]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("nobody could call it")
+    );
     assert!(json[2]["reason"].as_str().unwrap().contains("text"));
 }
