@@ -71,7 +71,7 @@ fn table(live: Live) -> AnyView {
                     <th class="num">"calls"</th>
                     <th class="num wide">"instances"</th>
                     <th class="num wide">"size"</th>
-                    <th class="num wide">"compiled in"</th>
+                    <th class="num wider">"compiled in"</th>
                 </tr>
             </thead>
             <tbody>
@@ -112,7 +112,7 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
             <td class="num">{text(|handler| format::rate(handler.figures.rate_per_s))}</td>
             <td class="num wide">{text(instances)}</td>
             <td class="num wide">{text(|handler| format::bytes(handler.size_bytes))}</td>
-            <td class="num wide">{text(compiled)}</td>
+            <td class="num wider">{text(compiled)}</td>
         </tr>
         {move || {
             trouble()

@@ -55,7 +55,7 @@ pub fn page() -> AnyView {
         </section>
         <div class="columns map-foot">
             {recent(live)}
-            {trouble(ailments)}
+            {trouble(live, ailments)}
         </div>
     }
     .into_any()
@@ -104,6 +104,10 @@ fn figures(live: Live) -> AnyView {
                 .map_or(0.0, |list| list.iter().map(part).sum::<f64>())
         })
     };
+    let calls = move || match live.edges.with(|list| list.ready().is_some()) {
+        true => format::rate(sum(|edge| edge.rate_per_s)),
+        false => "–".to_owned(),
+    };
     let errors = move || sum(|edge| edge.error_rate_per_s);
     let door = move || {
         live.edges.with(|list| {
@@ -129,7 +133,7 @@ fn figures(live: Live) -> AnyView {
     };
     view! {
         <div class="figures">
-            {tags::figure("calls", move || format::rate(sum(|edge| edge.rate_per_s)), || false)}
+            {tags::figure("calls", calls, || false)}
             {tags::figure("p99 at the door", move || door().map_or_else(|| "–".to_owned(), format::duration), || false)}
             {tags::figure("failed", move || format::percent(errors(), sum(|edge| edge.rate_per_s)), move || errors() > 0.0)}
             {tags::figure("spans recorded", recorded, dropped)}
@@ -139,12 +143,11 @@ fn figures(live: Live) -> AnyView {
 }
 
 /// What is wrong, in sentences; or that nothing is.
-fn trouble(ailments: Memo<Vec<Ailment>>) -> AnyView {
+fn trouble(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
     let cards = move || {
         let all = ailments.get();
         if all.is_empty() {
-            return view! { <h2>"All is well"</h2><p class="small soft">"Every handler serves, no node is down, no call failed in the last 10 s."</p> }
-                .into_any();
+            return quiet(live);
         }
         all.into_iter()
             .map(|ailment| {
@@ -167,6 +170,23 @@ fn trouble(ailments: Memo<Vec<Ailment>>) -> AnyView {
             .into_any()
     };
     view! { <section class="card" aria-live="polite">{cards}</section> }.into_any()
+}
+
+/// Well only where something was looked at.
+fn quiet(live: Live) -> AnyView {
+    let handlers = live.handlers.with(|list| list.ready().map(Vec::len));
+    let (title, words) = match handlers {
+        None => ("Looking", "Handlers, nodes and calls are being read."),
+        Some(0) => (
+            "Nothing to watch yet",
+            "What is wrong with a handler is said here, in a sentence.",
+        ),
+        Some(_) => (
+            "All is well",
+            "Every handler serves, no node is down, no call failed in the last 10 s.",
+        ),
+    };
+    view! { <h2>{title}</h2><p class="small soft">{words}</p> }.into_any()
 }
 
 fn recent(live: Live) -> AnyView {

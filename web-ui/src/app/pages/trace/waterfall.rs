@@ -253,7 +253,7 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
         .ok()
         .and_then(|width| width.as_f64())
         .is_some_and(|width| width < 720.0);
-    let room = if narrow { 42.0 } else { 15.0 };
+    let room = if narrow { 32.0 } else { 15.0 };
     let (side, at) = if to < 100.0 - room {
         ("after", format!("{to:.3}%"))
     } else if from > room {
@@ -279,7 +279,7 @@ fn bars(opened: &Opened, row: &Row, duration: u64) -> AnyView {
     let travel = (row.bar == Bar::Remote).then(|| {
         view! { <i class="bar-travel" style:left=move || outer_left.clone() style:width=move || outer_width.clone()></i> }
     });
-    let cold = row.cold.then_some(" · cold");
+    let cold = (row.cold && !narrow).then_some(" · cold");
     let text = format!("{}{}", format::duration(row.duration()), cold.unwrap_or_default());
     let figure = match side {
         "after" => {
