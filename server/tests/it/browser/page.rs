@@ -242,6 +242,7 @@ impl Page {
 
     /// Writes a picture of the whole page, once pictures are loaded and movements that end have ended.
     pub(super) async fn photograph(&mut self, file: &Path) {
+        self.evaluate("scrollTo(0, 0)").await;
         self.wait_until(
             "pictures and movements",
             "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))
