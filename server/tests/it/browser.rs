@@ -75,7 +75,6 @@ async fn a_page_that_misbehaves_is_noticed() {
 /// Scenario: a person buys something while Cleave is open beside the shop, reads the trace, presses Apart, buys again,
 /// and finds the second purchase spread over the processes.
 #[test]
-#[ignore = "not yet seen to pass against the product with its own pages; run it with --ignored"]
 fn a_purchase_is_followed_together_and_apart() {
     let home = Home::shop().start();
     let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());

@@ -258,7 +258,8 @@ fn read_list<T: DeserializeOwned + Send + Sync + 'static>(path: &'static str, li
 pub fn keep<T: Send + Sync + 'static>(signal: RwSignal<Remote<T>>, result: Result<T, Problem>) {
     match result {
         Ok(value) => signal.set(Remote::Ready(value)),
-        Err(problem) if signal.with_untracked(|now| now.ready().is_none()) => {
+        // The page that asked may be gone: then there is nothing to keep it in.
+        Err(problem) if signal.try_with_untracked(|now| now.ready().is_none()) == Some(true) => {
             signal.set(Remote::Failed(problem))
         }
         Err(_) => {}

@@ -157,12 +157,14 @@ impl Messages {
     }
 
     fn read(self) {
+        let Some(state) = self.state.try_get_untracked() else {
+            return;
+        };
         let path = self.path(None);
-        let state = self.state.get_untracked();
         spawn_local(async move {
             let page = api::get::<Page<Message>>(&path).await;
-            // The user may have gone to another tab meanwhile.
-            if self.state.get_untracked() != state {
+            // The user may have gone to another tab or page meanwhile.
+            if self.state.try_get_untracked() != Some(state) {
                 return;
             }
             self.next

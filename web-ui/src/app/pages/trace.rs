@@ -52,6 +52,12 @@ pub fn page(id: TraceId) -> AnyView {
 fn read(id: TraceId, state: RwSignal<Remote<Arc<Opened>>>, attempt: usize) {
     spawn_local(async move {
         let result = api::get::<TraceDetail>(&format!("traces/{id}")).await;
+        // The user may have left meanwhile.
+        let Some(spans) =
+            state.try_with_untracked(|state| state.ready().map(|opened| opened.detail.spans.len()))
+        else {
+            return;
+        };
         let missing = matches!(&result, Err(problem) if problem.status == 404);
         let unfinished = matches!(&result, Ok(detail) if is_unfinished(detail));
         if (missing || unfinished)
@@ -65,7 +71,6 @@ fn read(id: TraceId, state: RwSignal<Remote<Arc<Opened>>>, attempt: usize) {
                 return;
             }
         }
-        let spans = state.with_untracked(|state| state.ready().map(|opened| opened.detail.spans.len()));
         if result.as_ref().ok().map(|detail| detail.spans.len()) != spans || spans.is_none() {
             keep(
                 state,

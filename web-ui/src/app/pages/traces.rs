@@ -156,8 +156,8 @@ impl Traces {
         let path = self.path(None);
         spawn_local(async move {
             let page = api::get::<Page<TraceSummary>>(&path).await;
-            // The filters may have changed meanwhile.
-            if self.query.get_untracked() != query {
+            // The filters may have changed meanwhile, or the user has left.
+            if self.query.try_get_untracked().as_ref() != Some(&query) {
                 return;
             }
             self.next
