@@ -4,11 +4,13 @@
 //! its reason and touches no other store. Deploying swaps a version in whole; calls in flight finish on the old one.
 //! Not here: who serves what (`router`), which files are handlers (`catalog` within, driven by `node`).
 
+pub mod accepted;
 pub mod artifact;
 pub mod cache;
 pub mod catalog;
 mod codec;
 mod deployed;
+pub mod describe;
 pub mod engine;
 mod failure;
 pub mod folder;

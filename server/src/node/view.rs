@@ -21,7 +21,8 @@ use crate::clock::Clock;
 use crate::edges::Edges;
 use crate::http::{CallableFunction, HomeView};
 use crate::placement::Desired;
-use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect};
+use crate::runtime::accepted::within_size;
+use crate::runtime::inspect::{Rejection, inspect};
 use crate::telemetry::Sampling;
 use crate::traces::Traces;
 
@@ -93,12 +94,12 @@ impl View {
                 "choose another name",
             ));
         }
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(Rejection::new("the component is too large", "strip it"));
-        }
-        // Looked at before it is written: a rejected upload leaves the folder as it is.
-        inspect(&bytes).map(|_| ())?;
-        let version = blake3::hash(&bytes).to_hex().as_str()[..12].to_owned();
+        within_size(bytes.len() as u64)?;
+        // Looked at before it is written: a rejected upload leaves the folder as it is. What is compiled may be a
+        // component made from the file.
+        let component = inspect(&bytes)?.component;
+        let version = blake3::hash(&component).to_hex().as_str()[..12].to_owned();
+        drop(component);
         let mut changes = self.handlers.changes();
         let folder = self.data.join("handlers");
         let written = tokio::task::spawn_blocking({
@@ -172,7 +173,7 @@ impl HomeView for View {
         let wit = self
             .handlers
             .version(name)
-            .map(|version| version.wit.to_string())
+            .map(|version| version.accepted.wit.clone())
             .unwrap_or_default();
         Some(HandlerDetail { handler, wit })
     }
@@ -197,7 +198,7 @@ impl HomeView for View {
         candidates.into_iter().find_map(|name| {
             let version = self.handlers.version(&name)?;
             let functions = version
-                .artifact
+                .artifact()
                 .exports
                 .iter()
                 .flat_map(|interface| &interface.functions);
