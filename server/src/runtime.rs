@@ -36,7 +36,7 @@ use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, exchange
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
-use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
+use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_result};
 use crate::shutdown::Tasks;
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
@@ -302,6 +302,7 @@ impl Runtime {
         };
         let since = Instant::now();
         let returns_result = work.returns_result();
+        let path = Arc::clone(&work.call.function);
         let outcome = match work.kind {
             Kind::Function(function) => {
                 instance
@@ -313,6 +314,13 @@ impl Runtime {
                     .exchange(&self.executor, deployed, request, deadline, since)
                     .await
             }
+        };
+        let outcome = match outcome {
+            Ok(finished) => match check_result(&path, &finished.value) {
+                Ok(()) => Ok(finished),
+                Err(error) => Err((error, finished.guest)),
+            },
+            Err(error) => Err((error, instance.take_call())),
         };
         match outcome {
             Ok(mut finished) => {
@@ -330,9 +338,9 @@ impl Runtime {
                     cold,
                 })
             }
-            Err(error) => {
+            Err((error, guest)) => {
                 if let Some(span) = span {
-                    add_logs(span, instance.take_call());
+                    add_logs(span, guest);
                 }
                 Err(error)
             }
