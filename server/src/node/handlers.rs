@@ -1,7 +1,8 @@
 //! `Handlers`: the files of the handlers folder as home knows them, from bytes to what placement and the API ask.
 //!
 //! One task reads what the folder reports, inspects and compiles off the async threads, and resolves all imports anew
-//! after each change. A file that is rejected leaves the version before it serving.
+//! after each change. A file that is rejected leaves the version before it serving; one that no handler can be called
+//! like is listed as rejected under a name like its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,11 +46,17 @@ struct Entry {
     version: Option<Version>,
     /// Why the file that stands there now is not usable.
     rejection: Option<Rejection>,
+    /// Which reading told this.
+    reading: u64,
 }
 
 #[derive(Default)]
 struct Book {
+    /// Counts what was read.
+    readings: u64,
     entries: BTreeMap<HandlerName, Entry>,
+    /// Files that no handler can be called like, by their name, with the reason.
+    misnamed: BTreeMap<String, Rejection>,
     resolution: Resolution,
 }
 
@@ -86,10 +93,13 @@ impl Handlers {
 
     /// Reads a file that came, changed or went.
     pub(super) async fn read(self: &Arc<Self>, path: &Path) -> Result<HandlerName, Rejection> {
-        let name = folder::handler_name(path).inspect_err(|rejection| {
-            // It has no name under which it could be listed: the log is where this is told.
-            tracing::warn!("`{}` is rejected: {rejection}", path.display());
-        })?;
+        let name = match folder::handler_name(path) {
+            Ok(name) => name,
+            Err(rejection) => {
+                self.note_misnamed(path, &rejection);
+                return Err(rejection);
+            }
+        };
         let handlers = Arc::clone(self);
         let (file, task_name) = (path.to_owned(), name.clone());
         let outcome = tokio::task::spawn_blocking(move || handlers.load(&file, &task_name)).await;
@@ -114,6 +124,8 @@ impl Handlers {
 
     fn note(&self, name: &HandlerName, outcome: Result<Option<Version>, Rejection>) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        book.readings += 1;
+        let reading = book.readings;
         match outcome {
             Ok(None) => {
                 book.entries.remove(name);
@@ -125,14 +137,31 @@ impl Handlers {
                 let entry = Entry {
                     version: Some(version),
                     rejection: None,
+                    reading,
                 };
                 book.entries.insert(name.clone(), entry);
             }
             Err(rejection) => {
                 tracing::warn!(handler = %name, "`{name}.wasm` is rejected: {rejection}");
-                book.entries.entry(name.clone()).or_default().rejection = Some(rejection);
+                let entry = book.entries.entry(name.clone()).or_default();
+                entry.rejection = Some(rejection);
+                entry.reading = reading;
             }
         }
+    }
+
+    fn note_misnamed(&self, path: &Path, rejection: &Rejection) {
+        let Some(file) = path.file_name() else { return };
+        let file = file.to_string_lossy().into_owned();
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        if path.exists() {
+            tracing::warn!("`{file}` is rejected: {rejection}");
+            book.misnamed.insert(file, rejection.clone());
+        } else {
+            book.misnamed.remove(&file);
+        }
+        drop(book);
+        self.touch();
     }
 
     fn resolve(&self) {
@@ -157,6 +186,12 @@ impl Handlers {
     pub(super) fn version(&self, name: &HandlerName) -> Option<Version> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.entries.get(name)?.version.clone()
+    }
+
+    /// The number of the reading that told what is known of a handler; another one after its file was read again.
+    pub(super) fn reading(&self, name: &HandlerName) -> Option<u64> {
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
+        Some(book.entries.get(name)?.reading)
     }
 
     /// How the imports are met.
@@ -189,13 +224,28 @@ impl Handlers {
         inventory
     }
 
-    /// Every handler as the API shows it, without nodes and figures.
+    /// Every handler as the API shows it, without nodes and figures; files that can be none come last.
     pub(super) fn list(&self) -> Vec<Handler> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.entries
+        let mut listed: Vec<Handler> = book
+            .entries
             .iter()
             .map(|(name, entry)| listed(name, entry, &book.resolution))
-            .collect()
+            .collect();
+        for (file, rejection) in &book.misnamed {
+            let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+            let is_taken = |name: &HandlerName| listed.iter().any(|other| other.name == *name);
+            let name = folder::near_name(&stem, is_taken);
+            let entry = Entry {
+                rejection: Some(rejection.clone()),
+                ..Entry::default()
+            };
+            listed.push(Handler {
+                file: Some(file.clone()),
+                ..self::listed(&name, &entry, &book.resolution)
+            });
+        }
+        listed
     }
 }
 
@@ -223,6 +273,7 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler
     let artifact = version.map(Version::artifact);
     Handler {
         name: name.clone(),
+        file: None,
         state,
         version: version
             .map(|version| version.short_hash().to_owned())

@@ -101,6 +101,7 @@ impl View {
         let version = blake3::hash(&component).to_hex().as_str()[..12].to_owned();
         drop(component);
         let mut changes = self.handlers.changes();
+        let before = self.handlers.reading(&name);
         let folder = self.data.join("handlers");
         let written = tokio::task::spawn_blocking({
             let name = name.clone();
@@ -112,8 +113,10 @@ impl View {
         let outcome = tokio::time::timeout(DEPLOY_MAX, async {
             loop {
                 changes.borrow_and_update();
-                let found = self.handlers().into_iter().find(|handler| handler.name == name);
-                match found {
+                let mut listed = self.handlers().into_iter();
+                let found = listed.find(|handler| handler.name == name && handler.file.is_none());
+                // What is said of the file before this one is no answer.
+                match found.filter(|_| self.handlers.reading(&name) != before) {
                     Some(handler) if handler.version == version && is_settled(&handler) => {
                         return Ok(handler);
                     }
