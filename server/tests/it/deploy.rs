@@ -166,7 +166,10 @@ fn a_bad_file_is_rejected_with_its_reason_and_the_rest_serves() {
         std::fs::remove_file(home.folder().join(file)).expect("the file goes");
         wait_for(&format!("`{file}` to be gone"), || {
             let handlers = home.handlers();
-            match handlers.iter().find(|handler| handler.file.is_some()) {
+            match handlers
+                .iter()
+                .find(|handler| handler.file.as_deref() == Some(file))
+            {
                 None => Ok(()),
                 Some(listed) => Err(format!("{listed:?}")),
             }
