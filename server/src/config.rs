@@ -20,6 +20,7 @@ use protocol::control::Limits;
 use protocol::{HandlerName, InterfaceName};
 
 use crate::telemetry::Sampling;
+use crate::traces::Retention;
 
 /// The longest configuration file: far beyond what a person writes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -86,22 +87,12 @@ impl Default for Ui {
 }
 
 /// Recording traces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
     /// How many traces are recorded.
     pub sampling: Sampling,
-    /// The size of the trace store beyond which the oldest traces go, in bytes.
-    pub retention_bytes: u64,
-}
-
-impl Default for Traces {
-    fn default() -> Self {
-        Self {
-            sampling: Sampling::default(),
-            // About two million spans: days of work by hand, an hour at the default sampling rate.
-            retention_bytes: 1 << 30,
-        }
-    }
+    /// The size and age beyond which the oldest traces go.
+    pub retention: Retention,
 }
 
 /// All queues.

@@ -12,6 +12,7 @@ use super::reader::{Found, Reader, Section, choice, text, whole};
 use super::{Config, EdgeName, EdgeRule, Mention, Problem, Synchronous, Via, quantity};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -37,8 +38,13 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
             section.set("sampling", &mut traces.sampling, text(str::parse));
             section.set(
                 "retention",
-                &mut traces.retention_bytes,
+                &mut traces.retention.bytes,
                 text(quantity::bytes(RETENTION_BYTES)),
+            );
+            section.set(
+                "retention_age",
+                &mut traces.retention.age,
+                text(quantity::duration(MINUTE..=YEAR)),
             );
             section.close();
         }

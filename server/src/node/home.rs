@@ -141,7 +141,7 @@ impl Home {
         let (doors, work, ground) = (Tasks::new(), Tasks::new(), Tasks::new());
         let clock = Clock::system();
         let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
-        let retention = config.traces.retention_bytes;
+        let retention = config.traces.retention;
         let traces = Traces::open(
             &data.join("traces.db"),
             retention,
