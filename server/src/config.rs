@@ -19,11 +19,16 @@ use protocol::api::placement::{Mode, Placement};
 use protocol::control::Limits;
 use protocol::{HandlerName, InterfaceName};
 
+use crate::db::Synchronous;
+use crate::queue;
 use crate::telemetry::Sampling;
 use crate::traces::Retention;
 
 /// The longest configuration file: far beyond what a person writes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The time that one attempt along a queued edge may take, where nothing is said.
+pub const ATTEMPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,8 +112,8 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            concurrency: 4,
-            keep_done: Duration::from_secs(24 * 60 * 60),
+            concurrency: queue::CONCURRENCY_DEFAULT,
+            keep_done: queue::KEEP_DONE_DEFAULT,
         }
     }
 }
@@ -118,16 +123,6 @@ impl Default for Queue {
 pub struct State {
     /// What a write survives.
     pub synchronous: Synchronous,
-}
-
-/// What a write to the handlers' state survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Synchronous {
-    /// The death of the process.
-    #[default]
-    Normal,
-    /// A power cut as well; each write waits for the disk.
-    Full,
 }
 
 /// Who calls what: `checkout -> shop:email/email`.
@@ -164,8 +159,9 @@ pub struct EdgeRule {
     pub tries: u32,
     /// The pause after the first failed attempt; it grows with each.
     pub backoff: Duration,
-    /// The time that one attempt may take.
-    pub timeout: Duration,
+    /// The time that one call or attempt may take. Where nothing is said, an attempt gets
+    /// [`ATTEMPT_TIMEOUT_DEFAULT`], and a call what its caller has left.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for EdgeRule {
@@ -174,7 +170,7 @@ impl Default for EdgeRule {
             via: Via::Call,
             tries: 3,
             backoff: Duration::from_secs(10),
-            timeout: Duration::from_secs(60),
+            timeout: None,
         }
     }
 }

@@ -80,6 +80,8 @@ pub struct CallableFunction {
     pub ty: FunctionType,
     /// The type's hash.
     pub hash: TypeHash,
+    /// The time that a call may take where its caller sets no deadline.
+    pub timeout: Duration,
 }
 
 /// What the doors see of home.

@@ -13,6 +13,9 @@ use super::Remote;
 use super::error::Error;
 use super::output::{duration, print_json, tell};
 
+/// The longest `timeout` that a handler can have in `cleave.toml`.
+const HANDLER_TIMEOUT_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// Arguments of `cleave call`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -37,9 +40,9 @@ pub(super) struct CallArgs {
     #[arg(value_name = "JSON")]
     arguments: Option<String>,
 
-    /// How long it may take
-    #[arg(long, value_name = "D", default_value = "5s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    /// How long it may take; the handler's own `timeout` where left out
+    #[arg(long, value_name = "D", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
 
     #[command(flatten)]
     remote: Remote,
@@ -48,13 +51,17 @@ pub(super) struct CallArgs {
 pub(super) async fn run(args: &CallArgs) -> Result<(), Error> {
     let request = CallRequest {
         args: arguments(args.arguments.as_deref())?,
-        timeout_ms: Some(u64::try_from(args.timeout.as_millis()).unwrap_or(u64::MAX)),
+        timeout_ms: args
+            .timeout
+            .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
     };
+    // The node ends the call; this only says when a node that is gone is given up.
+    let within = args.timeout.unwrap_or(HANDLER_TIMEOUT_MAX);
     let path = format!("call/{}/{}", args.interface, args.function);
     let reply: CallReply = args
         .remote
         .client()
-        .send(Method::POST, &path, &request, args.timeout)
+        .send(Method::POST, &path, &request, within)
         .await?;
     if args.remote.json {
         return print_json(&reply);

@@ -9,7 +9,8 @@ use protocol::control::Limits;
 use protocol::{HandlerName, InterfaceName};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
-use super::{Config, EdgeName, EdgeRule, Mention, Problem, Synchronous, Via, quantity};
+use super::{Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
+use crate::db::Synchronous;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -161,13 +162,13 @@ fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
             tries
                 .iter()
                 .for_each(|found| section.refuse(found, without_effect.to_owned()));
-            for found in backoff.iter().chain(&timeout) {
-                section.refuse(found, without_effect.to_owned());
-            }
+            backoff
+                .iter()
+                .for_each(|found| section.refuse(found, without_effect.to_owned()));
         }
         rule.tries = tries.map_or(rule.tries, |found| found.value);
         rule.backoff = backoff.map_or(rule.backoff, |found| found.value);
-        rule.timeout = timeout.map_or(rule.timeout, |found| found.value);
+        rule.timeout = timeout.map(|found| found.value);
         section.close();
         match edge_name(&name.value) {
             Ok(edge) => {

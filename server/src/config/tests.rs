@@ -47,6 +47,7 @@ fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
     );
     let rule = EdgeRule {
         via: Via::Queue,
+        timeout: Some(ATTEMPT_TIMEOUT_DEFAULT),
         ..EdgeRule::default()
     };
     let edge = config.edge(&handler("checkout"), &interface("shop:email/email@0.1.0"));
@@ -218,6 +219,24 @@ fn two_doors_on_one_address_are_refused() {
     );
     let free = "[ingress]\nlisten = \"127.0.0.1:0\"\n[ui]\nlisten = \"127.0.0.1:0\"\n";
     assert!(Config::parse(free).is_ok());
+}
+
+#[test]
+fn a_called_edge_has_a_timeout_but_neither_tries_nor_backoff() {
+    let edge = "[edge.\"cart -> shop:catalog/catalog\"]\n";
+    let config = Config::parse(&format!("{edge}timeout = \"250ms\"\n")).unwrap();
+    let rule = config.edges.values().next().unwrap();
+    assert_eq!(
+        (rule.via, rule.timeout),
+        (Via::Call, Some(Duration::from_millis(250)))
+    );
+    insta::assert_snapshot!(
+        problems(&format!("{edge}tries = 2\nbackoff = \"1s\"\ntimeout = \"1s\"\n")),
+        @r#"
+    line 2: `edge."cart -> shop:catalog/catalog".tries` = 2: has an effect only with `via = "queue"`; add that or leave the key out
+    line 3: `edge."cart -> shop:catalog/catalog".backoff` = "1s": has an effect only with `via = "queue"`; add that or leave the key out
+    "#
+    );
 }
 
 #[test]

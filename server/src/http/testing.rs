@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
 use crate::placement::{Intake, Inventory};
+use crate::queue;
 use crate::router::{RouteTable, Target};
 use crate::runtime::wit_type::WitType;
 use crate::telemetry::Sampling;
@@ -44,6 +45,7 @@ fn add() -> CallableFunction {
         path,
         hash: ty.hash(),
         ty,
+        timeout: Duration::from_secs(5),
     }
 }
 
@@ -238,9 +240,14 @@ impl Doors {
         let traces = Traces::open(&file, Retention::default(), Arc::clone(&recorder), spans, &ground)
             .await
             .unwrap();
-        let queues = Queues::open(&folder.path().join("queue.db"), clock.clone(), &ground)
-            .await
-            .unwrap();
+        let queues = Queues::open(
+            &folder.path().join("queue.db"),
+            queue::KEEP_DONE_DEFAULT,
+            clock.clone(),
+            &ground,
+        )
+        .await
+        .unwrap();
         let edges = Arc::new(Edges::new(clock.clone()));
         let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
         let callee = Arc::new(Callee::default());

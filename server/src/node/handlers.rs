@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::HandlerName;
 use protocol::api::handlers::{Export, Function, Handler, HandlerState, Import, ImportKind, Reach};
@@ -189,6 +189,11 @@ impl Handlers {
     pub(super) fn version(&self, name: &HandlerName) -> Option<Version> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.entries.get(name)?.version.clone()
+    }
+
+    /// The time that a call of a handler may take where its caller sets no deadline.
+    pub(super) fn timeout(&self, name: &HandlerName) -> Duration {
+        Duration::from_millis(self.config.limits(name).timeout_ms)
     }
 
     /// How the imports are met.

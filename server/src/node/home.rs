@@ -20,7 +20,7 @@ use super::fleet::{Nodes, Parts};
 use super::handlers::Handlers;
 use super::local::{BuiltIns, Local};
 use super::lock::DataLock;
-use super::queued::{edge_timeouts, queued};
+use super::queued::{edge_timeouts, explain, queued};
 use super::station::Station;
 use super::view::View;
 use crate::cli::up::UpArgs;
@@ -34,7 +34,7 @@ use crate::placement::{ChildEvent, Children, Desired, Inventory, Reconciler};
 use crate::queue::Consumers;
 use crate::queue::QueueDispatch;
 use crate::queue::QueueEdge;
-use crate::queue::Queues;
+use crate::queue::{Queues, Work};
 use crate::quic::{self, Authority, Exported, Quic};
 use crate::router::Router;
 use crate::runtime::Runtime;
@@ -150,9 +150,21 @@ impl Home {
             &ground,
         )
         .await?;
-        let queues = Queues::open(&data.join("queue.db"), clock.clone(), &ground).await?;
+        let queues = Queues::open(
+            &data.join("queue.db"),
+            config.queue.keep_done,
+            clock.clone(),
+            &ground,
+        )
+        .await?;
         queues.spawn_sweeper(&work);
-        let state = StateStore::open(&data.join("state.db"), clock.clone(), &ground).await?;
+        let state = StateStore::open(
+            &data.join("state.db"),
+            config.state.synchronous,
+            clock.clone(),
+            &ground,
+        )
+        .await?;
         let edges = Arc::new(Edges::new(clock.clone()));
         edges.start(&work);
         let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(&recorder)));
@@ -181,7 +193,16 @@ impl Home {
         let runtime = Arc::clone(&station.runtime);
         let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
         let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
-        let consumers = Consumers::spawn(queues.clone(), dispatcher, Arc::clone(&recorder), &doors);
+        let consumers = Consumers::spawn(
+            queues.clone(),
+            Work {
+                dispatcher,
+                recorder: Arc::clone(&recorder),
+                explain: explain(Arc::clone(&handlers)),
+                concurrency: config.queue.concurrency,
+            },
+            &doors,
+        );
         let sampling = config.traces.sampling;
         let home = Arc::new(Self {
             data: data.to_owned(),

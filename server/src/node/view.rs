@@ -214,6 +214,7 @@ impl HomeView for View {
                 path: Arc::clone(&found.path),
                 ty: found.ty.clone(),
                 hash: found.hash,
+                timeout: self.handlers.timeout(&name),
             })
         })
     }

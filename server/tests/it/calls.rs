@@ -1,5 +1,6 @@
 //! Functions called by hand, and the shop bought through the ingress.
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Home, Req, SHOP, between};
@@ -132,6 +133,28 @@ fn a_call_that_does_not_fit_says_where() {
         None,
         "`currency`",
     );
+}
+
+#[test]
+fn a_call_without_a_deadline_gets_the_one_of_its_handler() {
+    let rules = "[handler.hostile-spin]\ntimeout = \"200ms\"\n";
+    let home = Home::with(&["guests/hostile-spin"]).rules(rules).start();
+    let path = "/api/v1/call/hostile:guests/spin/forever";
+    let api = home.api.clone();
+    // Less than the default of a handler that is not configured.
+    let longer = std::thread::spawn(move || {
+        let body = json!({"args": [], "timeout_ms": 4_000});
+        api.send(Req::new(Method::POST, path).json(&body)).problem(504)
+    });
+    let own = home
+        .api
+        .send(Req::new(Method::POST, path).json(&json!({"args": []})));
+    assert!(
+        !longer.is_finished(),
+        "the handler's own timeout ends its call sooner"
+    );
+    assert_eq!(own.problem(504).code, "deadline");
+    assert_eq!(longer.join().expect("the other call ended").code, "deadline");
 }
 
 #[test]

@@ -17,8 +17,7 @@ use crate::http::{CallableFunction, Context};
 use crate::runtime::json;
 use crate::telemetry::OpenSpan;
 
-/// What a call may take where nothing else is said, and at most.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+/// What a request may ask for at most. Where it asks for nothing, the handler's own `timeout` holds.
 const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 pub(super) async fn call(
@@ -35,7 +34,7 @@ pub(super) async fn call(
         );
         return Err(Failure::local_only(detail));
     }
-    let timeout = timeout(&request)?;
+    let timeout = timeout(&request, &function)?;
     let args = json::encode_arguments(&function.ty, &request.args);
     let args = args.map_err(|error| Failure::json(&error, "/args"))?;
     let head = context.sampler.head_by_hand();
@@ -104,8 +103,10 @@ fn open_span(context: &Context, head: &TraceContext, function: &CallableFunction
     )
 }
 
-fn timeout(request: &CallRequest) -> Result<Duration, Failure> {
-    let timeout = request.timeout_ms.map_or(TIMEOUT_DEFAULT, Duration::from_millis);
+fn timeout(request: &CallRequest, function: &CallableFunction) -> Result<Duration, Failure> {
+    let Some(timeout) = request.timeout_ms.map(Duration::from_millis) else {
+        return Ok(function.timeout);
+    };
     if timeout.is_zero() || timeout > TIMEOUT_MAX {
         let detail = format!(
             "`timeout_ms` is {}; write 1 to {}",
