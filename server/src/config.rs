@@ -1,8 +1,8 @@
 //! `Config`: what `cleave.toml` says, with a default for all that it does not say.
 //!
 //! Reading collects every problem of the file before it gives up: unknown keys with the nearest known one, values that
-//! do not parse, settings without effect. Handler names can only be checked once the handlers' folder is known, which
-//! is what [`Config::check_handlers`] is for. How the file is walked is in `reader`; durations and sizes are in
+//! do not parse, settings without effect. Handler names can only be checked once the handlers' folder was read, which
+//! is what [`Config::unknown_handlers`] is for. How the file is walked is in `reader`; durations and sizes are in
 //! `quantity`; what each section means to its part is that part's matter.
 
 mod quantity;
@@ -51,6 +51,8 @@ pub struct Config {
     pub queue: Queue,
     /// `[state]`.
     pub state: State,
+    /// Where it was read, for messages.
+    file: Option<PathBuf>,
     mentions: Vec<Mention>,
 }
 
@@ -178,7 +180,7 @@ impl Default for EdgeRule {
 /// One thing that is wrong with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1.
+    /// The line, from 1; 0 for what is not in the file.
     pub line: usize,
     /// The key with its section: `placement.mode`.
     pub key: String,
@@ -192,7 +194,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
         if !self.key.is_empty() {
             write!(f, "`{}`", self.key)?;
             if let Some(value) = &self.value {
@@ -259,9 +263,13 @@ fn listed(problems: &[Problem]) -> String {
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::parse(&text_of(path)?).map_err(|problems| Error::Problems {
+        let parsed = Self::parse(&text_of(path)?).map_err(|problems| Error::Problems {
             path: path.to_owned(),
             problems,
+        })?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..parsed
         })
     }
 
@@ -291,21 +299,46 @@ impl Config {
             .map(|(_, handler)| handler)
     }
 
-    /// The names in the file that are no handler's: to be asked once the handlers' folder was read.
-    pub fn check_handlers(&self, known: &BTreeSet<HandlerName>) -> Vec<Problem> {
-        let unknown = self
-            .mentions
-            .iter()
-            .filter(|mention| !known.contains(&mention.handler));
-        unknown
+    /// The names in the file, and in the placement that holds instead of the file's, that are no handler's: to be asked
+    /// once the handlers' folder was read.
+    pub fn unknown_handlers(
+        &self,
+        in_force: &Placement,
+        known: &BTreeSet<HandlerName>,
+        folder: &Path,
+    ) -> Vec<Problem> {
+        let asked_for = (*in_force != self.placement).then_some(&in_force.groups);
+        let asked_for = asked_for.into_iter().flatten().flatten().map(|handler| Mention {
+            line: 0,
+            key: "--placement".to_owned(),
+            value: None,
+            handler: handler.clone(),
+        });
+        let mentions = asked_for.chain(self.mentions.iter().cloned());
+        mentions
+            .filter(|mention| !known.contains(&mention.handler))
             .map(|mention| Problem {
                 line: mention.line,
-                key: mention.key.clone(),
-                value: mention.value.clone(),
-                reason: format!("no handler is called `{}`", mention.handler),
+                key: mention.key,
+                value: mention.value,
+                reason: format!(
+                    "no handler is called `{0}`: put `{0}.wasm` into `{1}` or take this out",
+                    mention.handler,
+                    folder.display()
+                ),
                 nearest: reader::nearest(mention.handler.as_str(), known.iter().map(HandlerName::as_str)),
             })
             .collect()
+    }
+
+    /// What was found wrong after the file was read, as one error; nothing where nothing was.
+    pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Error> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort_by_key(|problem| problem.line);
+        let path = self.file.clone().unwrap_or_else(|| "the command line".into());
+        Err(Error::Problems { path, problems })
     }
 
     /// What else turned out to be wrong with an edge of the file, as a problem at its line: that its functions return

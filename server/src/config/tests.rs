@@ -109,7 +109,8 @@ fn the_shop_s_file_queues_the_confirmation_and_nothing_else() {
     assert_eq!(config.edge(&handler("frontend"), &email).via, Via::Call);
     assert_eq!(config.placement, Placement::default());
     let known = BTreeSet::from([handler("frontend"), handler("checkout")]);
-    assert_eq!(config.check_handlers(&known), []);
+    let unknown = config.unknown_handlers(&config.placement, &known, Path::new("data/handlers"));
+    assert_eq!(unknown, []);
 }
 
 #[test]
@@ -202,13 +203,23 @@ via = "queue"
 handler = "warehouse"
 "#;
     let known = ["cart", "checkout", "catalog"].map(handler).into();
-    let problems = Config::parse(text).unwrap().check_handlers(&known);
-    let shown: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-    insta::assert_snapshot!(shown, @r#"
-    line 3: `placement.groups` = "chekout": no handler is called `chekout`; did you mean `checkout`?
-    line 5: `handler.catalogue`: no handler is called `catalogue`; did you mean `catalog`?
-    line 12: `interface."shop:catalog/catalog".handler` = "warehouse": no handler is called `warehouse`
+    let config = Config::parse(text).unwrap();
+    let folder = Path::new("data/handlers");
+    let unknown = config.unknown_handlers(&config.placement, &known, folder);
+    assert_eq!(unknown.len(), 3);
+    let in_force = Placement {
+        mode: Mode::Groups,
+        groups: vec![vec![handler("catlog"), handler("cart")]],
+    };
+    let problems = config.unknown_handlers(&in_force, &known, folder);
+    insta::assert_snapshot!(config.refuse(problems).unwrap_err(), @r#"
+    `the command line` has 4 problems:
+      `--placement`: no handler is called `catlog`: put `catlog.wasm` into `data/handlers` or take this out; did you mean `catalog`?
+      line 3: `placement.groups` = "chekout": no handler is called `chekout`: put `chekout.wasm` into `data/handlers` or take this out; did you mean `checkout`?
+      line 5: `handler.catalogue`: no handler is called `catalogue`: put `catalogue.wasm` into `data/handlers` or take this out; did you mean `catalog`?
+      line 12: `interface."shop:catalog/catalog".handler` = "warehouse": no handler is called `warehouse`: put `warehouse.wasm` into `data/handlers` or take this out
     "#);
+    assert!(config.refuse(Vec::new()).is_ok());
 }
 
 #[test]

@@ -369,22 +369,12 @@ impl Home {
     /// Names of the file that no handler has are problems only once every file was read.
     fn check_config(&self) -> anyhow::Result<()> {
         let known = self.handlers.names().into_iter().collect();
-        let problems = self.config.check_handlers(&known);
-        for problem in &problems {
-            // A handler may come later; until then the rule stands idle.
-            tracing::warn!("cleave.toml: {problem}");
-        }
-        let queued = queued(&self.config, &self.handlers);
-        let problems: Vec<_> = queued
-            .problems
-            .into_iter()
-            .map(|(edge, reason)| self.config.edge_problem(&edge, reason).to_string())
-            .collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            bail!("cleave.toml: {}", problems.join("; "))
-        }
+        let folder = self.data.join("handlers");
+        let placement = self.desired.status().desired;
+        let mut problems = self.config.unknown_handlers(&placement, &known, &folder);
+        let queued = queued(&self.config, &self.handlers).problems.into_iter();
+        problems.extend(queued.map(|(edge, reason)| self.config.edge_problem(&edge, reason)));
+        Ok(self.config.refuse(problems)?)
     }
 
     /// What changes with nodes, routes and placement is shown with the handlers too.
