@@ -1,8 +1,8 @@
 //! `Config`: what `cleave.toml` says, with a default for all that it does not say.
 //!
 //! Reading collects every problem of the file before it gives up: unknown keys with the nearest known one, values that
-//! do not parse, settings without effect. Handler names can only be checked once the handlers' folder is known, which
-//! is what [`Config::check_handlers`] is for. How the file is walked is in `reader`; durations and sizes are in
+//! do not parse, settings without effect. Handler names can only be checked once the handlers' folder was read, which
+//! is what [`Config::unknown_handlers`] is for. How the file is walked is in `reader`; durations and sizes are in
 //! `quantity`; what each section means to its part is that part's matter.
 
 mod quantity;
@@ -19,10 +19,16 @@ use protocol::api::placement::{Mode, Placement};
 use protocol::control::Limits;
 use protocol::{HandlerName, InterfaceName, nearest};
 
+use crate::db::Synchronous;
+use crate::queue;
 use crate::telemetry::Sampling;
+use crate::traces::Retention;
 
 /// The longest configuration file: far beyond what a person writes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The time that one attempt along a queued edge may take, where nothing is said.
+pub const ATTEMPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +51,8 @@ pub struct Config {
     pub queue: Queue,
     /// `[state]`.
     pub state: State,
+    /// Where it was read, for messages.
+    file: Option<PathBuf>,
     mentions: Vec<Mention>,
 }
 
@@ -86,22 +94,12 @@ impl Default for Ui {
 }
 
 /// Recording traces.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traces {
     /// How many traces are recorded.
     pub sampling: Sampling,
-    /// The size of the trace store beyond which the oldest traces go, in bytes.
-    pub retention_bytes: u64,
-}
-
-impl Default for Traces {
-    fn default() -> Self {
-        Self {
-            sampling: Sampling::default(),
-            // About two million spans: days of work by hand, an hour at the default sampling rate.
-            retention_bytes: 1 << 30,
-        }
-    }
+    /// The size and age beyond which the oldest traces go.
+    pub retention: Retention,
 }
 
 /// All queues.
@@ -116,8 +114,8 @@ pub struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            concurrency: 4,
-            keep_done: Duration::from_secs(24 * 60 * 60),
+            concurrency: queue::CONCURRENCY_DEFAULT,
+            keep_done: queue::KEEP_DONE_DEFAULT,
         }
     }
 }
@@ -127,16 +125,6 @@ impl Default for Queue {
 pub struct State {
     /// What a write survives.
     pub synchronous: Synchronous,
-}
-
-/// What a write to the handlers' state survives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Synchronous {
-    /// The death of the process.
-    #[default]
-    Normal,
-    /// A power cut as well; each write waits for the disk.
-    Full,
 }
 
 /// Who calls what: `checkout -> shop:email/email`.
@@ -173,8 +161,9 @@ pub struct EdgeRule {
     pub tries: u32,
     /// The pause after the first failed attempt; it grows with each.
     pub backoff: Duration,
-    /// The time that one attempt may take.
-    pub timeout: Duration,
+    /// The time that one call or attempt may take. Where nothing is said, an attempt gets
+    /// [`ATTEMPT_TIMEOUT_DEFAULT`], and a call what its caller has left.
+    pub timeout: Option<Duration>,
 }
 
 impl Default for EdgeRule {
@@ -183,7 +172,7 @@ impl Default for EdgeRule {
             via: Via::Call,
             tries: 3,
             backoff: Duration::from_secs(10),
-            timeout: Duration::from_secs(60),
+            timeout: None,
         }
     }
 }
@@ -191,7 +180,7 @@ impl Default for EdgeRule {
 /// One thing that is wrong with the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1.
+    /// The line, from 1; 0 for what is not in the file.
     pub line: usize,
     /// The key with its section: `placement.mode`.
     pub key: String,
@@ -205,7 +194,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
         if !self.key.is_empty() {
             write!(f, "`{}`", self.key)?;
             if let Some(value) = &self.value {
@@ -272,9 +263,13 @@ fn listed(problems: &[Problem]) -> String {
 impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        Self::parse(&text_of(path)?).map_err(|problems| Error::Problems {
+        let parsed = Self::parse(&text_of(path)?).map_err(|problems| Error::Problems {
             path: path.to_owned(),
             problems,
+        })?;
+        Ok(Self {
+            file: Some(path.to_owned()),
+            ..parsed
         })
     }
 
@@ -304,22 +299,47 @@ impl Config {
             .map(|(_, handler)| handler)
     }
 
-    /// The names in the file that are no handler's: to be asked once the handlers' folder was read.
-    pub fn check_handlers(&self, known: &BTreeSet<HandlerName>) -> Vec<Problem> {
-        let unknown = self
-            .mentions
-            .iter()
-            .filter(|mention| !known.contains(&mention.handler));
-        unknown
+    /// The names in the file, and in the placement that holds instead of the file's, that are no handler's: to be asked
+    /// once the handlers' folder was read.
+    pub fn unknown_handlers(
+        &self,
+        in_force: &Placement,
+        known: &BTreeSet<HandlerName>,
+        folder: &Path,
+    ) -> Vec<Problem> {
+        let asked_for = (*in_force != self.placement).then_some(&in_force.groups);
+        let asked_for = asked_for.into_iter().flatten().flatten().map(|handler| Mention {
+            line: 0,
+            key: "--placement".to_owned(),
+            value: None,
+            handler: handler.clone(),
+        });
+        let mentions = asked_for.chain(self.mentions.iter().cloned());
+        mentions
+            .filter(|mention| !known.contains(&mention.handler))
             .map(|mention| Problem {
                 line: mention.line,
-                key: mention.key.clone(),
-                value: mention.value.clone(),
-                reason: format!("no handler is called `{}`", mention.handler),
+                key: mention.key,
+                value: mention.value,
+                reason: format!(
+                    "no handler is called `{0}`: put `{0}.wasm` into `{1}` or take this out",
+                    mention.handler,
+                    folder.display()
+                ),
                 nearest: nearest(mention.handler.as_str(), known.iter().map(HandlerName::as_str))
                     .map(str::to_owned),
             })
             .collect()
+    }
+
+    /// What was found wrong after the file was read, as one error; nothing where nothing was.
+    pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Error> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort_by_key(|problem| problem.line);
+        let path = self.file.clone().unwrap_or_else(|| "the command line".into());
+        Err(Error::Problems { path, problems })
     }
 
     /// What else turned out to be wrong with an edge of the file, as a problem at its line: that its functions return

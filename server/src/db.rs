@@ -25,6 +25,8 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS_MAX: u32 = 2;
 /// How long a reader waits for a free connection.
 const READER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Rows that a statement may be ahead of who reads them: each time it has to wait costs two switches of threads.
+const ROWS_WAITING_MAX: usize = 1_024;
 /// The write-ahead log is moved into the file when it grows beyond this: some thousand messages.
 const WAL_BYTES_MAX: u64 = 4 << 20;
 /// A checkpoint that a reader held up is tried again after this much more.
@@ -42,9 +44,10 @@ pub struct Migration {
 }
 
 /// What a committed transaction survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
     /// The end of the process, however sudden.
+    #[default]
     Normal,
     /// A power cut too: each commit waits for the disk.
     Full,
@@ -149,7 +152,8 @@ impl Db {
                 Synchronous::Normal => SqliteSynchronous::Normal,
                 Synchronous::Full => SqliteSynchronous::Full,
             })
-            .pragma("temp_store", "MEMORY");
+            .pragma("temp_store", "MEMORY")
+            .row_buffer_size(ROWS_WAITING_MAX);
         let writing = options
             .clone()
             .journal_mode(SqliteJournalMode::Wal)

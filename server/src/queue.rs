@@ -34,11 +34,11 @@ use crate::db::{self, Db, Synchronous};
 use crate::shutdown::Tasks;
 
 pub use builtin::QueueDispatch;
-pub use consumer::{Consumers, LEASE, concurrency_max};
+pub use consumer::{CONCURRENCY_DEFAULT, Consumers, Explain, LEASE, Work};
 pub use edge::{Answer, EdgeSettings, QueueEdge};
 pub use message::{BODY_BYTES_MAX, Fence, Lease, MessageId, NewMessage, Settled};
 pub use store::{PAGE_MAX, Stored};
-pub use writer::{DEDUPE_WINDOW, QUEUE_MESSAGES_MAX, QUEUES_MAX, Swept};
+pub use writer::{DEDUPE_WINDOW, KEEP_DONE_DEFAULT, QUEUE_MESSAGES_MAX, QUEUES_MAX, Swept};
 
 use figures::Figures;
 use writer::{How, LeaseAsk, Op, QueueJournal, Settlement};
@@ -115,9 +115,10 @@ pub struct Known {
 type ByIds = group::Request<(QueueName, Vec<MessageId>), u64>;
 
 impl Queues {
-    /// Opens `queue.db`. The writer runs in `tasks` and closes the file when they are cancelled: drain them after
-    /// everything that uses the queues. Leases of the process before this one end at once.
-    pub async fn open(path: &Path, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
+    /// Opens `queue.db`; done messages are kept for `keep_done`. The writer runs in `tasks` and closes the file when
+    /// they are cancelled: drain them after everything that uses the queues. Leases of the process before this one end
+    /// at once.
+    pub async fn open(path: &Path, keep_done: Duration, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
         let (db, mut writer) = Db::open(path, store::MIGRATIONS, Synchronous::Full).await?;
         let ended = store::end_leases(writer.connection(), clock.unix_ms())
             .await
@@ -131,7 +132,7 @@ impl Queues {
         let queues = store::queues(writer.connection())
             .await
             .map_err(|error| db.error(error))?;
-        let shared = Arc::new(Shared::new(clock));
+        let shared = Arc::new(Shared::new(clock, keep_done));
         shared.publish_queues(queues.iter());
         let (ops, waiting) = mpsc::channel(OPS_WAITING_MAX);
         let journal = QueueJournal::new(Arc::clone(&shared));
@@ -323,6 +324,8 @@ impl Queues {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    /// How long a done message can be looked at.
+    keep_done: Duration,
     known: watch::Sender<Arc<HashMap<QueueName, Known>>>,
     figures: Mutex<HashMap<QueueName, Figures>>,
     wakes: Mutex<HashMap<QueueName, Arc<Notify>>>,
@@ -332,9 +335,10 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(clock: Clock) -> Self {
+    fn new(clock: Clock, keep_done: Duration) -> Self {
         Self {
             clock,
+            keep_done,
             known: watch::Sender::new(Arc::default()),
             figures: Mutex::default(),
             wakes: Mutex::default(),

@@ -55,11 +55,11 @@ impl Router {
         let table = self.table.load_full();
         let attempt = self.attempt(&table, &call, entered)?;
         let (attempt, answer) = attempt.send(&call, entered).await;
-        if answer.is_withdrawn() {
+        if answer.missed() {
             let newer = self.table.load_full();
             if !Arc::ptr_eq(&newer, &table) {
-                // Withdrawn while the call was on its way: nothing ran, and newer routes know better. So neither the
-                // edge nor the trace keeps anything of it.
+                // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
+                // know better. So neither the edge nor the trace keeps anything of it.
                 attempt.forget();
                 let attempt = self.attempt(&newer, &call, entered)?;
                 let (attempt, answer) = attempt.send(&call, entered).await;
@@ -206,7 +206,12 @@ impl Attempt<'_> {
             call.trace = span.context();
         }
         let send = entered.elapsed();
-        let outcome = match call.check_args() {
+        // The first look may have used the time up.
+        let allowed = match call.remaining().is_zero() {
+            true => Err(call.deadline_error()),
+            false => call.check_args(),
+        };
+        let outcome = match allowed {
             Ok(()) => self.resolved.target.dispatcher.dispatch(call).await,
             Err(error) => Err(error),
         };
@@ -228,8 +233,13 @@ impl Attempt<'_> {
 }
 
 impl Answer {
-    fn is_withdrawn(&self) -> bool {
-        matches!(&self.outcome, Err(error) if error.code == ErrorCode::NotFound)
+    /// Whether nobody was met under the address that the table gave, so that nothing ran.
+    fn missed(&self) -> bool {
+        matches!(
+            &self.outcome,
+            Err(error) if error.code == ErrorCode::NotFound
+                || (error.code == ErrorCode::Unreachable && error.unsent)
+        )
     }
 
     fn ended(&self, call: &Call, transport: Transport) -> Ended {

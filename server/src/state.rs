@@ -1,8 +1,9 @@
 //! `StateStore`: what handlers remember, in `state.db`: values under keys, in buckets, one space a handler.
 //!
-//! An answered write survives the sudden end of the process (not a power cut: `synchronous=NORMAL`). A value's version
-//! changes with every write and is never used again, so `swap` notices also a value that was deleted and came back.
-//! Writes are the writer's (`writer.rs`), in groups; reads go to the read-only pool and see every answered write.
+//! An answered write survives the sudden end of the process, and a power cut too where [`StateStore::open`] is told
+//! so. A value's version changes with every write and is never used again, so `swap` notices also a value that was
+//! deleted and came back. Writes are the writer's (`writer.rs`), in groups; reads go to the read-only pool and see every
+//! answered write.
 
 mod builtin;
 mod store;
@@ -50,10 +51,15 @@ pub struct StateStore {
 }
 
 impl StateStore {
-    /// Opens `state.db`. The writer runs in `tasks` and closes the file when they are cancelled: drain them after
-    /// everything that uses the store.
-    pub async fn open(path: &Path, clock: Clock, tasks: &Tasks) -> Result<Self, Error> {
-        let (db, writer) = Db::open(path, store::MIGRATIONS, Synchronous::Normal).await?;
+    /// Opens `state.db`; `synchronous` says what an answered write survives. The writer runs in `tasks` and closes the
+    /// file when they are cancelled: drain them after everything that uses the store.
+    pub async fn open(
+        path: &Path,
+        synchronous: Synchronous,
+        clock: Clock,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
+        let (db, writer) = Db::open(path, store::MIGRATIONS, synchronous).await?;
         let (ops, waiting) = mpsc::channel(OPS_WAITING_MAX);
         tasks.spawn(
             "state-writer",

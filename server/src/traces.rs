@@ -2,7 +2,8 @@
 //!
 //! One SQLite file, one task that writes it in batches, readers beside it. Promises: taking a span never waits, what
 //! does not fit is dropped and counted; spans may come in any order, twice, late and from any node; a trace keeps its
-//! place in the list; the file keeps to its limit by deleting the oldest traces; it is all there after a restart.
+//! place in the list; the file keeps to its limits of size and age by deleting the oldest traces; it is all there after
+//! a restart.
 //!
 //! Not here: who is sampled and what a span is made of (`telemetry`), counts of every call (`edges`).
 
@@ -22,6 +23,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use protocol::api::traces::{TraceDetail, TraceQuery, TraceSummary};
 use protocol::api::{Page, SpanCounts};
@@ -38,8 +40,26 @@ use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};
 use store::{Store, Words};
 
-/// The size that the store keeps to where nothing else is said: about two million spans.
-pub const RETENTION_BYTES_DEFAULT: u64 = 512 << 20;
+/// How much is kept, and for how long; the oldest traces go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The store's size.
+    pub bytes: u64,
+    /// A trace's age, from the end of its last span.
+    pub age: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            // About two million spans: days of work by hand, an hour at the default sampling rate.
+            bytes: 1 << 30,
+            // What a person still looks into; names and arguments of calls should not lie about for longer unasked.
+            age: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
 /// The least size that makes sense: some minutes of a busy shop.
 pub const RETENTION_BYTES_MIN: u64 = 1 << 20;
 
@@ -102,7 +122,7 @@ impl Traces {
     /// are cancelled, what was taken until then is written and the file is closed: cancel them after the last call.
     pub async fn open(
         file: &Path,
-        retention_bytes: u64,
+        retention: Retention,
         recorder: Arc<Recorder>,
         spans: mpsc::Receiver<Span>,
         tasks: &Tasks,
@@ -117,6 +137,7 @@ impl Traces {
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
         });
+        let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {
             db: db.clone(),
             words: store.words(),
@@ -135,7 +156,12 @@ impl Traces {
                 flushes: flushes_out,
             },
             tally,
-            retention_bytes: retention_bytes.max(RETENTION_BYTES_MIN),
+            retention: Retention {
+                bytes: retention.bytes.max(RETENTION_BYTES_MIN),
+                ..retention
+            },
+            clock,
+            look_at_ns: 0,
         };
         tasks.spawn("traces", sink.run(tasks.token()));
         Ok(traces)
@@ -246,7 +272,7 @@ impl Inner {
         let layout = tokio::task::spawn_blocking(move || detail::lay_out(bars, root))
             .await
             .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-        let spans = read::spans(&mut moment, &self.words, place, |span| layout.has(span)).await?;
+        let spans = read::spans(&mut moment, &self.words, place, layout.only().as_deref()).await?;
         Ok(Some(Shelf {
             summary: stored.summary,
             layout,

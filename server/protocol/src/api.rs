@@ -47,11 +47,11 @@ pub struct Status {
 /// What became of the spans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpanCounts {
-    /// Spans that nodes finished for sampled traces.
+    /// Spans that nodes finished since home's start.
     pub finished: u64,
-    /// Spans in the store.
+    /// Spans stored since home's start, also those that retention has deleted again.
     pub recorded: u64,
-    /// Spans dropped because a buffer was full.
+    /// Spans dropped since home's start, because a buffer or a limit was full.
     pub dropped: u64,
     /// The size of the trace store, in bytes.
     pub stored_bytes: u64,

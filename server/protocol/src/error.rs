@@ -90,6 +90,9 @@ pub struct CallError {
     /// More for a person who looks closer, as a trap's backtrace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The call never left this process. It does not travel: for who is told, the call was another one.
+    #[serde(skip)]
+    pub unsent: bool,
 }
 
 impl CallError {
@@ -99,6 +102,7 @@ impl CallError {
             code,
             message: cut(message.into()),
             detail: None,
+            unsent: false,
         }
     }
 
@@ -108,6 +112,13 @@ impl CallError {
         let mut detail = detail.into();
         truncate(&mut detail, 4 * MESSAGE_BYTES_MAX);
         self.detail = Some(detail);
+        self
+    }
+
+    /// Says that the call never left this process, so that even an unreachable callee did not run.
+    #[must_use]
+    pub fn unsent(mut self) -> Self {
+        self.unsent = true;
         self
     }
 
@@ -122,10 +133,11 @@ impl CallError {
 
     /// Whether the callee certainly did not run.
     pub fn nothing_ran(&self) -> bool {
-        matches!(
-            self.code,
-            ErrorCode::NotFound | ErrorCode::Invalid | ErrorCode::Rejected | ErrorCode::Overloaded
-        )
+        self.unsent
+            || matches!(
+                self.code,
+                ErrorCode::NotFound | ErrorCode::Invalid | ErrorCode::Rejected | ErrorCode::Overloaded
+            )
     }
 }
 

@@ -9,10 +9,12 @@ use protocol::control::Limits;
 use protocol::{HandlerName, InterfaceName};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
-use super::{Config, EdgeName, EdgeRule, Mention, Problem, Synchronous, Via, quantity};
+use super::{Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
+use crate::db::Synchronous;
 use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -38,8 +40,13 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
             section.set("sampling", &mut traces.sampling, text(str::parse));
             section.set(
                 "retention",
-                &mut traces.retention_bytes,
+                &mut traces.retention.bytes,
                 text(quantity::bytes(RETENTION_BYTES)),
+            );
+            section.set(
+                "retention_age",
+                &mut traces.retention.age,
+                text(quantity::duration(MINUTE..=YEAR)),
             );
             section.close();
         }
@@ -156,13 +163,13 @@ fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
             tries
                 .iter()
                 .for_each(|found| section.refuse(found, without_effect.to_owned()));
-            for found in backoff.iter().chain(&timeout) {
-                section.refuse(found, without_effect.to_owned());
-            }
+            backoff
+                .iter()
+                .for_each(|found| section.refuse(found, without_effect.to_owned()));
         }
         rule.tries = tries.map_or(rule.tries, |found| found.value);
         rule.backoff = backoff.map_or(rule.backoff, |found| found.value);
-        rule.timeout = timeout.map_or(rule.timeout, |found| found.value);
+        rule.timeout = timeout.map(|found| found.value);
         section.close();
         match edge_name(&name.value) {
             Ok(edge) => {

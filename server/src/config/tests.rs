@@ -54,6 +54,7 @@ fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
     );
     let rule = EdgeRule {
         via: Via::Queue,
+        timeout: Some(ATTEMPT_TIMEOUT_DEFAULT),
         ..EdgeRule::default()
     };
     let edge = config.edge(&handler("checkout"), &interface("shop:email/email@0.1.0"));
@@ -115,7 +116,8 @@ fn the_shop_s_file_queues_the_confirmation_and_nothing_else() {
     assert_eq!(config.edge(&handler("frontend"), &email).via, Via::Call);
     assert_eq!(config.placement, Placement::default());
     let known = BTreeSet::from([handler("frontend"), handler("checkout")]);
-    assert_eq!(config.check_handlers(&known), []);
+    let unknown = config.unknown_handlers(&config.placement, &known, Path::new("data/handlers"));
+    assert_eq!(unknown, []);
 }
 
 #[test]
@@ -208,13 +210,23 @@ via = "queue"
 handler = "warehouse"
 "#;
     let known = ["cart", "checkout", "catalog"].map(handler).into();
-    let problems = Config::parse(text).unwrap().check_handlers(&known);
-    let shown: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
-    insta::assert_snapshot!(shown, @r#"
-    line 3: `placement.groups` = "chekout": no handler is called `chekout`; did you mean `checkout`?
-    line 5: `handler.catalogue`: no handler is called `catalogue`; did you mean `catalog`?
-    line 12: `interface."shop:catalog/catalog".handler` = "warehouse": no handler is called `warehouse`
+    let config = Config::parse(text).unwrap();
+    let folder = Path::new("data/handlers");
+    let unknown = config.unknown_handlers(&config.placement, &known, folder);
+    assert_eq!(unknown.len(), 3);
+    let in_force = Placement {
+        mode: Mode::Groups,
+        groups: vec![vec![handler("catlog"), handler("cart")]],
+    };
+    let problems = config.unknown_handlers(&in_force, &known, folder);
+    insta::assert_snapshot!(config.refuse(problems).unwrap_err(), @r#"
+    `the command line` has 4 problems:
+      `--placement`: no handler is called `catlog`: put `catlog.wasm` into `data/handlers` or take this out; did you mean `catalog`?
+      line 3: `placement.groups` = "chekout": no handler is called `chekout`: put `chekout.wasm` into `data/handlers` or take this out; did you mean `checkout`?
+      line 5: `handler.catalogue`: no handler is called `catalogue`: put `catalogue.wasm` into `data/handlers` or take this out; did you mean `catalog`?
+      line 12: `interface."shop:catalog/catalog".handler` = "warehouse": no handler is called `warehouse`: put `warehouse.wasm` into `data/handlers` or take this out
     "#);
+    assert!(config.refuse(Vec::new()).is_ok());
 }
 
 #[test]
@@ -225,6 +237,24 @@ fn two_doors_on_one_address_are_refused() {
     );
     let free = "[ingress]\nlisten = \"127.0.0.1:0\"\n[ui]\nlisten = \"127.0.0.1:0\"\n";
     assert!(Config::parse(free).is_ok());
+}
+
+#[test]
+fn a_called_edge_has_a_timeout_but_neither_tries_nor_backoff() {
+    let edge = "[edge.\"cart -> shop:catalog/catalog\"]\n";
+    let config = Config::parse(&format!("{edge}timeout = \"250ms\"\n")).unwrap();
+    let rule = config.edges.values().next().unwrap();
+    assert_eq!(
+        (rule.via, rule.timeout),
+        (Via::Call, Some(Duration::from_millis(250)))
+    );
+    insta::assert_snapshot!(
+        problems(&format!("{edge}tries = 2\nbackoff = \"1s\"\ntimeout = \"1s\"\n")),
+        @r#"
+    line 2: `edge."cart -> shop:catalog/catalog".tries` = 2: has an effect only with `via = "queue"`; add that or leave the key out
+    line 3: `edge."cart -> shop:catalog/catalog".backoff` = "1s": has an effect only with `via = "queue"`; add that or leave the key out
+    "#
+    );
 }
 
 #[test]

@@ -19,9 +19,11 @@ use tokio::sync::Notify;
 use super::*;
 use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
 use crate::placement::{Intake, Inventory};
+use crate::queue;
 use crate::router::{RouteTable, Target};
 use crate::runtime::wit_type::WitType;
 use crate::telemetry::Sampling;
+use crate::traces::Retention;
 
 pub(super) const WATCHDOG: Duration = Duration::from_secs(60);
 pub(super) const INTERFACE: &str = "shop:till/till@0.1.0";
@@ -235,12 +237,17 @@ impl Doors {
         let folder = tempfile::tempdir().unwrap();
         let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
         let file = folder.path().join("traces.db");
-        let traces = Traces::open(&file, 1 << 30, Arc::clone(&recorder), spans, &ground)
+        let traces = Traces::open(&file, Retention::default(), Arc::clone(&recorder), spans, &ground)
             .await
             .unwrap();
-        let queues = Queues::open(&folder.path().join("queue.db"), clock.clone(), &ground)
-            .await
-            .unwrap();
+        let queues = Queues::open(
+            &folder.path().join("queue.db"),
+            queue::KEEP_DONE_DEFAULT,
+            clock.clone(),
+            &ground,
+        )
+        .await
+        .unwrap();
         let edges = Arc::new(Edges::new(clock.clone()));
         let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
         let callee = Arc::new(Callee::default());

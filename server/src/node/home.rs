@@ -20,7 +20,7 @@ use super::fleet::Nodes;
 use super::handlers::Handlers;
 use super::local::BuiltIns;
 use super::lock::DataLock;
-use super::queued::{edge_timeouts, queued};
+use super::queued::{edge_timeouts, explain, queued};
 use super::seat::{Seat, Seated, built_in_exports};
 use super::station::Station;
 use super::stores::Stores;
@@ -32,7 +32,7 @@ use crate::dispatch::Dispatcher;
 use crate::edges::Edges;
 use crate::http;
 use crate::placement::{ChildEvent, Desired, Inventory};
-use crate::queue::{Consumers, QueueDispatch, QueueEdge};
+use crate::queue::{Consumers, QueueDispatch, QueueEdge, Work};
 use crate::router::Router;
 use crate::runtime::folder::Folder;
 use crate::shutdown::Tasks;
@@ -169,10 +169,17 @@ impl Home {
         edges.start(&work);
         let runtime = Arc::clone(&station.runtime);
         let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
+        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
+        let work_off = Work {
+            dispatcher,
+            recorder: Arc::clone(recorder),
+            explain: explain(Arc::clone(&handlers)),
+            concurrency: config.queue.concurrency,
+        };
         let home = Arc::new(Self {
             data: data.to_owned(),
-            handlers: Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone())),
-            consumers: Consumers::spawn(queues.clone(), dispatcher, Arc::clone(recorder), &doors),
+            handlers,
+            consumers: Consumers::spawn(queues.clone(), work_off, &doors),
             sampler: Arc::new(Sampler::new(config.traces.sampling)),
             config,
             clock,
@@ -336,22 +343,12 @@ impl Home {
     /// Names of the file that no handler has are problems only once every file was read.
     fn check_config(&self) -> anyhow::Result<()> {
         let known = self.handlers.names().into_iter().collect();
-        let problems = self.config.check_handlers(&known);
-        for problem in &problems {
-            // A handler may come later; until then the rule stands idle.
-            tracing::warn!("cleave.toml: {problem}");
-        }
-        let queued = queued(&self.config, &self.handlers);
-        let problems: Vec<_> = queued
-            .problems
-            .into_iter()
-            .map(|(edge, reason)| self.config.edge_problem(&edge, reason).to_string())
-            .collect();
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            bail!("cleave.toml: {}", problems.join("; "))
-        }
+        let folder = self.data.join("handlers");
+        let placement = self.desired.status().desired;
+        let mut problems = self.config.unknown_handlers(&placement, &known, &folder);
+        let queued = queued(&self.config, &self.handlers).problems.into_iter();
+        problems.extend(queued.map(|(edge, reason)| self.config.edge_problem(&edge, reason)));
+        Ok(self.config.refuse(problems)?)
     }
 
     /// What changes with nodes, routes and placement is shown with the handlers too.

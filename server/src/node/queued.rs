@@ -7,14 +7,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use protocol::control::{EdgeTimeout, QueuedEdge};
-use protocol::{HandlerName, QueueName};
+use protocol::{FunctionPath, HandlerName, QueueName};
 
 use super::handlers::Handlers;
-use crate::config::{Config, EdgeName, Via};
-use crate::queue::{Answer, EdgeSettings};
+use crate::config::{ATTEMPT_TIMEOUT_DEFAULT, Config, EdgeName, Via};
+use crate::queue::{Answer, EdgeSettings, Explain};
 use crate::quic::Exported;
 use crate::runtime::artifact::ExportedInterface;
+use crate::runtime::json;
 use crate::runtime::wit_type::WitType;
+
+/// The longest error value that is written down: what a person reads is a fraction of it.
+const EXPLAINED_BYTES_MAX: usize = 64 * 1_024;
 
 /// The queued edges in force.
 #[derive(Default)]
@@ -81,7 +85,7 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
             callee: callee.clone(),
             tries: rule.tries,
             backoff: rule.backoff,
-            timeout: rule.timeout,
+            timeout: rule.timeout.unwrap_or(ATTEMPT_TIMEOUT_DEFAULT),
             answers,
         });
     }
@@ -93,17 +97,39 @@ pub(super) fn edge_timeouts(config: &Config, handlers: &Handlers) -> Vec<EdgeTim
     let rules = config.edges.iter().filter(|(_, rule)| rule.via == Via::Call);
     let served_by = handlers.resolution().served_by;
     rules
-        .flat_map(|(name, rule)| {
+        .filter_map(|(name, rule)| Some((name, rule.timeout?)))
+        .flat_map(|(name, timeout)| {
             let meant = served_by
                 .keys()
                 .filter(|(caller, interface)| *caller == name.caller && stands_for(name, interface));
-            meant.map(|(caller, interface)| EdgeTimeout {
+            meant.map(move |(caller, interface)| EdgeTimeout {
                 caller: caller.clone(),
                 interface: interface.clone(),
-                timeout_ms: rule.timeout.as_millis() as u64,
+                timeout_ms: timeout.as_millis() as u64,
             })
         })
         .collect()
+}
+
+/// Writes an error value down as JSON, by the type of the function as the handler has it now.
+pub(super) fn explain(handlers: Arc<Handlers>) -> Explain {
+    Arc::new(move |handler: &HandlerName, path: &FunctionPath, value: &[u8]| {
+        if value.len() > EXPLAINED_BYTES_MAX {
+            return Some(format!("{} bytes", value.len()));
+        }
+        let version = handlers.version(handler)?;
+        let interfaces = version.artifact.exports.iter();
+        let mut functions = interfaces.flat_map(|interface| &interface.functions);
+        let known = functions.find(|function| {
+            function.path.function == path.function
+                && function.path.interface.track() == path.interface.track()
+        })?;
+        let result = json::decode_result(&known.ty, value).ok()?;
+        match result.get("err")? {
+            serde_json::Value::Null => None,
+            error => Some(error.to_string()),
+        }
+    })
 }
 
 fn stands_for(name: &EdgeName, interface: &protocol::InterfaceName) -> bool {

@@ -42,11 +42,23 @@ impl Stores {
 
     async fn open_with(data: &Path, config: &Config, clock: &Clock, writers: &Tasks) -> anyhow::Result<Self> {
         let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
-        let queues = Queues::open(&data.join("queue.db"), clock.clone(), writers).await?;
-        let state = StateStore::open(&data.join("state.db"), clock.clone(), writers).await?;
+        let queues = Queues::open(
+            &data.join("queue.db"),
+            config.queue.keep_done,
+            clock.clone(),
+            writers,
+        )
+        .await?;
+        let state = StateStore::open(
+            &data.join("state.db"),
+            config.state.synchronous,
+            clock.clone(),
+            writers,
+        )
+        .await?;
         let traces = Traces::open(
             &data.join("traces.db"),
-            config.traces.retention_bytes,
+            config.traces.retention,
             Arc::clone(&recorder),
             spans,
             writers,

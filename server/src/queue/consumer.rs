@@ -1,10 +1,10 @@
 //! `Consumers`: works messages off. One loop a queue: lease → call the handler → settle.
 //!
-//! At most [`concurrency_max`] attempts of a queue at a time; the host extends a lease while its attempt runs. A failed
-//! call, a trap, a timeout and the callee's own `err` are failed attempts. When the handler is absent or full nothing
-//! ran: the message goes back without using a try, and the queue pauses, longer each time, until an attempt runs or
-//! [`Consumers::routes_changed`] says that it is worth a look. It pauses too when the handler's node is unreachable, so
-//! that only one message at a time uses a try on it. Nothing polls: a loop wakes by a commit.
+//! At most [`Work::concurrency`] attempts of a queue at a time; the host extends a lease while its attempt runs. A failed
+//! call, a trap, a timeout and the callee's own `err` are failed attempts. When the handler is absent or full, or its
+//! node is not reached, nothing ran: the message goes back without using a try, and the queue pauses, longer each time,
+//! until an attempt runs or [`Consumers::routes_changed`] says that it is worth a look. It pauses too when the node is
+//! lost during an attempt, so that only one message at a time uses a try on it. Nothing polls: a loop wakes by a commit.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use protocol::api::queues::LastError;
 use protocol::span::{Link, Value};
-use protocol::{CallError, ErrorCode, HandlerName, QueueName, SpanKind, SpanStatus, TraceContext, Transport};
+use protocol::{
+    CallError, ErrorCode, FunctionPath, HandlerName, QueueName, SpanKind, SpanStatus, TraceContext, Transport,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -31,9 +33,27 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// The wait after the store failed.
 const STORE_FAILED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Attempts of one queue at the same time: enough to keep two cores busy with short calls, few enough to shave a peak.
-pub const fn concurrency_max() -> usize {
-    16
+/// Attempts of one queue at the same time, where nothing else is said: enough to keep two cores busy with short calls,
+/// few enough to shave a peak before it reaches the handler.
+pub const CONCURRENCY_DEFAULT: u32 = 4;
+
+/// Bytes of a callee's own error that a message keeps.
+const ERROR_BYTES_MAX: usize = 1_024;
+
+/// Writes down the error value in a reply, for a person to read; `None` where the function's type is not known.
+pub type Explain = Arc<dyn Fn(&HandlerName, &FunctionPath, &[u8]) -> Option<String> + Send + Sync>;
+
+/// What working off needs, and how much of it is done at a time.
+#[derive(Clone)]
+pub struct Work {
+    /// Makes the calls.
+    pub dispatcher: Dispatcher,
+    /// Takes their spans.
+    pub recorder: Arc<Recorder>,
+    /// Reads what a callee answered with.
+    pub explain: Explain,
+    /// Attempts of one queue at the same time, at least one.
+    pub concurrency: u32,
 }
 
 /// Works off every queue whose messages are calls.
@@ -45,24 +65,13 @@ pub struct Consumers {
 impl Consumers {
     /// Starts a loop for every such queue, also for those to come. Cancelling `tasks` stops leasing; what is in work
     /// is finished, so drain them before what the calls need.
-    pub fn spawn(queues: Queues, dispatcher: Dispatcher, recorder: Arc<Recorder>, tasks: &Tasks) -> Self {
-        Self::spawn_with(queues, dispatcher, recorder, tasks, LEASE)
+    pub fn spawn(queues: Queues, work: Work, tasks: &Tasks) -> Self {
+        Self::spawn_with(queues, work, LEASE, tasks)
     }
 
-    pub(super) fn spawn_with(
-        queues: Queues,
-        dispatcher: Dispatcher,
-        recorder: Arc<Recorder>,
-        tasks: &Tasks,
-        lease: Duration,
-    ) -> Self {
+    pub(super) fn spawn_with(queues: Queues, work: Work, lease: Duration, tasks: &Tasks) -> Self {
         let routes = watch::Sender::new(0);
-        let seat = Seat {
-            queues,
-            dispatcher,
-            recorder,
-            lease,
-        };
+        let seat = Seat { queues, work, lease };
         tasks.spawn(
             "queue-consumers",
             for_every_queue(seat, routes.clone(), tasks.clone()),
@@ -80,8 +89,7 @@ impl Consumers {
 #[derive(Clone)]
 struct Seat {
     queues: Queues,
-    dispatcher: Dispatcher,
-    recorder: Arc<Recorder>,
+    work: Work,
     lease: Duration,
 }
 
@@ -166,7 +174,7 @@ impl Consumer {
         // One probe is enough while the handler is absent.
         let room = match self.absence.is_absent() {
             true => 1_usize.saturating_sub(self.in_work.len()),
-            false => concurrency_max() - self.in_work.len(),
+            false => (self.seat.work.concurrency.max(1) as usize).saturating_sub(self.in_work.len()),
         };
         if !self.hungry || self.paused_until.is_some() || room == 0 {
             return Ok(());
@@ -232,7 +240,7 @@ struct Attempt {
 enum Ending {
     Done,
     Failed(LastError, SpanStatus),
-    /// Nothing ran: the handler is absent or full.
+    /// Nothing ran: the handler is absent, full or not reached.
     Absent(CallError),
     /// The lease was lost meanwhile; whoever has it now settles the message.
     Lost,
@@ -269,7 +277,7 @@ impl Attempt {
     }
 
     fn begin_span(&self, context: &TraceContext) -> Option<OpenSpan> {
-        let recorder = &self.seat.recorder;
+        let recorder = &self.seat.work.recorder;
         let handler = HandlerName::queue();
         let mut open =
             OpenSpan::begin_root(recorder, context, SpanKind::Consumer, &handler, &self.span_name)?;
@@ -310,7 +318,7 @@ impl Attempt {
             lift_ns: 0,
         };
         let late = call.deadline_error();
-        let mut reply = self.seat.dispatcher.dispatch(call);
+        let mut reply = self.seat.work.dispatcher.dispatch(call);
         // A third of the lease leaves two more chances when the store is slow.
         let beat = self.seat.lease / 3;
         let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
@@ -334,19 +342,38 @@ impl Attempt {
     fn judge(&self, reply: Result<Reply, CallError>) -> Ending {
         match reply {
             Ok(reply) if reply.is_err => {
-                let function = self.lease.function.as_ref().map(ToString::to_string);
                 let error = LastError {
                     code: "err".into(),
-                    message: format!("`{}` answered with its own error", function.unwrap_or_default()),
+                    message: self.own_error(&reply.value),
                 };
                 Ending::Failed(error, SpanStatus::Err)
             }
             Ok(_) => Ending::Done,
-            Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Overloaded) => {
+            Err(error)
+                if error.unsent || matches!(error.code, ErrorCode::NotFound | ErrorCode::Overloaded) =>
+            {
                 Ending::Absent(error)
             }
             Err(error) => failed(error),
         }
+    }
+
+    /// What the callee said, in words.
+    fn own_error(&self, value: &[u8]) -> String {
+        let Some(function) = &self.lease.function else {
+            return String::new();
+        };
+        let handler = self.lease.handler.as_ref();
+        let said = handler.and_then(|handler| (self.seat.work.explain)(handler, function, value));
+        let mut text = format!("`{function}` answered with its own error");
+        if let Some(said) = said {
+            text.push_str(": ");
+            text.push_str(&said[..said.floor_char_boundary(ERROR_BYTES_MAX)]);
+            if said.len() > ERROR_BYTES_MAX {
+                text.push('…');
+            }
+        }
+        text
     }
 
     fn end_span(&self, span: Option<OpenSpan>, ending: &Ending) {

@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Queues;
+use super::writer::DONE_AGE_LOOK;
 use crate::shutdown::Tasks;
 
-/// Retention is looked after at least this often while anything happens at all.
+/// Retention is looked after at least this often, sooner where messages are kept for less.
 const SWEEP_EVERY_MAX: Duration = Duration::from_secs(600);
 /// The wait before a failed sweep is tried again.
 const SWEEP_AGAIN: Duration = Duration::from_secs(1);
@@ -49,9 +50,10 @@ impl Queues {
         }
     }
 
-    /// Returns when something is due, or after [`SWEEP_EVERY_MAX`].
+    /// Returns when something is due, or when it is time to look after retention.
     async fn until_due(&self) {
-        let latest_ms = self.shared.clock.unix_ms() + SWEEP_EVERY_MAX.as_millis() as i64;
+        let every = self.shared.keep_done.clamp(DONE_AGE_LOOK, SWEEP_EVERY_MAX);
+        let latest_ms = self.shared.clock.unix_ms() + every.as_millis() as i64;
         loop {
             let changed = self.shared.due_changed.notified();
             let due_ms = self.shared.next_due_ms.load(Ordering::Acquire).min(latest_ms);

@@ -27,9 +27,15 @@ impl Bench {
     }
 
     pub async fn in_dir(dir: tempfile::TempDir, clock: Clock) -> Self {
+        Self::keeping(dir, KEEP_DONE_DEFAULT, clock).await
+    }
+
+    pub async fn keeping(dir: tempfile::TempDir, keep_done: Duration, clock: Clock) -> Self {
         let tasks = Tasks::new();
         let path = dir.path().join("queue.db");
-        let queues = Queues::open(&path, clock.clone(), &tasks).await.unwrap();
+        let queues = Queues::open(&path, keep_done, clock.clone(), &tasks)
+            .await
+            .unwrap();
         Self {
             dir,
             queues,
@@ -453,6 +459,19 @@ async fn done_messages_are_forgotten_after_a_day() {
         bench.enqueue(message()).await > lease.id,
         "an id is never used again"
     );
+}
+
+#[tokio::test]
+async fn done_messages_are_kept_as_long_as_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = Bench::keeping(dir, MINUTE * 10, Clock::test(1_000_000)).await;
+    bench.enqueue(message()).await;
+    let lease = bench.lease_one().await;
+    bench.queues.ack(lease.fence()).await.unwrap();
+    bench.pass(MINUTE * 9).await;
+    assert_eq!(bench.ids(MessageState::Done).await.len(), 1);
+    bench.pass(MINUTE * 2).await;
+    assert_eq!(bench.ids(MessageState::Done).await.len(), 0);
 }
 
 #[tokio::test]

@@ -27,14 +27,14 @@ pub const QUEUE_MESSAGES_MAX: u64 = 1_000_000;
 pub const QUEUES_MAX: usize = 1_000;
 /// How long a dedupe key is remembered at least.
 pub const DEDUPE_WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Done messages are kept this long to be looked at…
-const DONE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
-/// … and only so many of them.
+/// Done messages are kept this long to be looked at, where nothing else is said…
+pub const KEEP_DONE_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+/// … and only so many of them, however long they should be.
 const DONE_ROWS_MAX: i64 = 10_000;
 /// Retention looks after this many messages are done; a look forgets more than that.
 const DONE_ROWS_LOOK: usize = 512;
 /// Retention looks at ages no more often than this.
-const DONE_AGE_LOOK: Duration = Duration::from_secs(60);
+pub(super) const DONE_AGE_LOOK: Duration = Duration::from_secs(60);
 
 /// One operation on the queues.
 #[derive(Debug)]
@@ -156,6 +156,7 @@ impl Journal for QueueJournal {
         };
         let mut group = Group {
             now_ms: self.shared.clock.unix_ms(),
+            keep_done: self.shared.keep_done,
             connection,
             ledger: &mut ledger,
             effects: &mut self.effects,

@@ -2,7 +2,8 @@
 //!
 //! Connects on first use, with one attempt that all callers share, and then reuses the connection. One bidirectional
 //! stream per call; the head and small arguments leave in one write. Dropping the future resets the stream, which
-//! cancels the call at the callee. The deadline is enforced here too, so that a silent peer cannot outwait it.
+//! cancels the call at the callee. The deadline is enforced here too, so that a silent peer cannot outwait it. An error
+//! says whether the call never left, as when nobody was reached: then the caller may look for the callee elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl PeerClient {
     }
 
     async fn exchange(&self, call: &Call, began: Instant) -> Result<Reply, CallError> {
-        let link = self.link().await?;
+        let link = self.link().await.map_err(CallError::unsent)?;
         // Counted before looking, so that a peer that drains waits for this call or this call sees that it drains.
         let _under_way = link.outgoing.enter();
         if link.peer_drains() {
@@ -81,8 +82,8 @@ impl PeerClient {
                 format!("node `{node}` takes no new calls"),
             ));
         }
-        let head = self.head(&link, call).await?;
-        let lost = |error| link.lost(&error);
+        let head = self.head(&link, call).await.map_err(CallError::unsent)?;
+        let lost = |error| link.lost(&error).unsent();
         let (send, mut recv) = link.connection.open_bi().await.map_err(lost)?;
         let mut send = Sending { send, done: false };
         match write(&mut send.send, head, call.args.clone()).await {

@@ -312,6 +312,55 @@ async fn a_withdrawn_callee_is_looked_up_once_more_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_call_that_never_left_is_looked_up_once_more_and_one_that_may_have_run_is_not() {
+    for (unsent, expected) in [(true, Ok(())), (false, Err(ErrorCode::Unreachable))] {
+        let house = house();
+        let newer = fake(async |call: Call| Ok(Reply::new(call.args)));
+        let dead = {
+            let (router, newer) = (Arc::downgrade(&house.router), Arc::clone(&newer));
+            fake(move |_| {
+                let (router, newer) = (router.upgrade().unwrap(), Arc::clone(&newer));
+                async move {
+                    router.swap(table(2, newer, None));
+                    let error = refused(ErrorCode::Unreachable);
+                    Err(if unsent { error.unsent() } else { error })
+                }
+            })
+        };
+        house.router.swap(table(1, dead, None));
+        let outcome = house.call(call(false)).await;
+        assert_eq!(outcome.map(drop).map_err(|error| error.code), expected);
+        assert_eq!(newer.seen.lock().unwrap().len(), usize::from(unsent));
+        assert_eq!(house.counts(), Some((1, u64::from(!unsent), 0)));
+    }
+}
+
+#[tokio::test]
+async fn a_second_look_keeps_to_the_deadline() {
+    let house = house();
+    let newer = fake(async |call: Call| Ok(Reply::new(call.args)));
+    let dead = {
+        let (router, newer) = (Arc::downgrade(&house.router), Arc::clone(&newer));
+        fake(move |call: Call| {
+            let (router, newer) = (router.upgrade().unwrap(), Arc::clone(&newer));
+            async move {
+                tokio::time::sleep_until(call.deadline.into()).await;
+                router.swap(table(2, newer, None));
+                Err(refused(ErrorCode::Unreachable).unsent())
+            }
+        })
+    };
+    house.router.swap(table(1, dead, None));
+    let short = Call {
+        deadline: Instant::now() + Duration::from_millis(20),
+        ..call(false)
+    };
+    let error = house.call(short).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Deadline);
+    assert_eq!(newer.seen.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn a_callee_that_is_nowhere_is_asked_once_under_one_table_and_twice_under_two() {
     let house = house();
     let gone = fake(async |_| Err(refused(ErrorCode::NotFound)));

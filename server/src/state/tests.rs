@@ -25,7 +25,9 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let tasks = Tasks::new();
         let path = dir.path().join("state.db");
-        let store = StateStore::open(&path, Clock::test(1_000), &tasks).await.unwrap();
+        let store = StateStore::open(&path, Synchronous::Normal, Clock::test(1_000), &tasks)
+            .await
+            .unwrap();
         Self { dir, store, tasks }
     }
 
@@ -34,7 +36,9 @@ impl Bench {
         self.tasks.drain(WATCHDOG).await.unwrap();
         let tasks = Tasks::new();
         let path = self.dir.path().join("state.db");
-        let store = StateStore::open(&path, Clock::test(2_000), &tasks).await.unwrap();
+        let store = StateStore::open(&path, Synchronous::Normal, Clock::test(2_000), &tasks)
+            .await
+            .unwrap();
         Self { store, tasks, ..self }
     }
 
@@ -240,7 +244,9 @@ async fn a_group_that_was_not_committed_leaves_nothing() {
     drop(writer);
     db.close().await;
     let tasks = Tasks::new();
-    let reopened = StateStore::open(&path, Clock::test(0), &tasks).await.unwrap();
+    let reopened = StateStore::open(&path, Synchronous::Normal, Clock::test(0), &tasks)
+        .await
+        .unwrap();
     let answer = reopened
         .carry_out(
             &cart,
@@ -333,4 +339,21 @@ async fn calls_are_served_in_the_caller_s_space_and_leave_a_span() {
         spans.recv().await.unwrap().status,
         SpanStatus::Failed { .. }
     ));
+}
+
+/// Reader and writer are opened with the same options, and `db` tests the writer's.
+#[tokio::test]
+async fn what_a_write_survives_is_as_is_said() {
+    for (synchronous, expected) in [(Synchronous::Normal, 1), (Synchronous::Full, 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let store = StateStore::open(&path, synchronous, Clock::test(0), &Tasks::new())
+            .await
+            .unwrap();
+        let found: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(store.db.readers())
+            .await
+            .unwrap();
+        assert_eq!(found, expected, "{synchronous:?}");
+    }
 }

@@ -59,9 +59,9 @@ pub(super) fn lay_out(bars: Vec<Bar>, root: SpanId) -> Layout {
 }
 
 impl Layout {
-    /// Whether a span is shown.
-    pub(super) fn has(&self, span: SpanId) -> bool {
-        self.rows.contains_key(&span)
+    /// The spans that are shown, where there are others.
+    pub(super) fn only(&self) -> Option<Vec<SpanId>> {
+        (self.truncated > 0).then(|| self.rows.keys().copied().collect())
     }
 }
 

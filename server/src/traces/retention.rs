@@ -1,8 +1,8 @@
-//! Retention by size: which traces go when the store has grown beyond its limit. Pure.
+//! Retention: which traces go when the store has grown beyond its size, or they beyond their age. Pure.
 //!
-//! Promises: the oldest go first and whole; the newest stays, however large it is. A slice is small, so that spans
-//! that arrive meanwhile wait no longer than for a batch. Deleted pages are used again: the file grows no further, and
-//! what is reported is the part that is in use.
+//! Promises: the oldest go first and whole; for the size, the newest stays, however large it is. A slice is small, so
+//! that spans that arrive meanwhile wait no longer than for a batch. Deleted pages are used again: the file grows no
+//! further, and what is reported is the part that is in use.
 
 /// Spans deleted in one transaction. A batch of arrivals is at most half as many, so deleting keeps up.
 pub(super) const SLICE_SPANS: u64 = 4_000;

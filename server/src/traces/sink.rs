@@ -2,7 +2,8 @@
 //!
 //! Promises: a span that was taken is in the store within a batch's time (50 ms, or 2,000 spans if they come sooner);
 //! what cannot be stored is counted as dropped; at the end, what was taken is written before the file is closed.
-//! Between batches it deletes the oldest traces, a slice at a time, when the store has passed its limit.
+//! Between batches it deletes the oldest traces, a slice at a time, when the store has passed a limit; when nothing
+//! comes it wakes for the next trace that gets too old.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,8 +14,10 @@ use protocol::api::traces::TraceSummary;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::Retention;
 use super::store::Store;
-use crate::db::Db;
+use crate::clock::Clock;
+use crate::db::{self, Db};
 
 /// The most spans of one transaction.
 const BATCH_SPANS: usize = 2_000;
@@ -22,6 +25,10 @@ const BATCH_SPANS: usize = 2_000;
 const BATCH_WAIT: Duration = Duration::from_millis(50);
 /// The most summaries that one batch tells who follows; the newest ones.
 const LIVE_MAX: usize = 100;
+
+/// A look for traces that are too old comes no sooner and no later than so long after the one before.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// What the sink and those who ask about it share.
 #[derive(Debug)]
@@ -50,7 +57,10 @@ pub(super) struct Sink {
     pub(super) store: Store,
     pub(super) inlets: Inlets,
     pub(super) tally: Arc<Tally>,
-    pub(super) retention_bytes: u64,
+    pub(super) retention: Retention,
+    pub(super) clock: Clock,
+    /// When a trace may be too old, in ns since the Unix epoch.
+    pub(super) look_at_ns: u64,
 }
 
 /// Why the sink woke up.
@@ -59,7 +69,7 @@ enum Wake {
     Flush(oneshot::Sender<()>),
     Span(Box<Span>),
     Batch(Vec<Span>),
-    /// There is more to delete than one slice.
+    /// There is more to delete than one slice, or a trace may have got too old.
     Prune,
 }
 
@@ -69,7 +79,12 @@ impl Sink {
         let mut is_over = self.measure().await;
         loop {
             let mut flushed = None;
-            match self.inlets.wake(&cancelled, is_over).await {
+            let pause = if is_over {
+                Duration::ZERO
+            } else {
+                self.until_look()
+            };
+            match self.inlets.wake(&cancelled, pause).await {
                 Wake::Ended => break,
                 Wake::Flush(done) => {
                     self.write_waiting().await;
@@ -82,7 +97,7 @@ impl Sink {
                 }
                 Wake::Prune => {}
             }
-            is_over = self.keep_within_limit().await;
+            is_over = self.keep_within_limits().await;
             if let Some(done) = flushed {
                 // Whoever asked may have given up.
                 let _ = done.send(());
@@ -150,18 +165,46 @@ impl Sink {
         }
     }
 
-    /// Deletes a slice where the store is too large; whether there is more to delete.
-    async fn keep_within_limit(&mut self) -> bool {
-        if !self.measure().await {
-            return false;
+    /// Deletes a slice where the store is too large or a trace too old; whether there is more to delete.
+    async fn keep_within_limits(&mut self) -> bool {
+        let mut outcome = Ok(false);
+        if self.measure().await {
+            outcome = self.store.prune().await;
         }
-        match self.store.prune().await {
-            Ok(has_deleted) => has_deleted && self.measure().await,
+        if matches!(outcome, Ok(false)) && self.until_look().is_zero() {
+            outcome = self.prune_old().await;
+        }
+        match outcome {
+            Ok(has_deleted) => has_deleted && (self.measure().await || self.until_look().is_zero()),
             Err(error) => {
                 tracing::error!(%error, "old traces could not be deleted");
+                self.look_again_in(LOOK_MAX);
                 false
             }
         }
+    }
+
+    /// Deletes a slice of what is too old; whether there was any. Where there was none it says when to look again.
+    async fn prune_old(&mut self) -> Result<bool, db::Error> {
+        let age_ns = u64::try_from(self.retention.age.as_nanos()).unwrap_or(u64::MAX);
+        let before_ns = self.clock.unix_ns().saturating_sub(age_ns);
+        if self.store.prune_ended_before(before_ns).await? {
+            return Ok(true);
+        }
+        let oldest_ns = self.store.oldest_end().await?;
+        // In an empty store nothing can be too old before it has got so old.
+        let oldest_ns = oldest_ns.unwrap_or_else(|| self.clock.unix_ns());
+        self.look_again_in(Duration::from_nanos(oldest_ns.saturating_sub(before_ns)));
+        Ok(false)
+    }
+
+    fn look_again_in(&mut self, pause: Duration) {
+        let pause = pause.clamp(LOOK_MIN, LOOK_MAX);
+        self.look_at_ns = self.clock.unix_ns().saturating_add(pause.as_nanos() as u64);
+    }
+
+    fn until_look(&self) -> Duration {
+        Duration::from_nanos(self.look_at_ns.saturating_sub(self.clock.unix_ns()))
     }
 
     /// Notes the store's size; whether it is beyond the limit.
@@ -169,7 +212,7 @@ impl Sink {
         match self.store.live_bytes().await {
             Ok(bytes) => {
                 self.tally.stored_bytes.store(bytes, Ordering::Relaxed);
-                bytes > self.retention_bytes
+                bytes > self.retention.bytes
             }
             Err(error) => {
                 tracing::warn!(%error, "trace store's size is not known");
@@ -180,14 +223,14 @@ impl Sink {
 }
 
 impl Inlets {
-    async fn wake(&mut self, cancelled: &CancellationToken, has_more_to_prune: bool) -> Wake {
+    async fn wake(&mut self, cancelled: &CancellationToken, pause: Duration) -> Wake {
         tokio::select! {
             biased;
             () = cancelled.cancelled() => Wake::Ended,
             Some(done) = self.flushes.recv() => Wake::Flush(done),
             Some(span) = self.spans.recv() => Wake::Span(Box::new(span)),
             Some(batch) = self.batches.recv() => Wake::Batch(batch),
-            () = std::future::ready(()), if has_more_to_prune => Wake::Prune,
+            () = tokio::time::sleep(pause) => Wake::Prune,
         }
     }
 

@@ -141,22 +141,39 @@ impl Store {
         Ok(written)
     }
 
-    /// Deletes the oldest traces, one slice of them; whether there were any to delete.
+    /// Deletes the oldest traces, one slice of them, all but the newest; whether there were any to delete.
     pub(super) async fn prune(&mut self) -> Result<bool, db::Error> {
-        let outcome = self.prune_slice().await;
+        let outcome = self.prune_slice(i64::MAX, self.next - 1).await;
         outcome.map_err(|error| self.writer.error(error))
     }
 
-    async fn prune_slice(&mut self) -> Result<bool, sqlx::Error> {
-        let oldest: Vec<(i64, i64)> = sqlx::query_as("SELECT id, spans FROM traces ORDER BY id LIMIT ?")
-            .bind(retention::SLICE_TRACES)
-            .fetch_all(self.writer.connection())
-            .await?;
+    /// The same for those that ended before a moment, up to the first that did not, be it the newest.
+    pub(super) async fn prune_ended_before(&mut self, before_ns: u64) -> Result<bool, db::Error> {
+        let outcome = self.prune_slice(row::number(before_ns), i64::MAX).await;
+        outcome.map_err(|error| self.writer.error(error))
+    }
+
+    /// When the oldest trace ended, if there is one.
+    pub(super) async fn oldest_end(&mut self) -> Result<Option<u64>, db::Error> {
+        let end: Result<Option<i64>, _> = sqlx::query_scalar("SELECT end_at FROM traces ORDER BY id LIMIT 1")
+            .fetch_optional(self.writer.connection())
+            .await;
+        let end = end.map_err(|error| self.writer.error(error))?;
+        Ok(end.map(i64::unsigned_abs))
+    }
+
+    async fn prune_slice(&mut self, ended_before: i64, newest: i64) -> Result<bool, sqlx::Error> {
+        let oldest: Vec<(i64, i64, i64)> =
+            sqlx::query_as("SELECT id, spans, end_at FROM traces ORDER BY id LIMIT ?")
+                .bind(retention::SLICE_TRACES)
+                .fetch_all(self.writer.connection())
+                .await?;
         let oldest: Vec<(i64, u64)> = oldest
             .into_iter()
-            .map(|(id, spans)| (id, spans.unsigned_abs()))
+            .take_while(|(_, _, end_at)| *end_at < ended_before)
+            .map(|(id, spans, _)| (id, spans.unsigned_abs()))
             .collect();
-        let Some(last) = retention::slice(&oldest, self.next - 1) else {
+        let Some(last) = retention::slice(&oldest, newest) else {
             return Ok(false);
         };
         let mut transaction = self.writer.begin().await?;

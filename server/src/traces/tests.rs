@@ -24,14 +24,20 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap(), RETENTION_BYTES_DEFAULT).await
+        Self::open(tempfile::tempdir().unwrap(), Retention::default().bytes).await
     }
 
-    async fn open(dir: TempDir, retention_bytes: u64) -> Self {
-        let (recorder, spans) = Recorder::channel(NodeName::home(), Clock::system());
+    async fn open(dir: TempDir, bytes: u64) -> Self {
+        // Spans of tests are of a fixed time, which may be long ago.
+        let age = Duration::MAX;
+        Self::keeping(dir, Retention { bytes, age }, Clock::system()).await
+    }
+
+    async fn keeping(dir: TempDir, retention: Retention, clock: Clock) -> Self {
+        let (recorder, spans) = Recorder::channel(NodeName::home(), clock);
         let tasks = Tasks::new();
         let file = dir.path().join("traces.db");
-        let traces = Traces::open(&file, retention_bytes, Arc::clone(&recorder), spans, &tasks)
+        let traces = Traces::open(&file, retention, Arc::clone(&recorder), spans, &tasks)
             .await
             .unwrap();
         Self {
@@ -42,9 +48,9 @@ impl House {
         }
     }
 
-    async fn reopen(self, retention_bytes: u64) -> Self {
+    async fn reopen(self, bytes: u64) -> Self {
         assert_eq!(self.tasks.drain(Duration::from_secs(60)).await, Ok(()));
-        Self::open(self.dir, retention_bytes).await
+        Self::open(self.dir, bytes).await
     }
 
     /// Stores the spans as one node's batch.
@@ -133,7 +139,7 @@ async fn everything_is_there_after_a_restart_and_goes_on() {
         .await;
     // Taken, not flushed: the end of the tasks writes it.
     house.recorder.record(span(1, 3, Some(1)));
-    let house = house.reopen(RETENTION_BYTES_DEFAULT).await;
+    let house = house.reopen(Retention::default().bytes).await;
     house
         .store(vec![span(1, 1, None), span(1, 3, Some(1)), span(2, 1, None)])
         .await;
@@ -233,7 +239,7 @@ async fn a_damaged_and_a_newer_file_are_refused_untouched() {
     std::fs::write(&file, &text).unwrap();
     let open = async || {
         let (recorder, spans) = Recorder::channel(NodeName::home(), Clock::system());
-        Traces::open(&file, RETENTION_BYTES_DEFAULT, recorder, spans, &Tasks::new()).await
+        Traces::open(&file, Retention::default(), recorder, spans, &Tasks::new()).await
     };
     assert!(matches!(
         open().await,
@@ -273,7 +279,7 @@ proptest! {
                 let rest = mixed.split_off(pieces.next().unwrap().min(mixed.len()));
                 house.store(std::mem::replace(&mut mixed, rest)).await;
                 if restart {
-                    house = house.reopen(RETENTION_BYTES_DEFAULT).await;
+                    house = house.reopen(Retention::default().bytes).await;
                 }
             }
             for (id, spans) in [(1, first), (2, second)] {

@@ -105,7 +105,9 @@ fn a_letter_that_cannot_be_delivered_dies_after_its_tries_and_can_be_retried() {
     assert_eq!((message.attempt, message.tries), (3, 3));
     let error = message.last_error.as_ref().expect("it failed for a reason");
     assert_eq!(error.code, "err");
-    assert!(error.message.contains("send-confirmation"), "{error:?}");
+    for said in ["send-confirmation", "{\"invalid-recipient\":\""] {
+        assert!(error.message.contains(said), "`{said}` in {error:?}");
+    }
 
     let retry = |body: Value| {
         let path = format!("/api/v1/queues/{QUEUE}/retry");

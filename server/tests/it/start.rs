@@ -151,6 +151,62 @@ fn a_rule_that_cannot_be_followed_is_told_at_the_start() {
 }
 
 #[test]
+fn handlers_that_nobody_has_are_told_at_the_start_with_all_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("data/handlers");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["catalog", "recommendation"] {
+        let file = folder.join(format!("{name}.wasm"));
+        std::fs::copy(crate::support::component(name), file).unwrap();
+    }
+    // A file that is rejected has its name all the same.
+    std::fs::write(folder.join("letter.wasm"), "dear").unwrap();
+    let rules = "[placement]\nmode = \"groups\"\ngroups = [[\"catalogue\", \"letter\"]]\n\n[handler.letter]\n\
+                 memory = \"2MiB\"\n\n[edge.\"recommendation -> shop:catalog/catalog\"]\nvia = \"queue\"\n\n\
+                 [ingress]\nroot = \"frontend\"\n";
+    std::fs::write(directory.path().join("cleave.toml"), rules).unwrap();
+    let ran = refused(directory.path(), &["--config", "cleave.toml"]);
+    says(
+        &ran,
+        &[
+            "3 problems",
+            "line 3: `placement.groups` = \"catalogue\": no handler is called `catalogue`",
+            "put `catalogue.wasm` into `data/handlers` or take this out; did you mean `catalog`?",
+            "line 8",
+            "list-products",
+            "line 12: `ingress.root` = \"frontend\"",
+        ],
+    );
+    let groups = "[placement]\nmode = \"groups\"\ngroups = [[\"recomendation\"]]\n";
+    std::fs::write(directory.path().join("groups.toml"), groups).unwrap();
+    std::fs::write(directory.path().join("cleave.toml"), "").unwrap();
+    let ran = refused(directory.path(), &["--placement", "groups.toml"]);
+    says(
+        &ran,
+        &[
+            "`--placement`",
+            "`recomendation`",
+            "did you mean `recommendation`?",
+        ],
+    );
+}
+
+#[test]
+fn a_handler_that_the_rules_name_may_go_while_home_runs() {
+    let rules = "[handler.hello]\ntimeout = \"2s\"\n\n[ingress]\nroot = \"hello\"\n";
+    let mut home = Home::with(&["examples/hello"]).rules(rules).start();
+    std::fs::remove_file(home.folder().join("hello.wasm")).unwrap();
+    wait_for("`hello` to be gone", || match home.handlers() {
+        handlers if handlers.is_empty() => Ok(()),
+        handlers => Err(format!("{handlers:?}")),
+    });
+    home.drop_in("hello", "examples/hello");
+    home.wait_serving("hello");
+    let (status, log) = home.interrupt();
+    assert!(status.success(), "{status}: {log:?}");
+}
+
+#[test]
 fn ctrl_c_finishes_what_was_accepted_and_leaves_no_child() {
     let mut home = Home::with(&["guests/hostile-spin", "examples/hello"])
         .placement("apart")

@@ -12,7 +12,7 @@ pub struct CallRequest {
     /// The arguments; absent for a function without parameters.
     #[serde(default)]
     pub args: Value,
-    /// The time that it may take, in ms; 5,000 when absent, at most 300,000.
+    /// The time that it may take, in ms, at most 300,000; when absent, the handler's own `timeout`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
 }

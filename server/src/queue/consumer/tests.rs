@@ -1,8 +1,8 @@
 //! Attempts against a fake callee.
 
 use std::future::pending;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use bytes::Bytes;
 use protocol::api::queues::MessageState;
@@ -14,12 +14,16 @@ use crate::dispatch::{Dispatch, ReplyFuture};
 use crate::queue::NewMessage;
 use crate::queue::tests::{Bench, WATCHDOG, queue};
 
+const CONCURRENCY: u32 = 5;
+
 /// What the fake handler does with a call.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Ok,
-    Err,
+    Err(&'static str),
     Fail(ErrorCode),
+    /// Its node is not reached.
+    Unsent,
     /// Until the test opens the gate.
     Slow,
     Hang,
@@ -60,11 +64,12 @@ impl Fake {
     async fn act(&self) -> Result<Reply, CallError> {
         match self.next() {
             Act::Ok => Ok(Reply::new(Bytes::new())),
-            Act::Err => Ok(Reply {
+            Act::Err(value) => Ok(Reply {
                 is_err: true,
-                ..Reply::new(Bytes::new())
+                ..Reply::new(Bytes::from_static(value.as_bytes()))
             }),
             Act::Fail(code) => Err(CallError::new(code, "on purpose")),
+            Act::Unsent => Err(CallError::new(ErrorCode::Unreachable, "nobody answers").unsent()),
             Act::Slow => {
                 self.gate.acquire().await.unwrap().forget();
                 Ok(Reply::new(Bytes::new()))
@@ -105,7 +110,16 @@ impl Stage {
         let (recorder, spans) = Recorder::channel(NodeName::home(), bench.clock.clone());
         let tasks = Tasks::new();
         let dispatcher: Dispatcher = Arc::<Fake>::clone(&fake);
-        let consumers = Consumers::spawn_with(bench.queues.clone(), dispatcher, recorder, &tasks, lease);
+        let work = Work {
+            dispatcher,
+            recorder,
+            explain: Arc::new(|handler: &HandlerName, function: &FunctionPath, value: &[u8]| {
+                let said = format!("{handler} {function} {}", String::from_utf8_lossy(value));
+                value.first().map(|_| said)
+            }),
+            concurrency: CONCURRENCY,
+        };
+        let consumers = Consumers::spawn_with(bench.queues.clone(), work, lease, &tasks);
         Self {
             bench,
             fake,
@@ -201,7 +215,7 @@ async fn a_message_becomes_a_call_of_its_handler_and_a_trace_of_its_own() {
 #[tokio::test]
 async fn err_trap_and_unreachable_are_failed_attempts_until_the_tries_are_used() {
     let acts = [
-        Act::Err,
+        Act::Err(""),
         Act::Fail(ErrorCode::Unreachable),
         Act::Fail(ErrorCode::Trapped),
     ];
@@ -226,6 +240,41 @@ async fn err_trap_and_unreachable_are_failed_attempts_until_the_tries_are_used()
         }
     ));
     assert_eq!(stage.bench.queues.list().await.unwrap()[0].failed_attempts, 3);
+}
+
+#[tokio::test]
+async fn what_the_callee_said_is_kept_with_the_message_and_cut() {
+    static LONG: LazyLock<String> = LazyLock::new(|| "é".repeat(ERROR_BYTES_MAX));
+    for (value, said) in [
+        ("", ""),
+        ("no such street", ": email shop:email/email.send no such street"),
+        (LONG.as_str(), "é…"),
+    ] {
+        let stage = Stage::new(&[Act::Err(value)], LEASE).await;
+        stage
+            .enqueue(NewMessage {
+                tries: 1,
+                ..message()
+            })
+            .await;
+        stage.until(MessageState::Dead, 1).await;
+        let error = stage
+            .bench
+            .only(MessageState::Dead)
+            .await
+            .message
+            .last_error
+            .unwrap();
+        assert_eq!(error.code, "err");
+        assert!(
+            error.message.ends_with(&format!("its own error{said}")) || value == LONG.as_str(),
+            "{error:?}"
+        );
+        assert!(
+            error.message.ends_with(said) && error.message.len() < ERROR_BYTES_MAX + 100,
+            "{error:?}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -274,7 +323,13 @@ async fn the_host_extends_the_lease_of_a_slow_attempt() {
 async fn an_absent_handler_uses_no_tries_and_is_found_when_it_comes() {
     let absent = Act::Fail(ErrorCode::NotFound);
     let mut stage = Stage::new(
-        &[absent, absent, Act::Fail(ErrorCode::Overloaded), absent, Act::Ok],
+        &[
+            absent,
+            Act::Unsent,
+            Act::Fail(ErrorCode::Overloaded),
+            absent,
+            Act::Ok,
+        ],
         LEASE,
     )
     .await;
@@ -301,18 +356,21 @@ async fn an_absent_handler_uses_no_tries_and_is_found_when_it_comes() {
 
 #[tokio::test]
 async fn a_queue_s_attempts_are_bounded_and_all_of_it_is_worked_off() {
-    let count = concurrency_max() * 3;
+    let count = CONCURRENCY as usize * 3;
     let mut stage = Stage::new(&[Act::Slow], LEASE).await;
     for _ in 0..count {
         stage.enqueue(message()).await;
     }
-    for _ in 0..concurrency_max() {
+    for _ in 0..CONCURRENCY as usize {
         stage.next_call().await;
     }
-    stage.until(MessageState::Leased, concurrency_max()).await;
+    stage.until(MessageState::Leased, CONCURRENCY as usize).await;
     stage.fake.gate.add_permits(count);
     stage.until(MessageState::Done, count).await;
-    assert_eq!(stage.fake.at_once_max.load(Ordering::SeqCst), concurrency_max());
+    assert_eq!(
+        stage.fake.at_once_max.load(Ordering::SeqCst),
+        CONCURRENCY as usize
+    );
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn a_newer_file_is_refused() {
         .unwrap();
     db.close().await;
     writer.close().await.unwrap();
-    let refused = Queues::open(&path, Clock::test(0), &Tasks::new())
+    let refused = Queues::open(&path, KEEP_DONE_DEFAULT, Clock::test(0), &Tasks::new())
         .await
         .unwrap_err();
     assert!(matches!(refused, Error::Db(db::Error::Newer { .. })), "{refused}");

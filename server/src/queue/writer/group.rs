@@ -4,6 +4,7 @@
 //! is right; this one hands out what was just freed.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use protocol::api::queues::LastError;
 use protocol::{QueueName, TraceContext};
@@ -11,7 +12,7 @@ use rand::Rng;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{
-    DEDUPE_WINDOW, DONE_AGE_LOOK, DONE_AGE_MAX, DONE_ROWS_LOOK, DONE_ROWS_MAX, Effects, How, Ledger, Op,
+    DEDUPE_WINDOW, DONE_AGE_LOOK, DONE_ROWS_LOOK, DONE_ROWS_MAX, Effects, How, Ledger, Op,
     QUEUE_MESSAGES_MAX, QUEUES_MAX, Settlement, Swept,
 };
 use crate::queue::Refusal;
@@ -22,6 +23,8 @@ use crate::queue::store::{self, Held, NewRow, Outcome, QueueRow};
 /// One group under way.
 pub(super) struct Group<'a> {
     pub now_ms: i64,
+    /// How long a done message can be looked at.
+    pub keep_done: Duration,
     pub connection: &'a mut SqliteConnection,
     pub ledger: &'a mut Ledger,
     pub effects: &'a mut Effects,
@@ -225,7 +228,7 @@ impl Group<'_> {
     async fn retain(&mut self) -> Done {
         self.ledger.done_since = 0;
         self.ledger.looked_at = self.now_ms;
-        let before_ms = self.now_ms - DONE_AGE_MAX.as_millis() as i64;
+        let before_ms = self.now_ms - self.keep_done.as_millis() as i64;
         store::forget_done(self.connection, before_ms, DONE_ROWS_MAX)
             .await
             .map(drop)

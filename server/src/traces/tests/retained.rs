@@ -84,3 +84,58 @@ async fn a_lower_limit_after_a_restart_is_kept_to_without_new_spans() {
         [1_000]
     );
 }
+
+#[tokio::test]
+async fn traces_go_when_they_get_too_old_and_the_newest_too() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    // Spans of tests begin at this moment.
+    let clock = Clock::test(1_790_000_000_000);
+    let retention = Retention {
+        age: HOUR,
+        ..Retention::default()
+    };
+    let house = House::keeping(tempfile::tempdir().unwrap(), retention, clock.clone()).await;
+    let kept = async |expected: &[u128]| {
+        let settled = async {
+            loop {
+                house.traces.flush().await.unwrap();
+                let found = house.list(TraceQuery::default()).await;
+                if found == expected {
+                    break;
+                }
+            }
+        };
+        let settled = tokio::time::timeout(Duration::from_secs(60), settled).await;
+        assert!(
+            settled.is_ok(),
+            "{expected:?}: {:?}",
+            house.list(TraceQuery::default()).await
+        );
+    };
+    // More than one slice.
+    for id in 1..=5 {
+        house.store(trace(id, 2_000)).await;
+    }
+    clock.advance(HOUR / 2);
+    let mut late = trace(9, 2);
+    for span in &mut late {
+        span.start_unix_ns += (HOUR / 2).as_nanos() as u64;
+    }
+    house.store(late).await;
+    kept(&[9, 5, 4, 3, 2, 1]).await;
+    clock.advance(HOUR / 2);
+    kept(&[9, 5, 4, 3, 2, 1]).await;
+    clock.advance(Duration::from_secs(10));
+    kept(&[9]).await;
+    assert!(house.traces.get(TraceId(1)).await.unwrap().is_none());
+    clock.advance(HOUR);
+    kept(&[]).await;
+    // The file goes on.
+    let mut newer = trace(10, 3);
+    for span in &mut newer {
+        span.start_unix_ns += (HOUR * 2).as_nanos() as u64;
+    }
+    house.store(newer).await;
+    assert_eq!(house.get(10).await.spans.len(), 3);
+    assert_eq!(house.traces.counts().dropped, 0);
+}

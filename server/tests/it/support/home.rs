@@ -40,6 +40,9 @@ backoff = "20ms"
 timeout = "10s"
 "#;
 
+/// The rules of homes without the shop, which may not name its handlers.
+const RULES_WITHOUT_SHOP: &str = "[traces]\nsampling = \"all\"\n";
+
 /// A home that compiles ten components on a machine that others keep busy.
 const START_WATCHDOG: Duration = WATCHDOG.saturating_mul(4);
 /// Lines of home's log that a failed test prints.
@@ -78,10 +81,13 @@ impl Home {
         Self::with(&SHOP)
     }
 
-    /// These components, under the shop's rules.
+    /// These components, under the shop's rules if the handlers that those name are among them.
     pub(crate) fn with(components: &[&str]) -> HomeBuilder {
+        let is_shop = ["frontend", "checkout"]
+            .iter()
+            .all(|name| components.contains(name));
         HomeBuilder {
-            rules: RULES.to_owned(),
+            rules: if is_shop { RULES } else { RULES_WITHOUT_SHOP }.to_owned(),
             components: components.iter().map(|name| component(name)).collect(),
             arguments: Vec::new(),
         }
