@@ -118,7 +118,7 @@ pub(super) fn explain(handlers: Arc<Handlers>) -> Explain {
             return Some(format!("{} bytes", value.len()));
         }
         let version = handlers.version(handler)?;
-        let interfaces = version.artifact.exports.iter();
+        let interfaces = version.artifact().exports.iter();
         let mut functions = interfaces.flat_map(|interface| &interface.functions);
         let known = functions.find(|function| {
             function.path.function == path.function
