@@ -15,6 +15,15 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// How many times as much, from 1 on: `1.3`, `9.7`, `51`.
+pub fn ratio(times: f64) -> String {
+    if times < 9.95 {
+        format!("{times:.1}")
+    } else {
+        count(times.round() as u64)
+    }
+}
+
 /// Whole ns with groups of three: `1 893 204`.
 pub fn nanoseconds(ns: u64) -> String {
     format!("{} ns", grouped(ns, '\u{202f}'))
