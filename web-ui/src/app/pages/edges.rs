@@ -38,6 +38,9 @@ pub fn page() -> AnyView {
 }
 
 fn headline(list: &[Edge]) -> String {
+    if list.is_empty() {
+        return "Edges".to_owned();
+    }
     let edges = format::plural(list.len() as u64, "edge", "edges");
     match list.iter().max_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s)) {
         Some(busiest) if busiest.rate_per_s > 0.0 => format!(

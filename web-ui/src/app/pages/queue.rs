@@ -278,7 +278,7 @@ fn row(messages: Messages, id: i64) -> AnyView {
             <td>
                 <p class="small"><b>{short_name(&message.function)}</b></p>
                 <details class="arguments">
-                    <summary class="num-left soft">{arguments.chars().take(96).collect::<String>()}</summary>
+                    <summary class="num-left soft">{arguments.chars().take(160).collect::<String>()}</summary>
                     <pre class="code"><code>{pretty(&message)}</code></pre>
                 </details>
                 {error}
