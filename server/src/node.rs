@@ -11,7 +11,9 @@ mod home;
 mod local;
 mod lock;
 mod queued;
+mod seat;
 mod station;
+mod stores;
 mod view;
 
 pub use child::child;

@@ -8,6 +8,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
+use bytes::BufMut;
+
 /// Bytes that are no value of the expected type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
@@ -31,41 +33,50 @@ pub enum ValueError {
     Long,
 }
 
-/// Appends an unsigned LEB128 integer.
-pub fn put_leb(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let byte = (value & 0x7f) as u8;
+/// Appends an unsigned LEB128 integer in its shortest form.
+pub fn put_leb(out: &mut impl BufMut, mut value: u64) {
+    while value >= 0x80 {
+        out.put_u8((value & 0x7f) as u8 | 0x80);
         value >>= 7;
-        if value == 0 {
-            out.push(byte);
-            return;
-        }
-        out.push(byte | 0x80);
     }
+    out.put_u8(value as u8);
 }
 
-/// Appends a signed LEB128 integer.
-pub fn put_sleb(out: &mut Vec<u8>, mut value: i64) {
+/// Appends a signed LEB128 integer in its shortest form.
+pub fn put_sleb(out: &mut impl BufMut, mut value: i64) {
     loop {
         let byte = (value & 0x7f) as u8;
         value >>= 7;
         if (value == 0 && byte & 0x40 == 0) || (value == -1 && byte & 0x40 != 0) {
-            out.push(byte);
+            out.put_u8(byte);
             return;
         }
-        out.push(byte | 0x80);
+        out.put_u8(byte | 0x80);
     }
 }
 
-/// Appends a count and the bytes: a `string` or a `list<u8>`.
-pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends a count and the bytes: a `list<u8>`.
+pub fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
     put_leb(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.put_slice(bytes);
+}
+
+/// Appends a `string`.
+pub fn put_str(out: &mut impl BufMut, text: &str) {
+    put_bytes(out, text.as_bytes());
 }
 
 /// Appends a character.
-pub fn put_char(out: &mut Vec<u8>, value: char) {
-    out.extend_from_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
+pub fn put_char(out: &mut impl BufMut, value: char) {
+    out.put_slice(value.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Appends an `option` whose payload `some` writes.
+pub fn put_option<B: BufMut, T>(out: &mut B, value: Option<T>, some: impl FnOnce(&mut B, T)) {
+    out.put_u8(u8::from(value.is_some()));
+    if let Some(value) = value {
+        some(out, value);
+    }
 }
 
 /// Reads values one after the other.
@@ -190,6 +201,31 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| ValueError::Utf8)
     }
 
+    /// A `string` of its own.
+    pub fn string(&mut self) -> Result<String, ValueError> {
+        self.str().map(str::to_owned)
+    }
+
+    /// An `option` whose payload `some` reads.
+    pub fn option<T>(
+        &mut self,
+        some: impl FnOnce(&mut Self) -> Result<T, ValueError>,
+    ) -> Result<Option<T>, ValueError> {
+        match self.discriminant(2)? {
+            0 => Ok(None),
+            _ => some(self).map(Some),
+        }
+    }
+
+    /// A `list`, each of whose elements takes at least one byte.
+    pub fn list<T>(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<T, ValueError>,
+    ) -> Result<Vec<T>, ValueError> {
+        let count = self.count(1)?;
+        (0..count).map(|_| element(self)).collect()
+    }
+
     /// A `char`.
     pub fn char(&mut self) -> Result<char, ValueError> {
         let first = *self.rest.first().ok_or(ValueError::Short)?;
@@ -258,6 +294,35 @@ mod tests {
         assert_eq!(Reader::new(&[0xed, 0xa0, 0x80]).char(), Err(ValueError::Utf8));
         assert_eq!(Reader::new(&leb(u64::MAX)).count(1), Err(ValueError::Short));
         assert_eq!(Reader::new(&[0]).finish(), Err(ValueError::Long));
+        let mut two_bits = [0xff; 10];
+        two_bits[9] = 0x02;
+        assert_eq!(Reader::new(&two_bits).leb(), Err(ValueError::Range));
+        assert_eq!(Reader::new(&two_bits).sleb(), Err(ValueError::Range));
+        assert_eq!(
+            Reader::new(&leb(u64::MAX >> 1)).list(|from| from.bool()),
+            Err(ValueError::Short),
+            "nothing is allocated for a count beyond the bytes"
+        );
+    }
+
+    #[test]
+    fn options_and_lists_are_read_as_they_were_written() {
+        let mut out = Vec::new();
+        put_option(&mut out, None::<&str>, put_str);
+        put_option(&mut out, Some("tern"), put_str);
+        put_leb(&mut out, 2);
+        put_sleb(&mut out, -3);
+        put_sleb(&mut out, 300);
+        assert_eq!(out, b"\x00\x01\x04tern\x02\x7d\xac\x02");
+        let mut from = Reader::new(&out);
+        assert_eq!(from.option(Reader::string), Ok(None));
+        assert_eq!(from.option(Reader::string), Ok(Some("tern".to_owned())));
+        assert_eq!(from.list(Reader::signed::<i16>), Ok(vec![-3, 300]));
+        assert_eq!(from.finish(), Ok(()));
+        assert_eq!(
+            Reader::new(&[2]).option(Reader::bool),
+            Err(ValueError::Discriminant)
+        );
     }
 
     proptest! {
@@ -280,6 +345,8 @@ mod tests {
         fn random_bytes_never_panic(bytes: Vec<u8>) {
             let mut reader = Reader::new(&bytes);
             while reader.sleb().is_ok() && reader.char().is_ok() && reader.bytes().is_ok() {}
+            let mut reader = Reader::new(&bytes);
+            while reader.option(Reader::string).is_ok() && reader.list(|from| from.sleb()).is_ok() {}
         }
     }
 }

@@ -3,25 +3,27 @@
 //! Built from the ground up: stores, runtime, router, endpoint, handlers, placement, doors. Stopped from the doors down:
 //! requests in progress end, consumers settle, children drain, spans are flushed, databases are closed.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use protocol::NodeName;
 use protocol::api::placement::Placement;
-use protocol::control::{Control, NodeRoute};
-use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash, builtin};
+use protocol::control::Control;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::fleet::{Nodes, Parts};
+use super::fleet::Nodes;
 use super::handlers::Handlers;
-use super::local::{BuiltIns, Local};
+use super::local::BuiltIns;
 use super::lock::DataLock;
 use super::queued::{edge_timeouts, queued};
+use super::seat::{Seat, Seated, built_in_exports};
 use super::station::Station;
+use super::stores::Stores;
 use super::view::View;
 use crate::cli::up::UpArgs;
 use crate::clock::Clock;
@@ -29,23 +31,14 @@ use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
 use crate::edges::Edges;
 use crate::http;
-use crate::placement::children::{Pace, Program};
-use crate::placement::{ChildEvent, Children, Desired, Inventory, Reconciler};
-use crate::queue::Consumers;
-use crate::queue::QueueDispatch;
-use crate::queue::QueueEdge;
-use crate::queue::Queues;
-use crate::quic::{self, Authority, Exported, Quic};
+use crate::placement::{ChildEvent, Desired, Inventory};
+use crate::queue::{Consumers, QueueDispatch, QueueEdge};
 use crate::router::Router;
-use crate::runtime::Runtime;
 use crate::runtime::folder::Folder;
 use crate::shutdown::Tasks;
-use crate::state::{StateDispatch, StateStore};
-use crate::telemetry::{Recorder, Sampler};
-use crate::traces::Traces;
+use crate::state::StateDispatch;
+use crate::telemetry::Sampler;
 
-/// Messages of children that wait for home.
-const CONTROL_WAITING_MAX: usize = 1_024;
 /// What the doors may take to finish requests in progress.
 const DOORS_MAX: Duration = Duration::from_secs(10);
 /// What everything behind them may take.
@@ -115,13 +108,9 @@ struct Home {
     clock: Clock,
     doors: Tasks,
     work: Tasks,
-    ground: Tasks,
-    recorder: Arc<Recorder>,
+    stores: Stores,
     sampler: Arc<Sampler>,
     edges: Arc<Edges>,
-    traces: Traces,
-    queues: Queues,
-    state: StateStore,
     edge: Arc<QueueEdge>,
     station: Arc<Station>,
     handlers: Arc<Handlers>,
@@ -138,38 +127,36 @@ impl Home {
         placement: Placement,
         addresses: (SocketAddr, SocketAddr),
     ) -> anyhow::Result<Arc<Self>> {
-        let (doors, work, ground) = (Tasks::new(), Tasks::new(), Tasks::new());
         let clock = Clock::system();
-        let (recorder, spans) = Recorder::channel(NodeName::home(), clock.clone());
-        let retention = config.traces.retention_bytes;
-        let traces = Traces::open(
-            &data.join("traces.db"),
-            retention,
-            Arc::clone(&recorder),
-            spans,
-            &ground,
-        )
-        .await?;
-        let queues = Queues::open(&data.join("queue.db"), clock.clone(), &ground).await?;
-        queues.spawn_sweeper(&work);
-        let state = StateStore::open(&data.join("state.db"), clock.clone(), &ground).await?;
+        let stores = Stores::open(data, &config, &clock).await?;
+        let doors = Tasks::new();
+        let work = Tasks::new();
         let edges = Arc::new(Edges::new(clock.clone()));
-        edges.start(&work);
-        let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(&recorder)));
+        let Stores {
+            recorder,
+            queues,
+            state,
+            ..
+        } = &stores;
+        let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(recorder)));
         let built_ins = BuiltIns {
-            state: StateDispatch::new(state.clone(), Arc::clone(&recorder)),
-            queue: QueueDispatch::new(queues.clone(), Arc::clone(&recorder)),
+            state: StateDispatch::new(state.clone(), Arc::clone(recorder)),
+            queue: QueueDispatch::new(queues.clone(), Arc::clone(recorder)),
             edge: Arc::clone(&edge),
         };
-        let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
-        let authority = Authority::open(&data.join("identity"))?;
         let seat = Seat {
             data,
             config: &config,
-            recorder: &recorder,
-            router,
-            authority,
+            recorder,
+            router: Arc::new(Router::new(Arc::clone(recorder), Arc::clone(&edges))),
             work: &work,
+        };
+        let seated = match seat.take(built_ins, placement) {
+            Ok(seated) => seated,
+            Err(error) => {
+                stores.close().await;
+                return Err(error);
+            }
         };
         let Seated {
             station,
@@ -177,37 +164,33 @@ impl Home {
             desired,
             inbox,
             child_events,
-        } = seat.take(built_ins, placement)?;
+        } = seated;
+        queues.spawn_sweeper(&work);
+        edges.start(&work);
         let runtime = Arc::clone(&station.runtime);
-        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
         let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
-        let consumers = Consumers::spawn(queues.clone(), dispatcher, Arc::clone(&recorder), &doors);
-        let sampling = config.traces.sampling;
         let home = Arc::new(Self {
             data: data.to_owned(),
+            handlers: Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone())),
+            consumers: Consumers::spawn(queues.clone(), dispatcher, Arc::clone(recorder), &doors),
+            sampler: Arc::new(Sampler::new(config.traces.sampling)),
             config,
             clock,
             doors,
             work,
-            ground,
-            recorder,
-            sampler: Arc::new(Sampler::new(sampling)),
+            stores,
             edges,
-            traces,
-            queues,
-            state,
             edge,
             station,
-            handlers,
             nodes,
             desired,
-            consumers,
             addresses,
         });
         home.start_loops(inbox, child_events);
         Ok(home)
     }
 
+    /// Both loops end when the work behind the doors is asked to; what children sent before they ended is taken first.
     fn start_loops(
         self: &Arc<Self>,
         mut inbox: mpsc::Receiver<(NodeName, Control)>,
@@ -215,13 +198,18 @@ impl Home {
     ) {
         let home = Arc::clone(self);
         self.work.spawn("control", async move {
+            let ended = home.work.token();
+            while let Some(Some((node, message))) = ended.run_until_cancelled(inbox.recv()).await {
+                home.handle_control(&node, message);
+            }
+            inbox.close();
             while let Some((node, message)) = inbox.recv().await {
                 home.handle_control(&node, message);
             }
         });
-        let nodes = Arc::clone(&self.nodes);
+        let (nodes, ended) = (Arc::clone(&self.nodes), self.work.token());
         self.work.spawn("children", async move {
-            while let Some(event) = child_events.recv().await {
+            while let Some(Some(event)) = ended.run_until_cancelled(child_events.recv()).await {
                 nodes.handle_child(event).await;
             }
         });
@@ -229,12 +217,12 @@ impl Home {
 
     fn handle_control(&self, node: &NodeName, message: Control) {
         match message {
-            Control::Spans(spans) => self.traces.ingest(spans),
+            Control::Spans(spans) => self.stores.traces.ingest(spans),
             Control::Figures(figures) => {
                 let incarnation = self.nodes.incarnation(node);
                 self.edges.merge(node, incarnation, figures.edges.clone());
                 let (finished, dropped) = (figures.spans_finished, figures.spans_dropped);
-                self.traces.note_node(node, incarnation, finished, dropped);
+                self.stores.traces.note_node(node, incarnation, finished, dropped);
                 self.nodes.handle_control(node, Control::Figures(figures));
             }
             other => self.nodes.handle_control(node, other),
@@ -300,12 +288,12 @@ impl Home {
             .spawn("folder", Arc::clone(&self).follow_folder(folder));
         let context = Arc::new(http::Context {
             router: Arc::clone(&self.station.router),
-            recorder: Arc::clone(&self.recorder),
+            recorder: Arc::clone(&self.stores.recorder),
             sampler: Arc::clone(&self.sampler),
-            traces: self.traces.clone(),
+            traces: self.stores.traces.clone(),
             edges: Arc::clone(&self.edges),
             desired: self.desired.clone(),
-            queues: self.queues.clone(),
+            queues: self.stores.queues.clone(),
             home: Arc::new(self.view()),
             clock: self.clock.clone(),
             ingress_root: self.config.ingress.root.clone(),
@@ -335,7 +323,7 @@ impl Home {
             clock: self.clock.clone(),
             sampling: self.sampler.mode(),
             edges: Arc::clone(&self.edges),
-            traces: self.traces.clone(),
+            traces: self.stores.traces.clone(),
             station: Arc::clone(&self.station),
             handlers: Arc::clone(&self.handlers),
             nodes: Arc::clone(&self.nodes),
@@ -387,20 +375,13 @@ impl Home {
     }
 
     async fn stop(self: Arc<Self>) {
-        for (tasks, within) in [(&self.doors, DOORS_MAX)] {
-            if let Err(names) = tasks.drain(within).await {
-                tracing::warn!("still running after {within:?}: {}", names.join(", "));
-            }
-        }
+        ended("at the doors", DOORS_MAX, self.doors.drain(DOORS_MAX).await);
         self.nodes.drain_all().await;
         if let Err(error) = self.station.quic.drain(REST_MAX).await {
             tracing::warn!("{error}");
         }
-        let _ = self.work.drain(REST_MAX).await;
-        let _ = self.traces.flush().await;
-        self.queues.close().await;
-        self.state.close().await;
-        let _ = self.ground.drain(REST_MAX).await;
+        ended("behind the doors", REST_MAX, self.work.drain(REST_MAX).await);
+        self.stores.close().await;
     }
 
     #[expect(clippy::print_stderr, reason = "the command line's answer")]
@@ -427,104 +408,11 @@ impl Home {
     }
 }
 
-/// What home's place among the nodes is made of.
-struct Seat<'a> {
-    data: &'a Path,
-    config: &'a Config,
-    recorder: &'a Arc<Recorder>,
-    router: Arc<Router>,
-    authority: Authority,
-    work: &'a Tasks,
-}
-
-/// Home among its nodes.
-struct Seated {
-    station: Arc<Station>,
-    nodes: Arc<Nodes>,
-    desired: Desired,
-    inbox: mpsc::Receiver<(NodeName, Control)>,
-    child_events: mpsc::Receiver<ChildEvent>,
-}
-
-impl Seat<'_> {
-    /// Starts the runtime, the endpoint and the reconciler.
-    fn take(self, built_ins: BuiltIns, placement: Placement) -> anyhow::Result<Seated> {
-        let Self {
-            data,
-            config,
-            recorder,
-            router,
-            authority,
-            work,
-        } = self;
-        let clock = recorder.clock().clone();
-        let cache = data.join("code");
-        let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
-        let runtime = Arc::new(Runtime::new(&cache, dispatcher, Arc::clone(recorder))?);
-        runtime.start(work);
-        let local = Local::dispatcher(Arc::clone(&runtime), Some(built_ins));
-        let identity = authority.issue(&NodeName::home())?;
-        let (control, inbox) = mpsc::channel(CONTROL_WAITING_MAX);
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let endpoint = quic::Config::new(any_port, identity, 1);
-        let quic = Quic::bind(endpoint, Arc::clone(&local), control, work.child())?;
-        let home_route = NodeRoute {
-            name: NodeName::home(),
-            address: quic.local_addr(),
-            incarnation: 1,
-        };
-        let station = Arc::new(Station {
-            node: NodeName::home(),
-            runtime,
-            router,
-            quic,
-            local,
-            tasks: work.child(),
-            built_in_exports: Mutex::new(built_in_exports()),
-            routes: Mutex::default(),
-        });
-        let (children, child_events) =
-            Children::new(Program::node()?, Pace::default(), work.child(), clock.clone());
-        let (nodes, node_events) = Nodes::new(Parts {
-            station: Arc::clone(&station),
-            authority,
-            children,
-            cache,
-            sampling: config.traces.sampling.to_string(),
-            started_unix_ms: clock.unix_ms() as u64,
-        });
-        let (desired, intake) = Desired::channel(config.placement.clone(), placement, Inventory::default());
-        let reconciler = Reconciler::new(Arc::clone(&nodes), home_route, intake, node_events);
-        work.spawn("reconciler", reconciler.run(work.token()));
-        Ok(Seated {
-            station,
-            nodes,
-            desired,
-            inbox,
-            child_events,
-        })
+/// Names what did not end in time: a task that is not asked to, or one that does not listen.
+fn ended(place: &str, within: Duration, outcome: Result<(), Vec<&'static str>>) {
+    if let Err(names) = outcome {
+        tracing::warn!("still running {place} after {within:?}: {}", names.join(", "));
     }
-}
-
-/// The built-in functions that home serves to its children. Their types are the platform's own: no hash to compare.
-fn built_in_exports() -> Vec<Exported> {
-    let state = builtin::state::Function::ALL.map(|function| (builtin::state::INTERFACE, function.as_str()));
-    let queue = builtin::queue::Function::ALL.map(|function| (builtin::queue::INTERFACE, function.as_str()));
-    let export = |handler: HandlerName, (interface, function): (&str, &str)| {
-        let interface = InterfaceName::parse(interface).expect("the constant is an interface name");
-        Exported {
-            handler,
-            function: FunctionPath::new(interface, function),
-            type_hash: TypeHash([0; 16]),
-        }
-    };
-    let state = state
-        .into_iter()
-        .map(|function| export(HandlerName::state(), function));
-    let queue = queue
-        .into_iter()
-        .map(|function| export(HandlerName::queue(), function));
-    state.chain(queue).collect()
 }
 
 async fn interrupted() {

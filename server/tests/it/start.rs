@@ -106,19 +106,24 @@ fn a_data_directory_has_one_home_and_one_version() {
 
     let (status, _) = home.interrupt();
     assert!(status.success(), "{status}");
-    for name in ["queue.db", "traces.db", "state.db"] {
+    let names = ["queue.db", "traces.db", "state.db"];
+    let all_are_closed = |when: &str| {
+        for name in names {
+            let log = home.data().join(format!("{name}-wal"));
+            assert!(!log.exists(), "`{name}` was closed in order {when}");
+        }
+    };
+    all_are_closed("by Ctrl-C");
+    for name in names {
         let path = home.data().join(name);
         let written = std::fs::read(&path).unwrap();
-        assert!(
-            !home.data().join(format!("{name}-wal")).exists(),
-            "`{name}` was closed in order"
-        );
         // SQLite keeps `user_version` at byte 60 of the file.
         let mut newer = written.clone();
         newer[60..64].copy_from_slice(&2_099_010_100_u32.to_be_bytes());
         std::fs::write(&path, newer).unwrap();
         let ran = refused(home.data().parent().unwrap(), &[]);
         says(&ran, &[name, "newer version", "2099010100"]);
+        all_are_closed("by the start that was refused");
         std::fs::write(&path, written).unwrap();
     }
     home.start_again();

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::value::{Decoder, Encoder, ValueError};
 use super::{decode_call_error, encode_call_error};
 use crate::error::CallError;
+use crate::value::{Reader, ValueError, put_bytes, put_leb, put_option, put_sleb, put_str};
 
 /// The interface.
 pub const INTERFACE: &str = "cleave:queue/queue@0.1.0";
@@ -83,27 +83,28 @@ pub enum Fault {
 impl Request {
     /// The arguments of the call.
     pub fn encode(&self) -> Bytes {
-        let mut to = Encoder::new();
-        to.string(&self.destination);
-        to.bytes(&self.body);
-        to.option(self.options.delay_ms, Encoder::u64);
-        to.option(self.options.priority.map(i64::from), Encoder::s64);
-        to.option(self.options.dedupe_key.as_deref(), Encoder::string);
-        to.option(self.options.order_key.as_deref(), Encoder::string);
-        to.finish().into()
+        let mut bytes = Vec::new();
+        let to = &mut bytes;
+        put_str(to, &self.destination);
+        put_bytes(to, &self.body);
+        put_option(to, self.options.delay_ms, put_leb);
+        put_option(to, self.options.priority.map(i64::from), put_sleb);
+        put_option(to, self.options.dedupe_key.as_deref(), put_str);
+        put_option(to, self.options.order_key.as_deref(), put_str);
+        bytes.into()
     }
 
     /// Reads the arguments of a call.
     pub fn decode(args: &[u8]) -> Result<Self, ValueError> {
-        let mut from = Decoder::new(args);
+        let mut from = Reader::new(args);
         let request = Self {
             destination: from.string()?,
             body: Bytes::copy_from_slice(from.bytes()?),
             options: Options {
-                delay_ms: from.option(Decoder::u64)?,
-                priority: from.option(|from| i32::try_from(from.s64()?).map_err(|_| ValueError::Range))?,
-                dedupe_key: from.option(Decoder::string)?,
-                order_key: from.option(Decoder::string)?,
+                delay_ms: from.option(Reader::leb)?,
+                priority: from.option(Reader::signed)?,
+                dedupe_key: from.option(Reader::string)?,
+                order_key: from.option(Reader::string)?,
             },
         };
         from.finish()?;
@@ -113,24 +114,25 @@ impl Request {
 
 /// The reply's value: `result<message-id, queue-error>`.
 pub fn encode_reply(reply: &Result<String, Fault>) -> Bytes {
-    let mut to = Encoder::new();
+    let mut bytes = Vec::new();
+    let to = &mut bytes;
     match reply {
         Ok(id) => {
-            to.case(0);
-            to.string(id);
+            to.push(0);
+            put_str(to, id);
         }
         Err(fault) => {
-            to.case(1);
-            encode_fault(&mut to, fault);
+            to.push(1);
+            encode_fault(to, fault);
         }
     }
-    to.finish().into()
+    bytes.into()
 }
 
 /// Reads the value of a reply.
 pub fn decode_reply(value: &[u8]) -> Result<Result<String, Fault>, ValueError> {
-    let mut from = Decoder::new(value);
-    let reply = match from.case(2)? {
+    let mut from = Reader::new(value);
+    let reply = match from.discriminant(2)? {
         0 => Ok(from.string()?),
         _ => Err(decode_fault(&mut from)?),
     };
@@ -138,32 +140,32 @@ pub fn decode_reply(value: &[u8]) -> Result<Result<String, Fault>, ValueError> {
     Ok(reply)
 }
 
-fn encode_fault(to: &mut Encoder, fault: &Fault) {
+fn encode_fault(to: &mut Vec<u8>, fault: &Fault) {
     match fault {
         Fault::NoSuchQueue(name) => {
-            to.case(0);
-            to.string(name);
+            to.push(0);
+            put_str(to, name);
         }
         Fault::TooLarge(bytes_max) => {
-            to.case(1);
-            to.u64(*bytes_max);
+            to.push(1);
+            put_leb(to, *bytes_max);
         }
-        Fault::Full => to.case(2),
+        Fault::Full => to.push(2),
         Fault::Invalid(reason) => {
-            to.case(3);
-            to.string(reason);
+            to.push(3);
+            put_str(to, reason);
         }
         Fault::CallFailed(error) => {
-            to.case(4);
+            to.push(4);
             encode_call_error(to, error);
         }
     }
 }
 
-fn decode_fault(from: &mut Decoder<'_>) -> Result<Fault, ValueError> {
-    Ok(match from.case(5)? {
+fn decode_fault(from: &mut Reader<'_>) -> Result<Fault, ValueError> {
+    Ok(match from.discriminant(5)? {
         0 => Fault::NoSuchQueue(from.string()?),
-        1 => Fault::TooLarge(from.u64()?),
+        1 => Fault::TooLarge(from.leb()?),
         2 => Fault::Full,
         3 => Fault::Invalid(from.string()?),
         _ => Fault::CallFailed(decode_call_error(from)?),
@@ -198,14 +200,15 @@ mod tests {
 
     #[test]
     fn a_priority_beyond_32_bits_is_refused() {
-        let mut to = Encoder::new();
-        to.string("mail");
-        to.bytes(b"");
-        to.case(0);
-        to.option(Some(1 << 40), Encoder::s64);
-        to.case(0);
-        to.case(0);
-        assert_eq!(Request::decode(&to.finish()), Err(ValueError::Range));
+        let mut bytes = Vec::new();
+        let to = &mut bytes;
+        put_str(to, "mail");
+        put_bytes(to, b"");
+        to.push(0);
+        put_option(to, Some(1 << 40), put_sleb);
+        to.push(0);
+        to.push(0);
+        assert_eq!(Request::decode(&bytes), Err(ValueError::Range));
     }
 
     #[test]
@@ -221,7 +224,7 @@ mod tests {
         for reply in replies {
             assert_eq!(decode_reply(&encode_reply(&reply)), Ok(reply));
         }
-        assert_eq!(decode_reply(&[2]), Err(ValueError::Range));
+        assert_eq!(decode_reply(&[2]), Err(ValueError::Discriminant));
         assert_eq!(decode_reply(&[1, 2, 0]), Err(ValueError::Long));
     }
 }

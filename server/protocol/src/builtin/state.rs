@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::value::{Decoder, Encoder, ValueError};
 use super::{decode_call_error, encode_call_error};
 use crate::error::CallError;
+use crate::value::{Reader, ValueError, put_bytes, put_leb, put_option, put_sleb, put_str};
 
 /// The interface.
 pub const INTERFACE: &str = "cleave:state/store@0.1.0";
@@ -199,31 +199,34 @@ impl Request {
 
     /// The arguments of the call.
     pub fn encode(&self) -> Bytes {
-        let mut to = Encoder::new();
-        to.string(&self.bucket);
+        let mut bytes = Vec::new();
+        let to = &mut bytes;
+        put_str(to, &self.bucket);
         match &self.operation {
-            Operation::Get { key } | Operation::Delete { key } | Operation::Exists { key } => to.string(key),
-            Operation::Set { key, value } => {
-                to.string(key);
-                to.bytes(value);
+            Operation::Get { key } | Operation::Delete { key } | Operation::Exists { key } => {
+                put_str(to, key)
             }
-            Operation::ListKeys { cursor } => to.option(cursor.as_deref(), Encoder::string),
+            Operation::Set { key, value } => {
+                put_str(to, key);
+                put_bytes(to, value);
+            }
+            Operation::ListKeys { cursor } => put_option(to, cursor.as_deref(), put_str),
             Operation::Increment { key, delta } => {
-                to.string(key);
-                to.s64(*delta);
+                put_str(to, key);
+                put_sleb(to, *delta);
             }
             Operation::Swap { key, expected, value } => {
-                to.string(key);
-                to.option(*expected, Encoder::u64);
-                to.bytes(value);
+                put_str(to, key);
+                put_option(to, *expected, put_leb);
+                put_bytes(to, value);
             }
         }
-        to.finish().into()
+        bytes.into()
     }
 
     /// Reads the arguments of a call of this function.
     pub fn decode(function: Function, args: &[u8]) -> Result<Self, ValueError> {
-        let mut from = Decoder::new(args);
+        let mut from = Reader::new(args);
         let bucket = from.string()?;
         let operation = match function {
             Function::Get => Operation::Get { key: from.string()? },
@@ -234,15 +237,15 @@ impl Request {
                 value: Bytes::copy_from_slice(from.bytes()?),
             },
             Function::ListKeys => Operation::ListKeys {
-                cursor: from.option(Decoder::string)?,
+                cursor: from.option(Reader::string)?,
             },
             Function::Increment => Operation::Increment {
                 key: from.string()?,
-                delta: from.s64()?,
+                delta: from.sleb()?,
             },
             Function::Swap => Operation::Swap {
                 key: from.string()?,
-                expected: from.option(Decoder::u64)?,
+                expected: from.option(Reader::leb)?,
                 value: Bytes::copy_from_slice(from.bytes()?),
             },
         };
@@ -253,24 +256,25 @@ impl Request {
 
 /// The reply's value: `result<…, fault>`.
 pub fn encode_reply(reply: &Result<Answer, Fault>) -> Bytes {
-    let mut to = Encoder::new();
+    let mut bytes = Vec::new();
+    let to = &mut bytes;
     match reply {
         Ok(answer) => {
-            to.case(0);
-            encode_answer(&mut to, answer);
+            to.push(0);
+            encode_answer(to, answer);
         }
         Err(fault) => {
-            to.case(1);
-            encode_fault(&mut to, fault);
+            to.push(1);
+            encode_fault(to, fault);
         }
     }
-    to.finish().into()
+    bytes.into()
 }
 
 /// Reads the value of a reply to this function.
 pub fn decode_reply(function: Function, value: &[u8]) -> Result<Result<Answer, Fault>, ValueError> {
-    let mut from = Decoder::new(value);
-    let reply = match from.case(2)? {
+    let mut from = Reader::new(value);
+    let reply = match from.discriminant(2)? {
         0 => Ok(decode_answer(&mut from, function)?),
         _ => Err(decode_fault(&mut from)?),
     };
@@ -278,75 +282,75 @@ pub fn decode_reply(function: Function, value: &[u8]) -> Result<Result<Answer, F
     Ok(reply)
 }
 
-fn encode_answer(to: &mut Encoder, answer: &Answer) {
+fn encode_answer(to: &mut Vec<u8>, answer: &Answer) {
     match answer {
-        Answer::Entry(entry) => to.option(entry.as_ref(), encode_entry),
+        Answer::Entry(entry) => put_option(to, entry.as_ref(), encode_entry),
         Answer::Nothing => {}
-        Answer::Exists(exists) => to.bool(*exists),
+        Answer::Exists(exists) => to.push(u8::from(*exists)),
         Answer::Keys(page) => {
-            to.u64(page.keys.len() as u64);
+            put_leb(to, page.keys.len() as u64);
             for key in &page.keys {
-                to.string(key);
+                put_str(to, key);
             }
-            to.option(page.cursor.as_deref(), Encoder::string);
+            put_option(to, page.cursor.as_deref(), put_str);
         }
-        Answer::Sum(sum) => to.s64(*sum),
+        Answer::Sum(sum) => put_sleb(to, *sum),
         Answer::Swapped(Swapped::Stored(version)) => {
-            to.case(0);
-            to.u64(*version);
+            to.push(0);
+            put_leb(to, *version);
         }
         Answer::Swapped(Swapped::Conflict(entry)) => {
-            to.case(1);
-            to.option(entry.as_ref(), encode_entry);
+            to.push(1);
+            put_option(to, entry.as_ref(), encode_entry);
         }
     }
 }
 
-fn decode_answer(from: &mut Decoder<'_>, function: Function) -> Result<Answer, ValueError> {
+fn decode_answer(from: &mut Reader<'_>, function: Function) -> Result<Answer, ValueError> {
     Ok(match function {
         Function::Get => Answer::Entry(from.option(decode_entry)?),
         Function::Set | Function::Delete => Answer::Nothing,
         Function::Exists => Answer::Exists(from.bool()?),
         Function::ListKeys => Answer::Keys(KeyPage {
-            keys: from.list(Decoder::string)?,
-            cursor: from.option(Decoder::string)?,
+            keys: from.list(Reader::string)?,
+            cursor: from.option(Reader::string)?,
         }),
-        Function::Increment => Answer::Sum(from.s64()?),
-        Function::Swap => Answer::Swapped(match from.case(2)? {
-            0 => Swapped::Stored(from.u64()?),
+        Function::Increment => Answer::Sum(from.sleb()?),
+        Function::Swap => Answer::Swapped(match from.discriminant(2)? {
+            0 => Swapped::Stored(from.leb()?),
             _ => Swapped::Conflict(from.option(decode_entry)?),
         }),
     })
 }
 
-fn encode_entry(to: &mut Encoder, entry: &Entry) {
-    to.bytes(&entry.value);
-    to.u64(entry.version);
+fn encode_entry(to: &mut Vec<u8>, entry: &Entry) {
+    put_bytes(to, &entry.value);
+    put_leb(to, entry.version);
 }
 
-fn decode_entry(from: &mut Decoder<'_>) -> Result<Entry, ValueError> {
+fn decode_entry(from: &mut Reader<'_>) -> Result<Entry, ValueError> {
     Ok(Entry {
         value: Bytes::copy_from_slice(from.bytes()?),
-        version: from.u64()?,
+        version: from.leb()?,
     })
 }
 
-fn encode_fault(to: &mut Encoder, fault: &Fault) {
+fn encode_fault(to: &mut Vec<u8>, fault: &Fault) {
     let (case, text) = match fault {
         Fault::Invalid(text) => (0, text),
         Fault::NotANumber(text) => (1, text),
         Fault::Storage(text) => (2, text),
         Fault::CallFailed(error) => {
-            to.case(3);
+            to.push(3);
             return encode_call_error(to, error);
         }
     };
-    to.case(case);
-    to.string(text);
+    to.push(case);
+    put_str(to, text);
 }
 
-fn decode_fault(from: &mut Decoder<'_>) -> Result<Fault, ValueError> {
-    Ok(match from.case(4)? {
+fn decode_fault(from: &mut Reader<'_>) -> Result<Fault, ValueError> {
+    Ok(match from.discriminant(4)? {
         0 => Fault::Invalid(from.string()?),
         1 => Fault::NotANumber(from.string()?),
         2 => Fault::Storage(from.string()?),

@@ -69,7 +69,7 @@ fn read(bytes: &[u8]) -> Result<(CallHead, usize), FrameError> {
         function: cursor.leb32()?,
         remaining: Duration::from_micros(cursor.leb(64)?).min(REMAINING_MAX),
         hop: cursor.u8()?,
-        trace: TraceContext::from_bytes(cursor.array()?).ok_or(FrameError::Malformed("trace context"))?,
+        trace: TraceContext::from_bytes(&cursor.array()?).ok_or(FrameError::Malformed("trace context"))?,
         len: cursor.len(BODY_BYTES_MAX)?,
     };
     Ok((call, cursor.taken()))

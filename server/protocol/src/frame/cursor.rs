@@ -1,37 +1,37 @@
-//! `Cursor`: takes values off the front of bytes, and the writers that put them there.
+//! `Cursor`: takes values off the front of bytes, as `crate::value` reads them, with a frame's errors.
 //!
 //! LEB128 is unsigned and in its shortest form, so that a value has one encoding. Text is a length and UTF-8.
 
-use bytes::{BufMut, BytesMut};
-
 use super::FrameError;
+use crate::value::{Reader, ValueError};
+pub(super) use crate::value::{put_leb, put_str};
 
 /// Bytes that are being read.
 pub(super) struct Cursor<'a> {
-    rest: &'a [u8],
+    reader: Reader<'a>,
     bytes: usize,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self {
-            rest: bytes,
+            reader: Reader::new(bytes),
             bytes: bytes.len(),
         }
     }
 
     /// Bytes taken so far.
     pub(super) fn taken(&self) -> usize {
-        self.bytes - self.rest.len()
+        self.bytes - self.left()
     }
 
     pub(super) fn left(&self) -> usize {
-        self.rest.len()
+        self.reader.rest().len()
     }
 
     /// Refuses bytes after the end.
     pub(super) fn end(&self) -> Result<(), FrameError> {
-        if self.rest.is_empty() {
+        if self.left() == 0 {
             Ok(())
         } else {
             Err(FrameError::Trailing)
@@ -39,39 +39,28 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, FrameError> {
-        let (first, rest) = self.rest.split_first().ok_or(FrameError::CutShort)?;
-        self.rest = rest;
-        Ok(*first)
+        self.reader.byte().map_err(number)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], FrameError> {
-        let (array, rest) = self.rest.split_first_chunk().ok_or(FrameError::CutShort)?;
-        self.rest = rest;
-        Ok(array)
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        self.reader.array().map_err(number)
     }
 
     /// An unsigned LEB128 of at most `bits` bits.
     pub(super) fn leb(&mut self, bits: u32) -> Result<u64, FrameError> {
-        let mut value = 0u64;
-        let mut shift = 0;
-        loop {
-            let byte = self.u8()?;
-            let part = u64::from(byte & 0x7f);
-            let room = bits.saturating_sub(shift);
-            if room == 0 || (room < 7 && part >> room != 0) {
-                return Err(FrameError::Number);
-            }
-            value |= part << shift;
-            if byte & 0x80 == 0 {
-                // A last byte of zero says nothing: the same number has a shorter form.
-                let shortest = byte != 0 || shift == 0;
-                return if shortest {
-                    Ok(value)
-                } else {
-                    Err(FrameError::Number)
-                };
-            }
-            shift += 7;
+        let left = self.left();
+        let value = self.reader.leb().map_err(|error| match error {
+            // More bytes than the number may have: those that are missing would not mend it.
+            ValueError::Short if left >= bits.div_ceil(7) as usize => FrameError::Number,
+            error => number(error),
+        })?;
+        let fits = value.checked_shr(bits).unwrap_or(0) == 0;
+        // 7 bits in a byte; a number with more bytes than it needs has a shorter form.
+        let bytes_min = (u64::BITS - value.leading_zeros()).div_ceil(7).max(1) as usize;
+        if fits && left - self.left() == bytes_min {
+            Ok(value)
+        } else {
+            Err(FrameError::Number)
         }
     }
 
@@ -92,9 +81,15 @@ impl<'a> Cursor<'a> {
     /// A text of at most `bytes_max` bytes.
     pub(super) fn text(&mut self, what: &'static str, bytes_max: usize) -> Result<&'a str, FrameError> {
         let len = self.len(bytes_max)?;
-        let (text, rest) = self.rest.split_at_checked(len).ok_or(FrameError::CutShort)?;
-        self.rest = rest;
+        let text = self.reader.take(len).map_err(number)?;
         std::str::from_utf8(text).map_err(|_| FrameError::Malformed(what))
+    }
+}
+
+fn number(error: ValueError) -> FrameError {
+    match error {
+        ValueError::Short => FrameError::CutShort,
+        _ => FrameError::Number,
     }
 }
 
@@ -105,19 +100,4 @@ pub(super) fn head<T>(decoded: Result<T, FrameError>) -> Result<Option<T>, Frame
         Err(FrameError::CutShort) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Writes an unsigned LEB128 in its shortest form.
-pub(super) fn put_leb(out: &mut BytesMut, mut value: u64) {
-    while value >= 0x80 {
-        out.put_u8((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.put_u8(value as u8);
-}
-
-/// Writes a length and the text.
-pub(super) fn put_text(out: &mut BytesMut, text: &str) {
-    put_leb(out, text.len() as u64);
-    out.put_slice(text.as_bytes());
 }

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::cursor::{Cursor, head, put_leb, put_text};
+use super::cursor::{Cursor, head, put_leb, put_str};
 use super::{BODY_BYTES_MAX, FrameError};
 use crate::error::{CallError, ErrorCode, MESSAGE_BYTES_MAX};
 use crate::span::CalleeStages;
@@ -98,12 +98,12 @@ fn read_stages(cursor: &mut Cursor<'_>) -> Result<CalleeStages, FrameError> {
 pub fn encode_error(error: &CallError, out: &mut BytesMut) {
     let cut = CallError::new(error.code, error.message.as_str());
     put_leb(out, u64::from(cut.code as u16));
-    put_text(out, &cut.message);
+    put_str(out, &cut.message);
     match &error.detail {
         None => out.put_u8(0),
         Some(detail) => {
             out.put_u8(1);
-            put_text(
+            put_str(
                 out,
                 cut.with_detail(detail.as_str())
                     .detail

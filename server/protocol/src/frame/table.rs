@@ -6,7 +6,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::FrameError;
-use super::cursor::{Cursor, put_leb, put_text};
+use super::cursor::{Cursor, put_leb, put_str};
 use crate::name::{FunctionPath, HandlerName, INTERFACE_BYTES_MAX, InterfaceName, NAME_BYTES_MAX, TypeHash};
 
 /// The most entries of one table: thousands of handlers with dozens of functions.
@@ -56,9 +56,9 @@ impl<T> TableFrame<T> {
 /// Writes as many entries as one frame holds and says how many.
 pub fn encode_exports(first: u32, entries: &[Exported], out: &mut BytesMut) -> usize {
     encode(first, entries, out, |out, entry| {
-        put_text(out, entry.handler.as_str());
-        put_text(out, entry.function.interface.as_str());
-        put_text(out, &entry.function.function);
+        put_str(out, entry.handler.as_str());
+        put_str(out, entry.function.interface.as_str());
+        put_str(out, &entry.function.function);
         out.put_slice(&entry.type_hash.0);
     })
 }
@@ -77,14 +77,14 @@ pub fn decode_exports(bytes: &[u8]) -> Result<TableFrame<Exported>, FrameError> 
         Ok(Exported {
             handler,
             function: FunctionPath::new(interface, function),
-            type_hash: TypeHash(*cursor.array()?),
+            type_hash: TypeHash(cursor.array()?),
         })
     })
 }
 
 /// Writes as many callers as one frame holds and says how many.
 pub fn encode_callers(first: u32, entries: &[HandlerName], out: &mut BytesMut) -> usize {
-    encode(first, entries, out, |out, entry| put_text(out, entry.as_str()))
+    encode(first, entries, out, |out, entry| put_str(out, entry.as_str()))
 }
 
 /// Reads a frame of callers.
