@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use protocol::api::placement::{Mode, Placement};
 use protocol::control::Limits;
-use protocol::{HandlerName, InterfaceName};
+use protocol::{HandlerName, InterfaceName, nearest};
 
 use crate::telemetry::Sampling;
 
@@ -316,7 +316,8 @@ impl Config {
                 key: mention.key.clone(),
                 value: mention.value.clone(),
                 reason: format!("no handler is called `{}`", mention.handler),
-                nearest: reader::nearest(mention.handler.as_str(), known.iter().map(HandlerName::as_str)),
+                nearest: nearest(mention.handler.as_str(), known.iter().map(HandlerName::as_str))
+                    .map(str::to_owned),
             })
             .collect()
     }

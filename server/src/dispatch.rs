@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use protocol::frame::BODY_BYTES_MAX;
 use protocol::{CallError, CalleeStages, ErrorCode, FunctionPath, HandlerName, TraceContext, TypeHash};
 
 use crate::telemetry::OpenSpan;
@@ -50,6 +51,12 @@ impl Call {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// Refuses arguments longer than any may be, wherever the callee is.
+    pub fn check_args(&self) -> Result<(), CallError> {
+        let too_long = |said| CallError::new(ErrorCode::Invalid, said);
+        check_length(&self.function, "arguments", self.args.len()).map_err(too_long)
+    }
+
     /// The error for a deadline that passed before or during this call.
     pub fn deadline_error(&self) -> CallError {
         CallError::new(
@@ -85,6 +92,21 @@ impl Reply {
             span: None,
         }
     }
+}
+
+/// Refuses a result longer than any may be, wherever the caller is. The callee ran, so that this is its trap.
+pub fn check_result(function: &FunctionPath, value: &[u8]) -> Result<(), CallError> {
+    let too_long = |said| CallError::new(ErrorCode::Trapped, said);
+    check_length(function, "results", value.len()).map_err(too_long)
+}
+
+fn check_length(function: &FunctionPath, what: &str, len: usize) -> Result<(), String> {
+    if len <= BODY_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "the {what} of `{function}` take {len} bytes, {BODY_BYTES_MAX} are the most; pass less at a time"
+    ))
 }
 
 /// What a dispatched call comes to. Dropping the future cancels the call.

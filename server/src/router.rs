@@ -1,6 +1,6 @@
 //! The router: a `Dispatch` that decides who serves a call: here, there, or later.
 //!
-//! Resolves a call in its [`RouteTable`], guards hops and deadline, opens the caller's span and counts the call on its
+//! Resolves a call in its [`RouteTable`], guards hops, deadline and lengths, opens the caller's span and counts the call on its
 //! edge. Knows no implementation of `Dispatch` but itself: `node` gives it targets.
 
 pub mod table;
@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use protocol::span::{CallerStages, Stages, Value};
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, Transport};
 
-use crate::dispatch::{Call, Dispatch, HOPS_MAX, Reply, ReplyFuture};
+use crate::dispatch::{Call, Dispatch, HOPS_MAX, Reply, ReplyFuture, check_result};
 use crate::edges::{EdgeCell, EdgeKey, Edges, Ended, Outcome};
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
@@ -196,6 +196,7 @@ struct Answer {
 
 impl Attempt<'_> {
     async fn send(self, call: &Call, entered: Instant) -> (Self, Answer) {
+        let function = &call.function;
         let mut call = call.clone();
         call.handler = Some(self.resolved.handler.clone());
         if let Some(timeout) = self.resolved.timeout {
@@ -205,7 +206,11 @@ impl Attempt<'_> {
             call.trace = span.context();
         }
         let send = entered.elapsed();
-        let outcome = self.resolved.target.dispatcher.dispatch(call).await;
+        let outcome = match call.check_args() {
+            Ok(()) => self.resolved.target.dispatcher.dispatch(call).await,
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.and_then(|reply| check_result(function, &reply.value).map(|()| reply));
         let latency = entered.elapsed();
         let answer = Answer {
             outcome,

@@ -4,11 +4,13 @@
 //! its reason and touches no other store. Deploying swaps a version in whole; calls in flight finish on the old one.
 //! Not here: who serves what (`router`), which files are handlers (`catalog` within, driven by `node`).
 
+pub mod accepted;
 pub mod artifact;
 pub mod cache;
 pub mod catalog;
 mod codec;
 mod deployed;
+pub mod describe;
 pub mod engine;
 mod failure;
 pub mod folder;
@@ -34,7 +36,7 @@ use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, exchange
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
-use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
+use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_result};
 use crate::shutdown::Tasks;
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
@@ -300,6 +302,7 @@ impl Runtime {
         };
         let since = Instant::now();
         let returns_result = work.returns_result();
+        let path = Arc::clone(&work.call.function);
         let outcome = match work.kind {
             Kind::Function(function) => {
                 instance
@@ -311,6 +314,13 @@ impl Runtime {
                     .exchange(&self.executor, deployed, request, deadline, since)
                     .await
             }
+        };
+        let outcome = match outcome {
+            Ok(finished) => match check_result(&path, &finished.value) {
+                Ok(()) => Ok(finished),
+                Err(error) => Err((error, finished.guest)),
+            },
+            Err(error) => Err((error, instance.take_call())),
         };
         match outcome {
             Ok(mut finished) => {
@@ -328,9 +338,9 @@ impl Runtime {
                     cold,
                 })
             }
-            Err(error) => {
+            Err((error, guest)) => {
                 if let Some(span) = span {
-                    add_logs(span, instance.take_call());
+                    add_logs(span, guest);
                 }
                 Err(error)
             }

@@ -263,6 +263,7 @@ mod tests {
     fn handler(name: &str, state: HandlerState) -> Handler {
         Handler {
             name: HandlerName::parse(name).unwrap(),
+            file: None,
             state,
             version: String::new(),
             size_bytes: 0,

@@ -103,8 +103,8 @@ pub struct Limits {
     pub memory_bytes_max: u64,
     /// Instances at the same time.
     pub instances_max: u32,
-    /// The time that one call may take where the caller sets no deadline, in ms.
-    pub timeout_ms: u64,
+    /// The time that one call to it may take, in ms. It shortens a caller's deadline and never lengthens it.
+    pub timeout_ms: Option<u64>,
 }
 
 impl Default for Limits {
@@ -113,7 +113,8 @@ impl Default for Limits {
         Self {
             memory_bytes_max: 64 << 20,
             instances_max: 64,
-            timeout_ms: 5_000,
+            // The deadline that a call comes with is enough, unless somebody says otherwise.
+            timeout_ms: None,
         }
     }
 }

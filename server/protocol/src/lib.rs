@@ -12,11 +12,13 @@ pub mod error;
 pub mod exchange;
 pub mod frame;
 pub mod name;
+pub mod nearest;
 pub mod span;
 pub mod trace;
 pub mod value;
 
 pub use error::{CallError, ErrorCode};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
+pub use nearest::nearest;
 pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};
 pub use trace::{SpanId, TraceContext, TraceId};

@@ -1,6 +1,6 @@
 //! `cleave check`: looks at components without a node: what each exports and needs, and what is wrong with it.
 //!
-//! Inspects, compiles and resolves as a node would, with the given files as the only handlers. Exit code 1 when any is
+//! Reads and resolves as a node would, with the given files as the only handlers. Exit code 1 when any is
 //! rejected; one that would wait for an import is not.
 
 mod report;
@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use clap::Args;
+use protocol::control::Limits;
 use protocol::{CallError, ErrorCode, HandlerName, NodeName};
 
 use super::error::Error;
 use super::output::{print, print_json};
 use crate::clock::Clock;
 use crate::dispatch::{Call, Dispatch, ReplyFuture};
-use crate::runtime::artifact::Artifact;
+use crate::runtime::accepted::Accepted;
 use crate::runtime::catalog::{self, Known, Preferred};
-use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
+use crate::runtime::inspect::Rejection;
 use crate::runtime::{Runtime, folder};
 use crate::telemetry::Recorder;
 
@@ -46,15 +46,13 @@ pub(super) struct CheckArgs {
 struct Checked {
     file: PathBuf,
     size_bytes: u64,
-    outcome: Result<Accepted, Rejection>,
+    outcome: Result<Good, Rejection>,
 }
 
 /// A file that could be served.
-struct Accepted {
+struct Good {
     name: HandlerName,
-    artifact: Arc<Artifact>,
-    docs: BTreeMap<String, String>,
-    compile_ms: u64,
+    accepted: Accepted,
 }
 
 pub(super) async fn run(args: &CheckArgs) -> Result<(), Error> {
@@ -65,7 +63,7 @@ pub(super) async fn run(args: &CheckArgs) -> Result<(), Error> {
     let known: Known = checked
         .iter()
         .filter_map(|checked| checked.outcome.as_ref().ok())
-        .map(|accepted| (accepted.name.clone(), Arc::clone(&accepted.artifact)))
+        .map(|good| (good.name.clone(), Arc::clone(&good.accepted.artifact)))
         .collect();
     let resolution = catalog::resolve(&known, &Preferred::new());
     if args.json {
@@ -85,19 +83,14 @@ fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
     let mut names = BTreeMap::new();
     let checked = files.into_iter().map(|file| {
         let size_bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let outcome = look(&runtime, &file, size_bytes).and_then(|accepted| {
-            match names.insert(accepted.name.clone(), file.clone()) {
-                None => Ok(accepted),
+        let outcome =
+            look(&runtime, &file).and_then(|good| match names.insert(good.name.clone(), file.clone()) {
+                None => Ok(good),
                 Some(other) => Err(Rejection::new(
-                    format!(
-                        "`{}` would be the handler `{}` too",
-                        other.display(),
-                        accepted.name
-                    ),
+                    format!("`{}` would be the handler `{}` too", other.display(), good.name),
                     "rename one: a handler's name is its file's stem",
                 )),
-            }
-        });
+            });
         Checked {
             file,
             size_bytes,
@@ -107,42 +100,10 @@ fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
     Ok(checked.collect())
 }
 
-fn look(runtime: &Runtime, file: &Path, size_bytes: u64) -> Result<Accepted, Rejection> {
+fn look(runtime: &Runtime, file: &Path) -> Result<Good, Rejection> {
     let name = folder::handler_name(file)?;
-    if size_bytes > FILE_BYTES_MAX {
-        let reason = format!("the file has {size_bytes} bytes, {FILE_BYTES_MAX} are the most");
-        return Err(Rejection::new(
-            reason,
-            "strip it (`wasm-tools strip`) or split the handler",
-        ));
-    }
-    let bytes = std::fs::read(file).map_err(|error| {
-        Rejection::new(
-            format!("the file cannot be read: {error}"),
-            "check its path and permissions",
-        )
-    })?;
-    let inspected = inspect(&bytes)?;
-    let began = Instant::now();
-    let compiled = runtime.compile(&inspected.component);
-    let (artifact, _) = compiled
-        .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
-    servable(&artifact)?;
-    let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    runtime
-        .check(&name, &artifact, Default::default())
-        .map_err(|error| {
-            Rejection::new(
-                error.to_string(),
-                "import only what the host or another handler serves",
-            )
-        })?;
-    Ok(Accepted {
-        name,
-        artifact,
-        docs: inspected.docs,
-        compile_ms,
-    })
+    let accepted = Accepted::read(runtime, file, &name, Limits::default())?;
+    Ok(Good { name, accepted })
 }
 
 /// A folder for compiled code that goes when the command ends.

@@ -73,7 +73,7 @@ fn handlers(handlers: &[Handler]) -> String {
         let exports = handler.exports.iter().map(|export| export.interface.as_str());
         let figures = &handler.figures;
         table.row([
-            handler.name.to_string(),
+            handler.shown_name().to_owned(),
             state(&handler.state),
             list(&handler.nodes),
             handler.version.clone(),
@@ -84,10 +84,10 @@ fn handlers(handlers: &[Handler]) -> String {
             list(http.into_iter().chain(exports)),
         ]);
         if let HandlerState::Rejected { reason, remedy } = &handler.state {
-            notes.push_str(&format!("{}: {reason}; {remedy}\n", handler.name));
+            notes.push_str(&format!("{}: {reason}; {remedy}\n", handler.shown_name()));
         }
         for warning in &handler.warnings {
-            notes.push_str(&format!("{}: {warning}\n", handler.name));
+            notes.push_str(&format!("{}: {warning}\n", handler.shown_name()));
         }
     }
     let table = table.render();

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 
+use protocol::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -228,7 +229,7 @@ impl<'r, 'i> Section<'r, 'i> {
             }
             let trouble = Trouble {
                 reason: format!("no such key; known here: {}", known(&self.asked)),
-                nearest: nearest(key.get_ref(), self.asked.iter().copied()),
+                nearest: nearest(key.get_ref(), self.asked.iter().copied()).map(str::to_owned),
             };
             let path = self.full(&quoted(key.get_ref()));
             self.reader
@@ -346,19 +347,9 @@ pub(super) fn choice<'i, T: Copy>(
         let chosen = words.iter().find(|(word, _)| *word == given);
         chosen.map(|(_, value)| *value).ok_or_else(|| Trouble {
             reason: format!("expected {}", one_of(&allowed)),
-            nearest: nearest(given, allowed.iter().copied()),
+            nearest: nearest(given, allowed.iter().copied()).map(str::to_owned),
         })
     }
-}
-
-/// The name nearest to `given`, if it is near: at most two edits, or a third of it.
-pub(super) fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near = (given.chars().count() / 3).max(2);
-    names
-        .map(|name| (strsim::damerau_levenshtein(given, name), name))
-        .filter(|(distance, name)| *distance <= near && *distance < name.chars().count())
-        .min()
-        .map(|(_, name)| name.to_owned())
 }
 
 /// A syntax error in one line. Bare words are read as booleans, which is not what their writer has in mind.

@@ -10,16 +10,17 @@ use protocol::{HandlerName, InterfaceName};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
 use super::{Config, EdgeName, EdgeRule, Mention, Problem, Synchronous, Via, quantity};
+use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// One instance's memory: a guest needs a few pages to start; a 32-bit memory ends at 4 GiB.
-const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=4 << 30;
+/// One instance's memory: a guest needs a few pages to start; the engine's pool has no room for more than its own most.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=MEMORY_BYTES_MAX;
 /// Instances of one handler on one node.
-const INSTANCES: std::ops::RangeInclusive<u32> = 1..=1_000;
+const INSTANCES: std::ops::RangeInclusive<u32> = 1..=INSTANCES_MAX;
 /// The trace store: below 16 MiB one busy second would push out the one before.
 const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
 
@@ -127,7 +128,7 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         );
         section.set("instances", &mut limits.instances_max, whole(INSTANCES));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
-            limits.timeout_ms = timeout.value.as_millis() as u64;
+            limits.timeout_ms = Some(timeout.value.as_millis() as u64);
         }
         section.close();
         match deployable(&name.value) {

@@ -43,7 +43,14 @@ fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
     let config = Config::parse(&example_with_everything()).unwrap();
     assert_eq!(
         config.handlers,
-        BTreeMap::from([(handler("catalog"), Limits::default())])
+        // A timeout has no default that could be written: without one the caller's deadline counts alone.
+        BTreeMap::from([(
+            handler("catalog"),
+            Limits {
+                timeout_ms: Some(5_000),
+                ..Limits::default()
+            }
+        )])
     );
     let rule = EdgeRule {
         via: Via::Queue,
@@ -293,4 +300,23 @@ fn a_file_that_is_missing_or_too_long_says_so() {
     assert!(matches!(Config::load(&path), Err(Error::TooLong { .. })));
     std::fs::write(&path, "[ui]\nlisten = \"127.0.0.1:9\"").unwrap();
     assert_eq!(Config::load(&path).unwrap().ui.listen.port(), 9);
+}
+
+#[test]
+fn memory_beyond_what_the_engine_can_give_is_refused_by_key_value_and_limit() {
+    let with = |memory: &str| Config::parse(&format!("[handler.catalog]\nmemory = \"{memory}\"\n"));
+    let most = with("512MiB").unwrap().limits(&handler("catalog"));
+    assert_eq!(most.memory_bytes_max, crate::runtime::engine::MEMORY_BYTES_MAX);
+    let problems = with("513MiB").unwrap_err();
+    assert_eq!(
+        problems[0].to_string(),
+        "line 2: `handler.catalog.memory` = \"513MiB\": out of range; write 1MiB to 512MiB"
+    );
+}
+
+#[test]
+fn a_handler_s_timeout_is_read() {
+    let config = Config::parse("[handler.catalog]\ntimeout = \"1500ms\"\n").unwrap();
+    assert_eq!(config.limits(&handler("catalog")).timeout_ms, Some(1_500));
+    assert_eq!(config.limits(&handler("cart")).timeout_ms, None);
 }

@@ -58,6 +58,7 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/traces/{id}", get(traces::show))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
+        .route("/call/{interface}/{function}", post(calls::call))
         .route("/events", get(events::stream))
         .layer(axum::middleware::map_response(uncached));
     Router::new()

@@ -107,6 +107,7 @@ impl FakeHome {
         };
         Handler {
             name: name("till"),
+            file: None,
             state: HandlerState::Serving,
             version: "0123456789ab".into(),
             size_bytes: if self.is_large.load(Ordering::SeqCst) {

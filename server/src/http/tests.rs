@@ -222,7 +222,12 @@ async fn a_handler_that_is_none_is_rejected_with_its_reason() {
 #[tokio::test]
 async fn functions_are_called_by_hand_and_always_traced() {
     let doors = Doors::open().await;
-    for path in ["shop:till/till/add", "till@shop:till/till@0.1.0/add"] {
+    for path in [
+        "shop:till/till/add",
+        "till@shop:till/till@0.1.0/add",
+        "shop%3Atill%2Ftill/add",
+        "till%40shop:till%2Ftill@0.1.0/%61dd",
+    ] {
         let answer = doors
             .json("POST", &format!("/api/v1/call/{path}"), r#"{"args": [5, "x"]}"#)
             .await;
@@ -268,9 +273,25 @@ async fn json_that_does_not_fit_is_pointed_at() {
             "shop:till/till/add",
             r#"{"arguments": []}"#,
             400,
-            None,
-            "arguments",
+            Some("/arguments"),
+            "`args`",
         ),
+        (
+            "shop:till/till/add",
+            r#"{"args": {"amount": 1, "nota": "x"}}"#,
+            400,
+            Some("/args/nota"),
+            "did you mean `note`?",
+        ),
+        (
+            "shop:till%2Ftill/add",
+            r#"{"args": ["five", "x"]}"#,
+            400,
+            Some("/args/0"),
+            "u32",
+        ),
+        ("shop:till%2Ftill%2Fadd", "{}", 404, None, "no path of this API"),
+        ("shop:till/%ff/add", "{}", 400, None, "UTF-8"),
         ("shop:till/till/add", "{", 400, None, "line 1"),
         ("shop:till/till/ad", "{}", 404, None, "did you mean `add`?"),
         (
@@ -315,14 +336,26 @@ async fn placements_are_accepted_or_refused() {
         (refused.status.as_u16(), refused.json()["code"].as_str()),
         (422, Some("placement-refused"))
     );
-    assert_eq!(
-        doors
-            .json("PUT", "/api/v1/placement", r#"{"mode": "scattered"}"#)
-            .await
-            .status
-            .as_u16(),
-        400
-    );
+    for (body, pointer, says) in [
+        (r#"{"mode": "scattered"}"#, Some("/mode"), "scattered"),
+        (
+            r#"{"mode": "groups", "groups": [["till", "No Name"]]}"#,
+            Some("/groups/0/1"),
+            "No Name",
+        ),
+        (r#"{"mode": "together", "group": []}"#, Some("/group"), "`groups`"),
+        (r#"{"groups": []}"#, Some(""), "missing field `mode`"),
+        (r#"{"mode": "together"} x"#, None, "line 1 column"),
+        (r#"{"mode": "#, None, "line 1 column"),
+    ] {
+        let answer = doors.json("PUT", "/api/v1/placement", body).await;
+        let problem = answer.json();
+        assert_eq!(answer.status.as_u16(), 400, "{body}: {problem}");
+        assert_eq!(problem["pointer"].as_str(), pointer, "{body}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{body}: {problem}");
+        assert_eq!(detail.contains("line"), pointer.is_none(), "{body}: {problem}");
+    }
 }
 
 #[tokio::test]

@@ -1,15 +1,15 @@
 //! `Handlers`: the files of the handlers folder as home knows them, from bytes to what placement and the API ask.
 //!
 //! One task reads what the folder reports, inspects and compiles off the async threads, and resolves all imports anew
-//! after each change. A file that is rejected leaves the version before it serving.
+//! after each change. A file that is rejected leaves the version before it serving; one that no handler can be called
+//! like is listed as rejected under a name like its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
 
 use protocol::HandlerName;
-use protocol::api::handlers::{Export, Function, Handler, HandlerState, Import, ImportKind, Reach};
+use protocol::api::handlers::{Handler, HandlerState};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -17,20 +17,28 @@ use crate::config::Config;
 use crate::placement::plan;
 use crate::placement::{Deployed, Inventory};
 use crate::runtime::Runtime;
-use crate::runtime::artifact::{Artifact, ImportedInterface};
+use crate::runtime::accepted::Accepted;
+use crate::runtime::artifact::Artifact;
 use crate::runtime::catalog::{self, Known, Resolution};
-use crate::runtime::folder;
-use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect};
+use crate::runtime::inspect::Rejection;
+use crate::runtime::{describe, folder};
 
 /// A version that can be served.
 #[derive(Clone)]
 pub(super) struct Version {
-    pub(super) artifact: Arc<Artifact>,
-    pub(super) wit: Arc<str>,
-    docs: Arc<BTreeMap<String, String>>,
-    size_bytes: u64,
-    compile_ms: u64,
+    pub(super) accepted: Arc<Accepted>,
     since_unix_ms: u64,
+}
+
+impl Version {
+    pub(super) fn artifact(&self) -> &Arc<Artifact> {
+        &self.accepted.artifact
+    }
+
+    /// How the API names it.
+    fn short_hash(&self) -> &str {
+        &self.artifact().hash[..12]
+    }
 }
 
 #[derive(Default)]
@@ -38,12 +46,17 @@ struct Entry {
     version: Option<Version>,
     /// Why the file that stands there now is not usable.
     rejection: Option<Rejection>,
-    size_bytes: u64,
+    /// Which reading told this.
+    reading: u64,
 }
 
 #[derive(Default)]
 struct Book {
+    /// Counts what was read.
+    readings: u64,
     entries: BTreeMap<HandlerName, Entry>,
+    /// Files that no handler can be called like, by their name, with the reason.
+    misnamed: BTreeMap<String, Rejection>,
     resolution: Resolution,
 }
 
@@ -80,91 +93,75 @@ impl Handlers {
 
     /// Reads a file that came, changed or went.
     pub(super) async fn read(self: &Arc<Self>, path: &Path) -> Result<HandlerName, Rejection> {
-        let name = folder::handler_name(path).inspect_err(|rejection| {
-            // It has no name under which it could be listed: the log is where this is told.
-            tracing::warn!("`{}` is rejected: {rejection}", path.display());
-        })?;
+        let name = match folder::handler_name(path) {
+            Ok(name) => name,
+            Err(rejection) => {
+                self.note_misnamed(path, &rejection);
+                return Err(rejection);
+            }
+        };
         let handlers = Arc::clone(self);
         let (file, task_name) = (path.to_owned(), name.clone());
         let outcome = tokio::task::spawn_blocking(move || handlers.load(&file, &task_name)).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(Rejection::new("reading it failed", "report this as a bug")));
-        let outcome = outcome.map(|version| (path.exists(), version));
-        self.note(&name, outcome.clone());
+        let is_good = outcome.as_ref().map(|_| name.clone()).map_err(Rejection::clone);
+        self.note(&name, outcome);
         self.resolve();
-        outcome.map(|_| name)
+        is_good
     }
 
     fn load(&self, path: &Path, name: &HandlerName) -> Result<Option<Version>, Rejection> {
-        let Ok(metadata) = std::fs::metadata(path) else {
+        if !path.exists() {
             return Ok(None);
-        };
-        if metadata.len() > FILE_BYTES_MAX {
-            return Err(Rejection::new(
-                format!(
-                    "the file has {} bytes, {FILE_BYTES_MAX} are the most",
-                    metadata.len()
-                ),
-                "strip it (`wasm-tools strip`) or split the handler",
-            ));
         }
-        let bytes = std::fs::read(path).map_err(|error| {
-            Rejection::new(
-                format!("the file cannot be read: {error}"),
-                "check its owner and permissions",
-            )
-        })?;
-        let began = Instant::now();
-        let inspected = inspect(&bytes)?;
-        let (artifact, compiled) = self
-            .runtime
-            .compile(&inspected.component)
-            .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
-        check(name, &artifact)?;
-        self.runtime
-            .check(name, &artifact, self.config.limits(name))
-            .map_err(|error| {
-                Rejection::new(
-                    error.to_string(),
-                    "import only what the host or another handler serves",
-                )
-            })?;
+        let accepted = Accepted::read(&self.runtime, path, name, self.config.limits(name))?;
         Ok(Some(Version {
-            artifact,
-            wit: inspected.wit.into(),
-            docs: Arc::new(inspected.docs),
-            size_bytes: bytes.len() as u64,
-            compile_ms: if compiled {
-                began.elapsed().as_millis() as u64
-            } else {
-                0
-            },
+            accepted: Arc::new(accepted),
             since_unix_ms: self.clock.unix_ms() as u64,
         }))
     }
 
-    fn note(&self, name: &HandlerName, outcome: Result<(bool, Option<Version>), Rejection>) {
+    fn note(&self, name: &HandlerName, outcome: Result<Option<Version>, Rejection>) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        book.readings += 1;
+        let reading = book.readings;
         match outcome {
-            Ok((_, None)) => {
+            Ok(None) => {
                 book.entries.remove(name);
                 tracing::info!(handler = %name, "`{name}` is gone");
             }
-            Ok((_, Some(version))) => {
-                tracing::info!(handler = %name, version = &version.artifact.hash[..12], "`{name}` is read");
-                let entry = book.entries.entry(name.clone()).or_default();
-                entry.size_bytes = version.size_bytes;
-                *entry = Entry {
-                    size_bytes: version.size_bytes,
+            Ok(Some(version)) => {
+                let hash = version.short_hash();
+                tracing::info!(handler = %name, version = hash, "`{name}` is read");
+                let entry = Entry {
                     version: Some(version),
                     rejection: None,
+                    reading,
                 };
+                book.entries.insert(name.clone(), entry);
             }
             Err(rejection) => {
                 tracing::warn!(handler = %name, "`{name}.wasm` is rejected: {rejection}");
-                book.entries.entry(name.clone()).or_default().rejection = Some(rejection);
+                let entry = book.entries.entry(name.clone()).or_default();
+                entry.rejection = Some(rejection);
+                entry.reading = reading;
             }
         }
+    }
+
+    fn note_misnamed(&self, path: &Path, rejection: &Rejection) {
+        let Some(file) = path.file_name() else { return };
+        let file = file.to_string_lossy().into_owned();
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        if path.exists() {
+            tracing::warn!("`{file}` is rejected: {rejection}");
+            book.misnamed.insert(file, rejection.clone());
+        } else {
+            book.misnamed.remove(&file);
+        }
+        drop(book);
+        self.touch();
     }
 
     fn resolve(&self) {
@@ -172,7 +169,7 @@ impl Handlers {
         let known: Known = book
             .entries
             .iter()
-            .filter_map(|(name, entry)| Some((name.clone(), Arc::clone(&entry.version.as_ref()?.artifact))))
+            .filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.version.as_ref()?.artifact()))))
             .collect();
         book.resolution = catalog::resolve(&known, &self.config.interfaces);
         drop(book);
@@ -189,6 +186,12 @@ impl Handlers {
     pub(super) fn version(&self, name: &HandlerName) -> Option<Version> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.entries.get(name)?.version.clone()
+    }
+
+    /// The number of the reading that told what is known of a handler; another one after its file was read again.
+    pub(super) fn reading(&self, name: &HandlerName) -> Option<u64> {
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
+        Some(book.entries.get(name)?.reading)
     }
 
     /// How the imports are met.
@@ -211,8 +214,8 @@ impl Handlers {
             let member = bound.iter().find(|member| member.name == *name);
             inventory.handlers.push(Deployed {
                 name: name.clone(),
-                artifact: version.artifact.hash.clone(),
-                http: version.artifact.http,
+                artifact: version.artifact().hash.clone(),
+                http: version.artifact().http,
                 limits: self.config.limits(name),
                 bound_to: member.map(|member| member.bound_to.clone()).unwrap_or_default(),
                 waiting: book.resolution.waiting.contains_key(name),
@@ -221,49 +224,32 @@ impl Handlers {
         inventory
     }
 
-    /// Every handler as the API shows it, without nodes and figures.
+    /// Every handler as the API shows it, without nodes and figures; files that can be none come last.
     pub(super) fn list(&self) -> Vec<Handler> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        book.entries
+        let mut listed: Vec<Handler> = book
+            .entries
             .iter()
-            .map(|(name, entry)| describe(name, entry, &book.resolution))
-            .collect()
+            .map(|(name, entry)| listed(name, entry, &book.resolution))
+            .collect();
+        for (file, rejection) in &book.misnamed {
+            let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+            let is_taken = |name: &HandlerName| listed.iter().any(|other| other.name == *name);
+            let name = folder::near_name(&stem, is_taken);
+            let entry = Entry {
+                rejection: Some(rejection.clone()),
+                ..Entry::default()
+            };
+            listed.push(Handler {
+                file: Some(file.clone()),
+                ..self::listed(&name, &entry, &book.resolution)
+            });
+        }
+        listed
     }
 }
 
-/// Refuses what links but could never work.
-fn check(name: &HandlerName, artifact: &Artifact) -> Result<(), Rejection> {
-    if artifact.exports.is_empty() && !artifact.http {
-        return Err(Rejection::new(
-            "it exports no interface and answers no HTTP, so that nobody could call it",
-            "export an interface in its world (bare functions cannot be called)",
-        ));
-    }
-    for import in artifact
-        .imports
-        .iter()
-        .filter(|import| import.kind == ImportKind::Handler)
-    {
-        if import.resources {
-            return Err(Rejection::new(
-                format!(
-                    "it imports `{}`, which has resources; those cannot go from one handler to another",
-                    import.name
-                ),
-                "pass plain values, or compose the two components into one (`wac plug`)",
-            ));
-        }
-        if let Some(function) = import.functions.iter().find(|function| function.ty.is_async) {
-            return Err(Rejection::new(
-                format!("it imports the async function `{}` of `{name}`", function.path),
-                "declare it as a plain `func`",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn describe(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler {
+fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler {
     let state = match (&entry.version, &entry.rejection) {
         (None, Some(rejection)) => HandlerState::Rejected {
             reason: rejection.reason.clone(),
@@ -283,71 +269,27 @@ fn describe(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handl
         );
     }
     let version = entry.version.as_ref();
+    let accepted = version.map(|version| &version.accepted);
+    let artifact = version.map(Version::artifact);
     Handler {
         name: name.clone(),
+        file: None,
         state,
         version: version
-            .map(|version| version.artifact.hash[..12].to_owned())
+            .map(|version| version.short_hash().to_owned())
             .unwrap_or_default(),
-        size_bytes: entry.size_bytes,
-        compile_ms: version.map_or(0, |version| version.compile_ms),
+        size_bytes: accepted.map_or(0, |accepted| accepted.size_bytes),
+        compile_ms: accepted.map_or(0, |accepted| accepted.compile_ms),
         since_unix_ms: version.map(|version| version.since_unix_ms),
-        http: version.is_some_and(|version| version.artifact.http),
-        exports: version
-            .map(|version| exports(name, version, resolution))
+        http: artifact.is_some_and(|artifact| artifact.http),
+        exports: accepted
+            .map(|accepted| describe::exports(name, &accepted.artifact, &accepted.docs, resolution))
             .unwrap_or_default(),
-        imports: version
-            .map(|version| {
-                version
-                    .artifact
-                    .imports
-                    .iter()
-                    .map(|import| imported(name, import, resolution))
-                    .collect()
-            })
+        imports: artifact
+            .map(|artifact| describe::imports(name, artifact, resolution))
             .unwrap_or_default(),
         nodes: Vec::new(),
         figures: Default::default(),
         warnings,
-    }
-}
-
-fn exports(name: &HandlerName, version: &Version, resolution: &Resolution) -> Vec<Export> {
-    let exports = version.artifact.exports.iter().map(|interface| {
-        let functions = interface.functions.iter().map(|function| Function {
-            name: function.path.function.to_string(),
-            signature: function.ty.signature(),
-            reach: if function.ty.is_plain() {
-                Reach::Routable
-            } else {
-                Reach::LocalOnly
-            },
-            docs: version
-                .docs
-                .get(&format!("{}.{}", interface.name, function.path.function))
-                .cloned(),
-            reports_failed_calls: function.ty.call_failed().is_some(),
-        });
-        let key = (name.clone(), interface.name.clone());
-        Export {
-            interface: interface.name.clone(),
-            functions: functions.collect(),
-            shadowed_by: resolution.shadowed_by.get(&key).cloned(),
-        }
-    });
-    exports.collect()
-}
-
-fn imported(name: &HandlerName, import: &ImportedInterface, resolution: &Resolution) -> Import {
-    let key = (name.clone(), import.name.clone());
-    Import {
-        interface: import.name.clone(),
-        kind: import.kind,
-        functions: import
-            .functions
-            .iter()
-            .map(|function| function.path.function.to_string())
-            .collect(),
-        served_by: resolution.served_by.get(&key).cloned(),
     }
 }

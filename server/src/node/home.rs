@@ -275,7 +275,7 @@ impl Home {
 
     async fn serve(self: Arc<Self>, ui: TcpListener, ingress: TcpListener, open: bool) -> anyhow::Result<()> {
         let folder_path = self.data.join("handlers");
-        let folder =
+        let mut folder =
             Folder::open(&folder_path).with_context(|| format!("watch `{}`", folder_path.display()))?;
         for path in folder.files() {
             if let Err(rejection) = self.handlers.read(&path).await {

@@ -45,7 +45,7 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
             continue;
         };
         let Some(interface) = version
-            .artifact
+            .artifact()
             .exports
             .iter()
             .find(|i| stands_for(name, &i.name))

@@ -21,7 +21,8 @@ use crate::clock::Clock;
 use crate::edges::Edges;
 use crate::http::{CallableFunction, HomeView};
 use crate::placement::Desired;
-use crate::runtime::inspect::{FILE_BYTES_MAX, Rejection, inspect};
+use crate::runtime::accepted::within_size;
+use crate::runtime::inspect::{Rejection, inspect};
 use crate::telemetry::Sampling;
 use crate::traces::Traces;
 
@@ -93,13 +94,14 @@ impl View {
                 "choose another name",
             ));
         }
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(Rejection::new("the component is too large", "strip it"));
-        }
-        // Looked at before it is written: a rejected upload leaves the folder as it is.
-        inspect(&bytes).map(|_| ())?;
-        let version = blake3::hash(&bytes).to_hex().as_str()[..12].to_owned();
+        within_size(bytes.len() as u64)?;
+        // Looked at before it is written: a rejected upload leaves the folder as it is. What is compiled may be a
+        // component made from the file.
+        let component = inspect(&bytes)?.component;
+        let version = blake3::hash(&component).to_hex().as_str()[..12].to_owned();
+        drop(component);
         let mut changes = self.handlers.changes();
+        let before = self.handlers.reading(&name);
         let folder = self.data.join("handlers");
         let written = tokio::task::spawn_blocking({
             let name = name.clone();
@@ -111,8 +113,10 @@ impl View {
         let outcome = tokio::time::timeout(DEPLOY_MAX, async {
             loop {
                 changes.borrow_and_update();
-                let found = self.handlers().into_iter().find(|handler| handler.name == name);
-                match found {
+                let mut listed = self.handlers().into_iter();
+                let found = listed.find(|handler| handler.name == name && handler.file.is_none());
+                // What is said of the file before this one is no answer.
+                match found.filter(|_| self.handlers.reading(&name) != before) {
                     Some(handler) if handler.version == version && is_settled(&handler) => {
                         return Ok(handler);
                     }
@@ -172,7 +176,7 @@ impl HomeView for View {
         let wit = self
             .handlers
             .version(name)
-            .map(|version| version.wit.to_string())
+            .map(|version| version.accepted.wit.clone())
             .unwrap_or_default();
         Some(HandlerDetail { handler, wit })
     }
@@ -197,7 +201,7 @@ impl HomeView for View {
         candidates.into_iter().find_map(|name| {
             let version = self.handlers.version(&name)?;
             let functions = version
-                .artifact
+                .artifact()
                 .exports
                 .iter()
                 .flat_map(|interface| &interface.functions);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::handlers::{Handler, ImportKind, Reach};
 use protocol::api::placement::{Mode, Placement};
-use protocol::{FunctionPath, HandlerName, NodeName, name};
+use protocol::{FunctionPath, HandlerName, NodeName, name, nearest};
 
 /// The most child nodes: each is a process with its own runtime, some 20 MiB and a handful of threads.
 pub const CHILDREN_MAX: usize = 64;
@@ -229,24 +229,16 @@ fn group_refusals(placement: &Placement, members: &[Member]) -> Vec<Refusal> {
             }
             seen.insert(name, index + 1);
             if !members.iter().any(|member| member.name == *name) {
+                let known = members.iter().map(|member| member.name.as_str());
+                let near = nearest(name.as_str(), known);
                 refusals.push(Refusal::UnknownHandler {
                     name: name.clone(),
-                    nearest: nearest(name, members),
+                    nearest: near.and_then(|near| HandlerName::parse(near).ok()),
                 });
             }
         }
     }
     refusals
-}
-
-fn nearest(name: &HandlerName, members: &[Member]) -> Option<HandlerName> {
-    let near = (name.as_str().len() / 3).max(2);
-    let distances = members.iter().map(|member| {
-        let distance = strsim::damerau_levenshtein(name.as_str(), member.name.as_str());
-        (distance, &member.name)
-    });
-    let nearest = distances.filter(|(distance, _)| *distance <= near).min();
-    nearest.map(|(_, name)| name.clone())
 }
 
 /// The nodes for the handlers that there are; a group's missing members are passed over.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
-use protocol::frame::{self, BODY_BYTES_MAX, CALL_HEAD_BYTES_MAX, CallHead, Status};
+use protocol::frame::{self, CALL_HEAD_BYTES_MAX, CallHead, Status};
 use protocol::{CallError, ErrorCode};
 use quinn::{RecvStream, SendStream};
 use tokio::time::timeout_at;
@@ -59,13 +59,7 @@ impl PeerClient {
 
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let began = Instant::now();
-        let len = call.args.len();
-        if len > BODY_BYTES_MAX {
-            return Err(CallError::new(
-                ErrorCode::Invalid,
-                format!("the arguments are {len} bytes long, at most {BODY_BYTES_MAX} travel"),
-            ));
-        }
+        call.check_args()?;
         // A timer rounds up: what is over already must not begin.
         if call.deadline <= began {
             return Err(call.deadline_error());

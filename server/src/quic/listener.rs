@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use protocol::frame::{
-    self, BODY_BYTES_MAX, CallHead, FrameError, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION,
-};
+use protocol::frame::{self, CallHead, FrameError, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION};
 use protocol::{CallError, CalleeStages, ErrorCode, HandlerName};
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
@@ -23,7 +21,7 @@ use super::link::{Close, Link};
 use super::peer::Peer;
 use super::stream::{Fault, read_body, read_head, read_some, write};
 use super::{CANCELLED, CONTROL_WAITING_MAX, Quic, control};
-use crate::dispatch::{Call, Reply};
+use crate::dispatch::{Call, Reply, check_result};
 use crate::peers::PeerState;
 
 /// A handshake with its hello takes milliseconds; a busy machine that just started ten processes takes longer.
@@ -244,10 +242,13 @@ impl Stream {
         let dispatched = Instant::now();
         let outcome = match call {
             Ok(call) => {
+                let function = Arc::clone(&call.function);
                 let stopped = self.send.stopped();
                 tokio::select! {
                     biased;
-                    outcome = self.quic.local.dispatch(call) => outcome,
+                    outcome = self.quic.local.dispatch(call) => {
+                        outcome.and_then(|reply| check_result(&function, &reply.value).map(|()| reply))
+                    }
                     _ = stopped => return Err(Fault::Reset),
                 }
             }
@@ -334,16 +335,6 @@ impl Stream {
 
 /// The bytes of a reply: its head, with a small body behind it, and a large body.
 fn reply(outcome: Result<Reply, CallError>, times: &Times, staged: bool) -> (BytesMut, Bytes) {
-    let outcome = outcome.and_then(|reply| {
-        if reply.value.len() <= BODY_BYTES_MAX {
-            return Ok(reply);
-        }
-        let len = reply.value.len();
-        Err(CallError::new(
-            ErrorCode::Internal,
-            format!("the result is {len} bytes long, at most {BODY_BYTES_MAX} travel"),
-        ))
-    });
     let (status, body, stages) = match outcome {
         Ok(reply) if reply.is_err => (Status::Err, reply.value, reply.stages),
         Ok(reply) => (Status::Ok, reply.value, reply.stages),

@@ -32,8 +32,14 @@ pub(super) struct Resolved<'t> {
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: &'t HandlerName,
     pub(super) target: &'t Target,
-    /// The time that the edge gives its calls, where it is configured.
+    /// The shorter of the times that edge and callee give their calls, where they are configured.
     pub(super) timeout: Option<Duration>,
+}
+
+/// A handler that is served.
+struct Served {
+    target: Target,
+    timeout: Option<Duration>,
 }
 
 /// An edge that goes through a queue.
@@ -51,7 +57,7 @@ type ByEdge<T> = HashMap<HandlerName, HashMap<String, T>>;
 pub struct RouteTable {
     generation: u64,
     placement: Arc<str>,
-    handlers: HashMap<HandlerName, Target>,
+    handlers: HashMap<HandlerName, Served>,
     /// By exact name, for every version that a provider exports, and by semver track.
     interfaces: HashMap<String, Arc<[HandlerName]>>,
     queued: ByEdge<Arc<QueuedRoute>>,
@@ -62,13 +68,17 @@ impl RouteTable {
     /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
     /// Home serves the built-in interfaces and takes the calls along queued edges.
     pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
-        let handlers = routes.handlers.iter();
+        let handlers = routes.handlers.iter().filter_map(|handler| {
+            let served = Served {
+                target: node(&handler.node)?,
+                timeout: handler.limits.timeout_ms.map(Duration::from_millis),
+            };
+            Some((handler.name.clone(), served))
+        });
         let mut table = Self {
             generation: routes.generation,
             placement: Arc::from(routes.placement.as_str()),
-            handlers: handlers
-                .filter_map(|handler| Some((handler.name.clone(), node(&handler.node)?)))
-                .collect(),
+            handlers: handlers.collect(),
             ..Self::default()
         };
         let home = node(&NodeName::home());
@@ -77,7 +87,11 @@ impl RouteTable {
                 .interfaces
                 .insert(built_in.to_owned(), Arc::from([name.clone()]));
             if let Some(home) = &home {
-                table.handlers.insert(name, home.clone());
+                let served = Served {
+                    target: home.clone(),
+                    timeout: None,
+                };
+                table.handlers.insert(name, served);
             }
         }
         for route in &routes.interfaces {
@@ -126,21 +140,15 @@ impl RouteTable {
     }
 
     pub(super) fn resolve(&self, call: &Call) -> Result<Resolved<'_>, CallError> {
+        let interface = &call.function.interface;
         if let Some(name) = &call.handler {
-            let (handler, target) = self.handlers.get_key_value(name).ok_or_else(|| {
+            let (handler, served) = self.handlers.get_key_value(name).ok_or_else(|| {
                 let message =
                     format!("no handler `{name}` is served; `cleave ls handlers` lists those that are");
                 CallError::new(ErrorCode::NotFound, message)
             })?;
-            let timeout = find(&self.timeouts, &call.caller, &call.function.interface).copied();
-            return Ok(Resolved {
-                callee: handler,
-                handler,
-                target,
-                timeout,
-            });
+            return Ok(self.called(call, handler, served));
         }
-        let interface = &call.function.interface;
         if let Some(route) = find(&self.queued, &call.caller, interface) {
             return Ok(Resolved {
                 callee: &route.callee,
@@ -155,17 +163,21 @@ impl RouteTable {
             );
             CallError::new(ErrorCode::NotFound, message)
         })?;
-        let target = self.handlers.get(callee).ok_or_else(|| {
+        let served = self.handlers.get(callee).ok_or_else(|| {
             let message = format!("`{callee}` is down, its node is starting again");
             CallError::new(ErrorCode::Unreachable, message)
         })?;
-        let timeout = find(&self.timeouts, &call.caller, interface).copied();
-        Ok(Resolved {
+        Ok(self.called(call, callee, served))
+    }
+
+    fn called<'t>(&'t self, call: &Call, callee: &'t HandlerName, served: &'t Served) -> Resolved<'t> {
+        let edge = find(&self.timeouts, &call.caller, &call.function.interface).copied();
+        Resolved {
             callee,
             handler: callee,
-            target,
-            timeout,
-        })
+            target: &served.target,
+            timeout: edge.into_iter().chain(served.timeout).min(),
+        }
     }
 }
 

@@ -82,6 +82,10 @@ fn interface() -> InterfaceName {
 }
 
 fn table(generation: u64, target: Dispatcher, timeout_ms: Option<u64>) -> RouteTable {
+    table_within(generation, target, timeout_ms, Limits::default())
+}
+
+fn table_within(generation: u64, target: Dispatcher, timeout_ms: Option<u64>, limits: Limits) -> RouteTable {
     let timeout = |timeout_ms| EdgeTimeout {
         caller: name("checkout"),
         interface: interface(),
@@ -95,7 +99,7 @@ fn table(generation: u64, target: Dispatcher, timeout_ms: Option<u64>) -> RouteT
             node: NodeName::home(),
             artifact: String::new(),
             http: false,
-            limits: Limits::default(),
+            limits,
         }],
         interfaces: vec![InterfaceRoute {
             interface: interface(),
@@ -362,4 +366,79 @@ async fn an_edge_s_timeout_shortens_a_deadline_and_never_lengthens_it() {
         Ok(_) => assert!(seen[1].deadline <= short.deadline),
         Err(error) => assert_eq!(error.code, ErrorCode::Deadline),
     }
+}
+
+#[tokio::test]
+async fn a_handler_s_timeout_holds_for_every_caller_beside_their_own() {
+    let house = house();
+    let callee = fake(async |call: Call| Ok(Reply::new(call.args)));
+    let limits = Limits {
+        timeout_ms: Some(60_000),
+        ..Limits::default()
+    };
+    for edge_timeout in [None, Some(90_000), Some(30_000)] {
+        let target = Arc::clone(&callee) as Dispatcher;
+        house.router.swap(table_within(1, target, edge_timeout, limits));
+        let long = Call {
+            deadline: Instant::now() + Duration::from_secs(3_600),
+            ..call(false)
+        };
+        for handler in [None, Some(name("email"))] {
+            let before = Instant::now();
+            let given = Call {
+                handler,
+                ..long.clone()
+            };
+            house.call(given).await.unwrap();
+            let seen = callee.seen.lock().unwrap().pop().unwrap();
+            let wanted = Duration::from_millis(edge_timeout.unwrap_or(u64::MAX).min(60_000));
+            assert!(before + wanted <= seen.deadline, "not less than it may take");
+            assert!(seen.deadline <= Instant::now() + wanted, "and not more");
+        }
+    }
+    let short = Call {
+        deadline: Instant::now() + Duration::from_secs(20),
+        ..call(false)
+    };
+    house.call(short.clone()).await.unwrap();
+    let seen = callee.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(
+        seen.deadline, short.deadline,
+        "the caller's own deadline is nearer"
+    );
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_refused_wherever_the_callee_is() {
+    let mut house = house();
+    let callee = fake(async |call: Call| {
+        let len = if call.args.is_empty() {
+            (16 << 20) + 1
+        } else {
+            16 << 20
+        };
+        Ok(Reply::new(Bytes::from(vec![0; len])))
+    });
+    house
+        .router
+        .swap(table(1, Arc::clone(&callee) as Dispatcher, None));
+    let with_args = |len: usize| Call {
+        args: Bytes::from(vec![0; len]),
+        ..call(false)
+    };
+    let reply = house.call(with_args(16 << 20)).await.unwrap();
+    assert_eq!(reply.value.len(), 16 << 20, "the limit itself is allowed");
+    let args = house.call(with_args((16 << 20) + 1)).await.unwrap_err();
+    assert_eq!(args.code, ErrorCode::Invalid);
+    assert_eq!(callee.seen.lock().unwrap().len(), 1, "the callee was not asked");
+    let value = house.call(with_args(0)).await.unwrap_err();
+    assert_eq!(value.code, ErrorCode::Trapped);
+    for error in [args, value] {
+        for part in ["shop:email/email.send", "16777217", "16777216"] {
+            assert!(error.message.contains(part), "`{part}` is missing in: {error}");
+        }
+        let span = house.spans.try_recv().unwrap();
+        assert!(matches!(span.status, SpanStatus::Failed { code, .. } if code == error.code));
+    }
+    assert_eq!(house.counts(), Some((3, 2, 0)));
 }

@@ -5,13 +5,13 @@
 //! here, so that no later step has to guess.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use protocol::api::handlers::ImportKind;
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm, WitPrinter};
 
 use super::artifact::Artifact;
+use super::describe::Docs;
 
 /// The largest file that is read, in bytes. Components made from Python are 18 MB.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -42,8 +42,8 @@ pub struct Inspected<'a> {
     pub component: Cow<'a, [u8]>,
     /// Its world and interfaces as WIT text, without those of `wasi`.
     pub wit: String,
-    /// The first line of each function's documentation, by `interface.function`.
-    pub docs: BTreeMap<String, String>,
+    /// What its functions say of themselves.
+    pub docs: Docs,
 }
 
 /// Looks at a file's bytes.
@@ -53,7 +53,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected<'_>, Rejection> {
         Encoding::Module => Cow::Owned(componentize(bytes)?),
     };
     scan(&component)?;
-    let (wit, docs) = describe(&component)?;
+    let (wit, docs) = texts(&component)?;
     Ok(Inspected { component, wit, docs })
 }
 
@@ -185,7 +185,7 @@ fn asynchronous() -> Rejection {
     )
 }
 
-fn describe(component: &[u8]) -> Result<(String, BTreeMap<String, String>), Rejection> {
+fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
     let decoded = wit_component::decode(component).map_err(|error| {
         Rejection::new(
             format!("its WIT cannot be read: {error:#}"),
@@ -198,7 +198,7 @@ fn describe(component: &[u8]) -> Result<(String, BTreeMap<String, String>), Reje
             "drop the component that implements it",
         ));
     };
-    let mut docs = BTreeMap::new();
+    let mut docs = Docs::new();
     for (id, interface) in &resolve.interfaces {
         let Some(name) = resolve.id_of(id) else { continue };
         for (function, item) in &interface.functions {

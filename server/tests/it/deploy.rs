@@ -4,7 +4,7 @@ use http::Method;
 use protocol::api::handlers::{Handler, HandlerState};
 use serde_json::{Value, json};
 
-use crate::support::{Home, Req, component, read_component, wait_for};
+use crate::support::{Home, Req, cleave, component, read_component, wait_for};
 
 const HELLO: &str = "example:hello/greeter";
 
@@ -93,6 +93,11 @@ fn handlers_are_put_and_deleted() {
         json!("Hello, Ada!"),
         "the version before it serves on"
     );
+    // A bad file in the folder has its say no longer than it stands there.
+    std::fs::write(home.folder().join("letter.wasm"), "a letter").expect("a file is written");
+    wait_rejected(&home, "letter");
+    let mended: Handler = put("letter", read_component("currency")).expect();
+    assert_eq!(mended.state, HandlerState::Serving);
     assert_eq!(
         put("queue", read_component("examples/hello")).problem(422).code,
         "handler-rejected"
@@ -142,25 +147,35 @@ fn a_bad_file_is_rejected_with_its_reason_and_the_rest_serves() {
     }
     assert_eq!(greeting(&home), json!("Hello, Ada!"));
 
-    // Names that no handler may have are told in the log.
+    // Files that no handler can be called like are listed as well, and told by their own names.
     drop("home.wasm", &whole);
     drop("No_Name.wasm", &whole);
-    for file in ["home.wasm", "No_Name.wasm"] {
-        wait_for(&format!("the log to say why `{file}` is rejected"), || {
-            let log = home.log();
-            if log.iter().any(|line| line.contains(file)) {
-                Ok(())
-            } else {
-                Err(log.join("\n"))
+    drop("hello.cwasm", b"\x7fELF\x02\x01\x01\0 and so on");
+    for (name, file, says) in [
+        ("home-2", "home.wasm", "name of the platform"),
+        ("no-name", "No_Name.wasm", "gives no handler name"),
+        ("hello-2", "hello.cwasm", "never loaded from a folder"),
+    ] {
+        let reason = wait_rejected(&home, name);
+        assert!(reason.contains(says), "`{file}`: `{reason}`");
+        let handlers = home.handlers();
+        let listed = handlers.iter().find(|handler| handler.name.as_str() == name);
+        assert_eq!(listed.and_then(|listed| listed.file.as_deref()), Some(file));
+        let ls = cleave(&["ls", "--server", &home.url()]).ok();
+        assert!(ls.stdout.contains(file), "{}", ls.stdout);
+        std::fs::remove_file(home.folder().join(file)).expect("the file goes");
+        wait_for(&format!("`{file}` to be gone"), || {
+            let handlers = home.handlers();
+            match handlers
+                .iter()
+                .find(|handler| handler.file.as_deref() == Some(file))
+            {
+                None => Ok(()),
+                Some(listed) => Err(format!("{listed:?}")),
             }
         });
+        assert_eq!(greeting(&home), json!("Hello, Ada!"), "its neighbour serves on");
     }
-    assert!(
-        !home
-            .handlers()
-            .iter()
-            .any(|handler| handler.name.as_str() == "home")
-    );
 
     // A newer file that is rejected leaves the one before it serving, with a warning.
     drop("hello.wasm", b"oops");

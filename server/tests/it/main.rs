@@ -22,6 +22,8 @@ mod deploy;
 mod equivalence;
 /// The commands of the examples' READMEs.
 mod examples;
+/// Limits of calls and handlers, together and apart.
+mod limits;
 /// The queued edge: delivered, dead, retried, and never lost.
 mod queue;
 /// Starting and stopping: what is refused, and what Ctrl-C leaves behind.

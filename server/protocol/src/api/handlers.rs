@@ -100,8 +100,11 @@ pub struct Import {
 /// A handler, in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Handler {
-    /// Its name: the file's stem.
+    /// Its name: the file's stem. Of a file whose name no handler can have, one like it.
     pub name: HandlerName,
+    /// The file's name, where no handler can be called like it; such a file is always rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: HandlerState,
@@ -126,6 +129,13 @@ pub struct Handler {
     pub figures: Figures,
     /// What deserves a look: failed calls that would trap, a shadowed interface, a rejected newer file.
     pub warnings: Vec<String>,
+}
+
+impl Handler {
+    /// What a person knows it by: its name, or that of its file where no handler can be called like it.
+    pub fn shown_name(&self) -> &str {
+        self.file.as_deref().unwrap_or(self.name.as_str())
+    }
 }
 
 /// A handler's live figures, over all its nodes.

@@ -1,15 +1,16 @@
 //! What `cleave check` found, as text and as JSON. Pure.
 
-use protocol::api::handlers::{Export, Function, Import, ImportKind, Reach};
+use protocol::api::handlers::{Export, Import, ImportKind, Reach};
 use serde_json::{Value, json};
 
-use super::{Accepted, Checked};
+use super::{Checked, Good};
 use crate::cli::output::size;
 use crate::runtime::catalog::Resolution;
+use crate::runtime::describe;
 
 pub(super) fn text(checked: &[Checked], resolution: &Resolution) -> String {
     let parts = checked.iter().map(|checked| match &checked.outcome {
-        Ok(accepted) => accepted_text(checked, accepted, resolution),
+        Ok(good) => good_text(checked, good, resolution),
         Err(rejection) => format!(
             "{}  rejected\n  reason    {}\n  remedy    {}\n",
             checked.file.display(),
@@ -27,19 +28,19 @@ pub(super) fn text(checked: &[Checked], resolution: &Resolution) -> String {
     parts.chain([sum]).collect::<Vec<_>>().join("\n")
 }
 
-fn accepted_text(checked: &Checked, accepted: &Accepted, resolution: &Resolution) -> String {
-    let waits = resolution.waiting.contains_key(&accepted.name);
+fn good_text(checked: &Checked, good: &Good, resolution: &Resolution) -> String {
+    let waits = resolution.waiting.contains_key(&good.name);
     let mut text = format!(
         "{}  {}  {}, compiled in {} ms\n",
         checked.file.display(),
         if waits { "waits" } else { "ok" },
         size(checked.size_bytes),
-        accepted.compile_ms
+        good.accepted.compile_ms
     );
-    if accepted.artifact.http {
+    if good.accepted.artifact.http {
         text.push_str("  exports   HTTP (wasi:http/incoming-handler)\n");
     }
-    for export in exports(accepted, resolution) {
+    for export in good.exports(resolution) {
         text.push_str(&format!("  exports   {}\n", export.interface));
         for function in export.functions {
             let bound = if function.reach == Reach::LocalOnly {
@@ -53,7 +54,7 @@ fn accepted_text(checked: &Checked, accepted: &Accepted, resolution: &Resolution
             ));
         }
     }
-    for import in imports(accepted, resolution) {
+    for import in good.imports(resolution) {
         let by = match (import.kind, &import.served_by) {
             (ImportKind::Types, _) => continue,
             (ImportKind::Capability, _) => "the host".to_owned(),
@@ -63,7 +64,7 @@ fn accepted_text(checked: &Checked, accepted: &Accepted, resolution: &Resolution
         };
         text.push_str(&format!("  needs     {}  from {by}\n", import.interface));
     }
-    for warning in resolution.warnings.get(&accepted.name).into_iter().flatten() {
+    for warning in resolution.warnings.get(&good.name).into_iter().flatten() {
         text.push_str(&format!("  warning   {warning}\n"));
     }
     text
@@ -71,17 +72,17 @@ fn accepted_text(checked: &Checked, accepted: &Accepted, resolution: &Resolution
 
 pub(super) fn json(checked: &[Checked], resolution: &Resolution) -> Value {
     let files = checked.iter().map(|checked| match &checked.outcome {
-        Ok(accepted) => json!({
+        Ok(good) => json!({
             "file": checked.file.display().to_string(),
             "size_bytes": checked.size_bytes,
             "accepted": true,
-            "handler": accepted.name,
-            "compile_ms": accepted.compile_ms,
-            "http": accepted.artifact.http,
-            "exports": exports(accepted, resolution),
-            "imports": imports(accepted, resolution),
-            "waiting": resolution.waiting.get(&accepted.name).cloned().unwrap_or_default(),
-            "warnings": resolution.warnings.get(&accepted.name).cloned().unwrap_or_default(),
+            "handler": good.name,
+            "compile_ms": good.accepted.compile_ms,
+            "http": good.accepted.artifact.http,
+            "exports": good.exports(resolution),
+            "imports": good.imports(resolution),
+            "waiting": resolution.waiting.get(&good.name).cloned().unwrap_or_default(),
+            "warnings": resolution.warnings.get(&good.name).cloned().unwrap_or_default(),
         }),
         Err(rejection) => json!({
             "file": checked.file.display().to_string(),
@@ -94,45 +95,17 @@ pub(super) fn json(checked: &[Checked], resolution: &Resolution) -> Value {
     Value::Array(files.collect())
 }
 
-fn exports(accepted: &Accepted, resolution: &Resolution) -> Vec<Export> {
-    let interfaces = accepted.artifact.exports.iter().map(|interface| {
-        let functions = interface.functions.iter().map(|function| Function {
-            name: function.path.function.to_string(),
-            signature: function.ty.signature(),
-            reach: if function.ty.is_plain() {
-                Reach::Routable
-            } else {
-                Reach::LocalOnly
-            },
-            docs: accepted
-                .docs
-                .get(&format!("{}.{}", interface.name, function.path.function))
-                .cloned(),
-            reports_failed_calls: function.ty.call_failed().is_some(),
-        });
-        let key = (accepted.name.clone(), interface.name.clone());
-        Export {
-            interface: interface.name.clone(),
-            functions: functions.collect(),
-            shadowed_by: resolution.shadowed_by.get(&key).cloned(),
-        }
-    });
-    interfaces.collect()
-}
+impl Good {
+    fn exports(&self, resolution: &Resolution) -> Vec<Export> {
+        describe::exports(
+            &self.name,
+            &self.accepted.artifact,
+            &self.accepted.docs,
+            resolution,
+        )
+    }
 
-fn imports(accepted: &Accepted, resolution: &Resolution) -> Vec<Import> {
-    let imports = accepted.artifact.imports.iter().map(|import| {
-        let key = (accepted.name.clone(), import.name.clone());
-        Import {
-            interface: import.name.clone(),
-            kind: import.kind,
-            functions: import
-                .functions
-                .iter()
-                .map(|function| function.path.function.to_string())
-                .collect(),
-            served_by: resolution.served_by.get(&key).cloned(),
-        }
-    });
-    imports.collect()
+    fn imports(&self, resolution: &Resolution) -> Vec<Import> {
+        describe::imports(&self.name, &self.accepted.artifact, resolution)
+    }
 }

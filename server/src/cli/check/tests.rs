@@ -39,7 +39,7 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
     let known: Known = checked
         .iter()
         .filter_map(|checked| checked.outcome.as_ref().ok())
-        .map(|accepted| (accepted.name.clone(), Arc::clone(&accepted.artifact)))
+        .map(|good| (good.name.clone(), Arc::clone(&good.accepted.artifact)))
         .collect();
     let resolution = catalog::resolve(&known, &Preferred::new());
     let text = report::text(&checked, &resolution);

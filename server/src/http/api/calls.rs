@@ -1,16 +1,18 @@
-//! `call/{package}/{interface}/{function}`: a function by hand. Always sampled, called as `cli`, never queued.
+//! `call/{interface}/{function}`: a function by hand. Always sampled, called as `cli`, never queued.
+//!
+//! The slash within an interface's name may be written as it is or as `%2F`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use protocol::api::calls::{CallReply, CallRequest};
-use protocol::{CallError, HandlerName, InterfaceName, SpanKind, SpanStatus, TraceContext};
+use protocol::{CallError, HandlerName, InterfaceName, SpanKind, SpanStatus, TraceContext, nearest};
 use serde_json::Value;
 
 use super::Shared;
-use super::extract::JsonBody;
+use super::extract::{Callee, JsonBody};
 use crate::dispatch::{Call, Dispatch};
 use crate::http::error::Failure;
 use crate::http::{CallableFunction, Context};
@@ -23,11 +25,11 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 pub(super) async fn call(
     State(shared): State<Shared>,
-    Path((package, interface, function)): Path<(String, String, String)>,
+    Callee { interface, function }: Callee,
     JsonBody(request): JsonBody<CallRequest>,
 ) -> Result<Json<CallReply>, Failure> {
     let context = &shared.context;
-    let function = find(context, &format!("{package}/{interface}"), &function)?;
+    let function = find(context, &interface, &function)?;
     if let Some(obstacle) = function.ty.obstacle() {
         let detail = format!(
             "`{}` passes a {obstacle}, which cannot leave the process",
@@ -128,11 +130,11 @@ fn find(context: &Context, text: &str, function: &str) -> Result<CallableFunctio
     let handler = handler.map(HandlerName::parse).transpose().map_err(invalid)?;
     let interface = InterfaceName::parse(interface).map_err(invalid)?;
     let found = context.home.function(handler.as_ref(), &interface, function);
-    found.ok_or_else(|| Failure::not_found(nearest(context, handler.as_ref(), &interface, function)))
+    found.ok_or_else(|| Failure::not_found(instead(context, handler.as_ref(), &interface, function)))
 }
 
 /// Says what there is instead.
-fn nearest(
+fn instead(
     context: &Context,
     handler: Option<&HandlerName>,
     interface: &InterfaceName,
@@ -173,10 +175,7 @@ fn nearest(
 }
 
 fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let scored = known.map(|name| (strsim::jaro_winkler(wanted, name), name));
-    let best = scored
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, name)| format!(" (did you mean `{name}`?)"))
+    nearest(wanted, known)
+        .map(|name| format!(" (did you mean `{name}`?)"))
         .unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 use tokio::time::{Duration, Instant};
 
 use crate::http::body;
@@ -35,6 +36,24 @@ where
         text.parse()
             .map(Self)
             .map_err(|error: T::Err| Failure::invalid(error.to_string()))
+    }
+}
+
+/// A function that the path names: its last segment, with the interface before it. Each segment is decoded by itself.
+pub(super) struct Callee {
+    pub(super) interface: String,
+    pub(super) function: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Callee {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let path = Path::<Vec<String>>::from_request_parts(parts, state).await;
+        let Path(mut segments) = path.map_err(|rejection| Failure::invalid(rejection.body_text()))?;
+        let function = segments.pop().unwrap_or_default();
+        let interface = segments.join("/");
+        Ok(Self { interface, function })
     }
 }
 
@@ -72,9 +91,37 @@ where
         } else {
             &bytes
         };
-        serde_json::from_slice(json)
-            .map(Self)
-            .map_err(|error| Failure::invalid(error.to_string()))
+        parse(json).map(Self)
+    }
+}
+
+/// Reads JSON; what does not fit is pointed at.
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, Failure> {
+    let unreadable = |error: &serde_json::Error| Failure::invalid(error.to_string());
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let (path, error) = (error.path().clone(), error.into_inner());
+        if !error.is_data() {
+            // No JSON at all, or cut short: line and column say where.
+            return unreadable(&error);
+        }
+        let text = error.to_string();
+        let at = format!(" at line {} column {}", error.line(), error.column());
+        let pointer: String = path.iter().map(step).collect();
+        Failure::invalid(text.strip_suffix(&at).unwrap_or(&text)).at(pointer)
+    })?;
+    reader.end().map_err(|error| unreadable(&error))?;
+    Ok(value)
+}
+
+/// One step of a JSON pointer (RFC 6901).
+fn step(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Unknown => String::new(),
     }
 }
 

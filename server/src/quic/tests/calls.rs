@@ -112,14 +112,16 @@ async fn large_bodies_travel_whole_and_larger_ones_are_refused() {
     }
     let ran = cart.callee.seen().len();
     let too_large = vec![0; 17 << 20];
-    assert_eq!(
-        code(soon(client.dispatch(call("echo", too_large))).await),
-        ErrorCode::Invalid
-    );
+    let too_large = call("echo", too_large);
+    let error = soon(client.dispatch(too_large.clone())).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Invalid);
+    assert_eq!(Err(error), too_large.check_args(), "the same as without a wire");
     assert_eq!(cart.callee.seen().len(), ran);
-    assert_eq!(
-        code(soon(client.dispatch(call("huge", ""))).await),
-        ErrorCode::Internal
+    let error = soon(client.dispatch(call("huge", ""))).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Trapped);
+    assert!(
+        error.message.contains("huge") && error.message.contains("16777216"),
+        "{error}"
     );
     assert_eq!(cart.quic.refusals(), super::super::Refusals::default());
 }

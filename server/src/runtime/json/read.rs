@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use protocol::nearest;
 use protocol::value::{put_bytes, put_char, put_leb, put_sleb};
 use serde_json::{Map, Value};
 
@@ -95,13 +96,23 @@ pub(super) fn value(ty: &WitType, json: &Value, path: &mut Path, out: &mut Vec<u
     Ok(())
 }
 
-/// The fields of a record, or parameters by name: all of them, and no other. An absent option is none.
+/// The fields of a record, or parameters by name: all of them, and no other. An absent option is none. A name that is not
+/// known is told first, because it may be the one that is missing.
 pub(super) fn fields(
     parts: &[(String, WitType)],
     object: &Map<String, Value>,
     path: &mut Path,
     out: &mut Vec<u8>,
 ) -> Result<(), JsonError> {
+    let known = || parts.iter().map(|(name, _)| name.as_str());
+    if let Some(name) = object.keys().find(|key| !known().any(|name| name == *key)) {
+        let hint = match nearest(name, known().filter(|name| !object.contains_key(*name))) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known are {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("`{name}` is not known here; {hint}");
+        return path.within(name, |path| Err(path.error(message)));
+    }
     for (name, ty) in parts {
         match object.get(name) {
             Some(json) => path.within(name, |path| value(ty, json, path, out))?,
@@ -109,19 +120,7 @@ pub(super) fn fields(
             None => return Err(path.error(format!("`{name}` is missing; it is {ty}"))),
         }
     }
-    match object
-        .keys()
-        .find(|key| !parts.iter().any(|(name, _)| name == *key))
-    {
-        None => Ok(()),
-        Some(unknown) => {
-            let known: Vec<_> = parts.iter().map(|(name, _)| name.as_str()).collect();
-            Err(path.error(format!(
-                "`{unknown}` is not known here; known are {}",
-                known.join(", ")
-            )))
-        }
-    }
+    Ok(())
 }
 
 fn unsigned(ty: &WitType, json: &Value, path: &Path, max: u64) -> Result<u64, JsonError> {

@@ -113,11 +113,18 @@ fn errors_point_at_the_place() {
             .message
             .contains("`items` is missing")
     );
-    assert!(
-        refused(ty, json!({ "items": [], "itms": 1 }))
-            .message
-            .contains("`itms` is not known")
-    );
+    for (json, pointer, says) in [
+        (json!({ "itemz": [] }), "/0/itemz", "did you mean `items`?"),
+        (json!({ "items": [], "a/b": 1 }), "/0/a~1b", "known are items"),
+        (json!({ "items": [], "itemz": [] }), "/0/itemz", "known are items"),
+    ] {
+        let error = refused(ty.clone(), json);
+        assert_eq!(error.pointer, pointer, "{error}");
+        assert!(
+            error.message.contains("is not known") && error.message.contains(says),
+            "{error}"
+        );
+    }
     assert!(
         refused(T::Enum(vec!["red".into()]), json!("green"))
             .message

@@ -107,12 +107,6 @@ impl Home {
         self.running.as_ref().expect("home runs").child.id()
     }
 
-    /// What home has said so far.
-    pub(crate) fn log(&self) -> Vec<String> {
-        let log = &self.running.as_ref().expect("home runs").log;
-        log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The API's address, for `--server`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.api.address())

@@ -123,7 +123,12 @@ fn trouble(handler: &Handler) -> AnyView {
         HandlerState::Rejected { reason, remedy } => (
             "This file is not served",
             format!(
-                "{}. {}.",
+                "{}{}. {}.",
+                handler
+                    .file
+                    .iter()
+                    .map(|file| format!("{file}: "))
+                    .collect::<String>(),
                 finding::sentence_case(reason),
                 finding::sentence_case(remedy)
             ),

@@ -94,6 +94,12 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
                 .cloned()
         })
     });
+    let file = Memo::new(move |_| handler.with(|handler| handler.as_ref()?.file.clone()));
+    let shown = name.clone();
+    let shown = move || match file.get() {
+        Some(file) => tags::misnamed(file),
+        None => tags::handler(&shown),
+    };
     let text = move |cell: fn(&Handler) -> String| move || handler.with(|handler| handler.as_ref().map(cell));
     let state = move || {
         handler.with(|handler| {
@@ -107,7 +113,7 @@ fn row(live: Live, name: HandlerName) -> impl IntoView {
     view! {
         <tr data-handler=name.to_string()>
             <td>
-                <a class="row-link" data-row="" href=format!("/handlers/{name}")>{tags::handler(&name)}</a>
+                <a class="row-link" data-row="" href=format!("/handlers/{name}")>{shown}</a>
             </td>
             <td>{state}</td>
             <td class="wide small soft">{text(exports)}</td>

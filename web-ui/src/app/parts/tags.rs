@@ -20,6 +20,17 @@ pub fn handler(name: &HandlerName) -> AnyView {
     .into_any()
 }
 
+/// A file that no handler can be called like.
+pub fn misnamed(file: String) -> AnyView {
+    view! {
+        <span class="handler-tag">
+            <i class="dot" aria-hidden="true"></i>
+            <span>{file}</span>
+        </span>
+    }
+    .into_any()
+}
+
 /// A handler's dot and name as a link to its page; platform names have none.
 pub fn handler_link(name: &HandlerName) -> AnyView {
     if name.is_reserved() {

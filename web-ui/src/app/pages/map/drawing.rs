@@ -192,6 +192,14 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
             Some(ailment.with(|ailment| brief(handler, ailment.as_ref())))
         })
     };
+    let known = name.clone();
+    let shown = move || {
+        live.handlers.with(|list| {
+            let listed = list.ready().into_iter().flatten();
+            let found = listed.into_iter().find(|handler| handler.name == known);
+            found.map_or_else(|| known.to_string(), |handler| handler.shown_name().to_owned())
+        })
+    };
     let hue = live.hue(name.clone());
     let sick = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| ailment.bad));
     let uneasy = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| !ailment.bad));
@@ -215,7 +223,7 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
             style:width=move || rect.get().1
             style:height=move || rect.get().2
         >
-            <b>{name.to_string()}</b>
+            <b>{shown}</b>
             <span>{words}</span>
         </a>
     }
