@@ -11,6 +11,7 @@ mod critical;
 mod detail;
 mod retention;
 mod sink;
+mod steps;
 mod store;
 mod summary;
 #[cfg(test)]
@@ -25,9 +26,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::traces::{TraceDetail, TraceQuery, TraceSummary};
+use protocol::api::traces::{StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
 use protocol::api::{Page, SpanCounts};
-use protocol::{NodeName, Span, TraceId};
+use protocol::{InterfaceName, NodeName, Span, TraceId};
 use sqlx::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -38,7 +39,7 @@ use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 use detail::Shelf;
 use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};
-use store::{Store, Words};
+use store::{Store, Words, sample};
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,6 +254,26 @@ impl Traces {
             return Ok(None);
         };
         Ok(Some(shelf.show()))
+    }
+
+    /// What the calls of a function by a handler are made of, by the way they go; of a way without a stored call, nothing.
+    pub async fn steps(&self, query: &StepsQuery) -> Result<Vec<TypicalSteps>, Error> {
+        let fault = || Error::Query {
+            field: "function",
+            value: query.function.clone(),
+            expected: "whole name of a function: write `shop:cart/cart.get-cart`",
+        };
+        let (interface, _) = query.function.rsplit_once('.').ok_or_else(fault)?;
+        let interface = InterfaceName::parse(interface).map_err(|_| fault())?;
+        let edge = format!("{} -> {}", query.caller, interface.unversioned());
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let call = (query.caller.as_str(), edge.as_str(), query.function.as_str());
+        let samples = sample::samples(&mut connection, &inner.words, call)
+            .await
+            .map_err(fault)?;
+        Ok(steps::typical(samples))
     }
 }
 

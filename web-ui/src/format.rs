@@ -15,6 +15,15 @@ pub fn duration(ns: u64) -> String {
     }
 }
 
+/// How many times as much, from 1 on: `1.3`, `9.7`, `51`.
+pub fn ratio(times: f64) -> String {
+    if times < 9.95 {
+        format!("{times:.1}")
+    } else {
+        count(times.round() as u64)
+    }
+}
+
 /// Whole ns with groups of three: `1 893 204`.
 pub fn nanoseconds(ns: u64) -> String {
     format!("{} ns", grouped(ns, '\u{202f}'))
@@ -134,6 +143,27 @@ fn grouped(number: u64, separator: char) -> String {
     out
 }
 
+/// A WIT signature without what is between braces: `func(order: record {…}) -> u32`.
+pub fn signature(whole: &str) -> String {
+    let mut brief = String::with_capacity(whole.len());
+    let mut depth = 0_usize;
+    for c in whole.chars() {
+        if c == '}' {
+            depth = depth.saturating_sub(1);
+        }
+        if depth == 0 {
+            brief.push(c);
+        }
+        if c == '{' {
+            if depth == 0 {
+                brief.push('…');
+            }
+            depth += 1;
+        }
+    }
+    brief
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +184,25 @@ mod tests {
             assert_eq!(duration(ns), text);
         }
         assert_eq!(nanoseconds(1_893_204), "1\u{202f}893\u{202f}204 ns");
+    }
+
+    #[test]
+    fn signatures_are_brief_whatever_they_nest() {
+        let whole = "func(a: record { b: list<record { c: u8 }>, d: s64 }, e: string) -> result<u32, variant { f, g(string) }>";
+        assert_eq!(
+            signature(whole),
+            "func(a: record {…}, e: string) -> result<u32, variant {…}>"
+        );
+        assert_eq!(signature("func() -> u32"), "func() -> u32");
+        assert_eq!(signature("} {"), "} {…");
+    }
+
+    #[test]
+    fn ratios_have_two_digits_at_least() {
+        assert_eq!(
+            [1.26, 9.94, 51.4, 1_200.0].map(ratio),
+            ["1.3", "9.9", "51", "1,200"]
+        );
     }
 
     #[test]

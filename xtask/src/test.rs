@@ -41,7 +41,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
     build::handlers(project, &wasm_std, &mut steps)?;
     build::ui(project, &wasm_std, &mut steps)?;
     if options.lint {
-        lint::steps(project, &mut steps)?;
+        lint::steps(project, Some(&wasm_std), &mut steps)?;
     }
     let mut cargo = project.cargo();
     cargo

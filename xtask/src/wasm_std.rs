@@ -23,6 +23,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+/// Clippy of the same compiler; any other could not read a library that this one made.
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+const DEBIAN_CLIPPY_PACKAGE: &str = "rust-web-clippy";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 /// The oldest minor version of Rust 1 that compiles this workspace; `rust-version` in the root Cargo.toml.
 const RUSTC_MINOR_MIN: u32 = 95;
@@ -97,6 +100,29 @@ impl WasmStd {
         // With `--target`, these go to the target's code only; the encoded form allows for spaces in paths.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         cargo
+    }
+
+    /// A command `cargo clippy` that works as [`WasmStd::cargo`] does; `None` where there is no clippy of that compiler.
+    pub fn clippy(&self, project: &Project) -> Option<Command> {
+        let mut clippy = self.cargo(project);
+        if let Self::Debian { .. } = self {
+            let has_it = || Path::new(DEBIAN_CLIPPY).is_file();
+            if !has_it() && debian::install(&[DEBIAN_CLIPPY_PACKAGE], "clippy on the web UI").is_err() {
+                return None;
+            }
+            let cargo = clippy;
+            clippy = command::program(DEBIAN_CLIPPY);
+            clippy
+                .current_dir(&project.root)
+                .env("CARGO", cargo.get_program());
+            for (name, value) in cargo.get_envs() {
+                if let Some(value) = value {
+                    clippy.env(name, value);
+                }
+            }
+        }
+        clippy.arg("clippy");
+        Some(clippy)
     }
 }
 

@@ -18,10 +18,10 @@ use crate::project::{Project, write_if_changed};
 use crate::steps::say;
 use crate::wasm_std::{TARGET, WasmStd};
 
-const PACKAGE: &str = "web-ui";
+pub const PACKAGE: &str = "web-ui";
 
 /// The profile in the root Cargo.toml that the UI is built with.
-const PROFILE: &str = "web";
+pub const PROFILE: &str = "web";
 
 /// What is made, by path below `dist`.
 type Files = BTreeMap<String, Vec<u8>>;

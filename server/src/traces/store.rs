@@ -5,12 +5,13 @@
 //! seen. `synchronous=NORMAL`: a power cut may cost the last batches, the end of the process none.
 //!
 //! Here and below `store/` is all SQL of the traces: `store/row.rs` has the form of rows, `store/insert.rs` the
-//! statements with many rows, `store/read.rs` what readers ask.
+//! statements with many rows, `store/read.rs` and `store/sample.rs` what readers ask.
 
 mod insert;
 mod open;
 pub(super) mod read;
 mod row;
+pub(super) mod sample;
 mod words;
 
 use std::collections::BTreeSet;

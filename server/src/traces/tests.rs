@@ -2,6 +2,7 @@
 
 mod listed;
 mod retained;
+mod typical;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
@@ -22,6 +22,7 @@ const KEYS: [(&str, &str); 12] = [
     ("/", "Filter the list"),
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
+    ("[  ]", "Previous and next span of a trace"),
     ("←  →", "Fold and unfold a span"),
     ("p", "Pause and resume a live list"),
     ("?", "These keys"),
@@ -58,6 +59,8 @@ pub fn start(navigation: Navigation, help: RwSignal<bool>) {
             "j" => step(1),
             "k" => step(-1),
             "p" => click("[data-action=pause]"),
+            "[" => click("[data-action=previous-span]"),
+            "]" => click("[data-action=next-span]"),
             "Enter" => press_row(),
             _ => false,
         };

@@ -39,10 +39,13 @@ struct Stream {
     _heard: Vec<Heard>,
 }
 
+/// What the process of a node has used, by the node's incarnation.
+type CpuSeconds = BTreeMap<(NodeName, u64), f64>;
+
 thread_local! {
     static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
     /// When nodes were seen last, and the CPU that each process had used by then.
-    static CPU_BEFORE: RefCell<(f64, BTreeMap<(NodeName, u64), f64>)> = const { RefCell::new((0.0, BTreeMap::new())) };
+    static CPU_BEFORE: RefCell<(f64, CpuSeconds)> = const { RefCell::new((0.0, BTreeMap::new())) };
 }
 
 /// Something that is fetched.

@@ -1,5 +1,6 @@
 //! Traces made by hand: together, apart, queued.
 
+use super::path::critical_path;
 use super::*;
 use protocol::api::traces::TraceSummary;
 use protocol::{Span, TraceId};
@@ -104,8 +105,8 @@ fn a_call_is_one_row_with_the_travel_around_the_work() {
 fn a_collapsed_row_hides_all_below_it_and_nothing_else() {
     let rows = rows(&shop().detail());
     assert_eq!(visible(&rows, &|_| false), [0, 1, 2, 3]);
-    assert_eq!(visible(&rows, &|id| id == SpanId(2)), [0, 1, 3]);
-    assert_eq!(visible(&rows, &|id| id == SpanId(1)), [0]);
+    assert_eq!(visible(&rows, &|index| index == 1), [0, 1, 3]);
+    assert_eq!(visible(&rows, &|index| index == 0), [0]);
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn the_critical_path_of_hidden_rows_lies_on_the_row_that_hides_them() {
             (0, 500, 1000)
         ]
     );
-    let folded = critical_path(&rows, &visible(&rows, &|id| id == SpanId(2)));
+    let folded = critical_path(&rows, &visible(&rows, &|index| index == 1));
     let seen: Vec<(usize, u64, u64)> = folded.iter().map(|s| (s.place, s.start, s.end)).collect();
     assert_eq!(seen, [(0, 0, 100), (1, 100, 500), (0, 500, 1000)]);
 }
@@ -186,7 +187,74 @@ fn ten_thousand_spans_deep_and_wide_are_laid_out() {
         );
     }
     let rows = rows(&made.detail());
-    assert_eq!((rows.len(), rows[0].below), (10_000, 9_999));
+    // One row stands for the five thousand calls below the first.
+    assert_eq!((rows.len(), rows[0].below), (10_001, 10_000));
+    assert_eq!(visible(&rows, &|index| rows[index].repeats.is_some()).len(), 2);
+}
+
+/// frontend calls cart `count` times, each of which asks state; then ad, then cart once more.
+fn repeating(count: u64) -> Vec<Row> {
+    let mut made = Made(Vec::new());
+    made.add(1, None, SpanKind::Server, "frontend", (0, 1000));
+    for call in 0..count {
+        let (id, start) = (10 + call * 2, 100 + call * 20);
+        made.add(id, Some(1), SpanKind::Internal, "cart", (start, start + 10));
+        made.add(
+            id + 1,
+            Some(id),
+            SpanKind::Internal,
+            "state",
+            (start + 2, start + 8),
+        );
+    }
+    made.add(500, Some(1), SpanKind::Internal, "ad", (700, 800));
+    made.add(501, Some(1), SpanKind::Internal, "cart", (800, 900));
+    rows(&made.detail())
+}
+
+#[test]
+fn calls_that_repeat_stand_below_one_row_with_their_count_and_sum() {
+    let rows = repeating(6);
+    let seen: Vec<(&str, u32, Option<usize>, usize)> = rows
+        .iter()
+        .map(|row| (row.handler.as_str(), row.depth, row.parent, row.below))
+        .collect();
+    assert_eq!(
+        seen[..4],
+        [
+            ("frontend", 0, None, 15),
+            ("cart", 1, Some(0), 12),
+            ("cart", 2, Some(1), 1),
+            ("state", 3, Some(2), 0)
+        ]
+    );
+    assert_eq!(seen[13], ("state", 3, Some(12), 0));
+    assert_eq!(seen[14..], [("ad", 1, Some(0), 0), ("cart", 1, Some(0), 0)]);
+    let repeats = rows[1].repeats.as_ref().unwrap();
+    assert_eq!((repeats.count, repeats.total_ns, repeats.failed), (6, 60, 0));
+    assert_eq!((rows[1].outer, repeats.bars[5]), ((100, 210), (200, 210)));
+    assert_eq!(folded_at_first(&rows).collect::<Vec<_>>(), [1]);
+    assert!(!rows[1].is(SpanId(10)) && rows[2].is(SpanId(10)));
+    assert_eq!(ancestors(&rows, 13).collect::<Vec<_>>(), [12, 1, 0]);
+}
+
+#[test]
+fn four_in_a_row_are_left_as_they_are() {
+    assert!(repeating(4).iter().all(|row| row.repeats.is_none()));
+}
+
+#[test]
+fn the_neighbour_of_a_hidden_span_is_beside_the_row_that_hides_it() {
+    let rows = repeating(6);
+    let shown = visible(&rows, &|index| rows[index].repeats.is_some());
+    assert_eq!(shown, [0, 1, 14, 15]);
+    let next = |from, forward| neighbour(&rows, &shown, from, forward);
+    assert_eq!(next(None, true), Some(SpanId(1)));
+    assert_eq!(next(Some(SpanId(1)), true), Some(SpanId(500)));
+    assert_eq!(next(Some(SpanId(13)), true), Some(SpanId(500)));
+    assert_eq!(next(Some(SpanId(13)), false), Some(SpanId(1)));
+    assert_eq!(next(Some(SpanId(501)), true), None);
+    assert_eq!(next(Some(SpanId(1)), false), None);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! `traces` and `traces/{id}`.
+//! `traces`, `traces/{id}` and `steps`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::{HandlerName, NodeName};
-use crate::span::Span;
+use crate::span::{CallerStages, Span, Transport};
 use crate::trace::{SpanId, TraceId};
 
 /// A trace, in a list.
@@ -112,4 +112,30 @@ pub struct TraceQuery {
     /// The cursor of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+}
+
+/// What `steps` asks: the calls of one function by one handler.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepsQuery {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// The function's whole name, as its spans have it: `shop:payment/payment.charge`.
+    pub function: String,
+}
+
+/// `steps`: what a call is made of when it goes one way. Medians of the newest stored calls that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypicalSteps {
+    /// The way.
+    pub transport: Transport,
+    /// The calls that the medians are of; never 0.
+    pub samples: u32,
+    /// When the newest of them began.
+    pub newest_unix_ns: u64,
+    /// The median of whole calls.
+    pub duration_ns: u64,
+    /// The median of each stage. `callee.total` is what the callee's medians sum to, with the median of what they leave
+    /// of its total; so the stages add up, though not always to `duration_ns`.
+    pub stages: CallerStages,
 }

@@ -1,13 +1,13 @@
-//! `traces` and `traces/{id}`.
+//! `traces`, `traces/{id}` and `steps`.
 
 use axum::Json;
 use axum::extract::State;
 use protocol::TraceId;
 use protocol::api::Page;
-use protocol::api::traces::{TraceDetail, TraceQuery, TraceSummary};
+use protocol::api::traces::{StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
 
-use super::Shared;
 use super::extract::{Named, Parameters};
+use super::{Shared, whole};
 use crate::http::error::Failure;
 
 pub(super) async fn list(
@@ -27,4 +27,11 @@ pub(super) async fn show(
             "there is no trace {id}; it was not sampled, is not stored yet, or was deleted as one of the oldest"
         ))
     })
+}
+
+pub(super) async fn steps(
+    State(shared): State<Shared>,
+    Parameters(query): Parameters<StepsQuery>,
+) -> Result<Json<Page<TypicalSteps>>, Failure> {
+    Ok(whole(shared.context.traces.steps(&query).await?))
 }

@@ -38,6 +38,9 @@ pub fn page() -> AnyView {
 }
 
 fn headline(list: &[Edge]) -> String {
+    if list.is_empty() {
+        return "Edges".to_owned();
+    }
     let edges = format::plural(list.len() as u64, "edge", "edges");
     match list.iter().max_by(|a, b| a.rate_per_s.total_cmp(&b.rate_per_s)) {
         Some(busiest) if busiest.rate_per_s > 0.0 => format!(
@@ -70,7 +73,7 @@ fn table(live: Live) -> AnyView {
                 <tr>
                     <th>"edge"</th>
                     <th class="wider">"interface"</th>
-                    <th>"way"</th>
+                    <th class="wide">"way"</th>
                     <th class="num">"rate"</th>
                     <th class="num">"p50"</th>
                     <th class="num">"p99"</th>
@@ -118,9 +121,10 @@ fn row(live: Live, wanted: Key) -> impl IntoView {
                 <a class="row-link edge-name" data-row="" href=Route::Traces(query).path()>
                     {tags::handler(&caller)}<span class="faint">" → "</span>{tags::handler(&callee)}
                 </a>
+                <span class=move || format!("narrow-only way way-{}", way())>{way}</span>
             </td>
             <td class="wider small soft">{interface.to_string()}</td>
-            <td><span class=move || format!("way way-{}", way())>{way}</span></td>
+            <td class="wide"><span class=move || format!("way way-{}", way())>{way}</span></td>
             <td class="num">{text(|edge| format::rate(edge.rate_per_s))}</td>
             <td class="num">{text(|edge| format::duration(edge.latency_ns.p50))}</td>
             <td class="num">{text(|edge| format::duration(edge.latency_ns.p99))}</td>

@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::HandlerName;
-use protocol::api::handlers::{Export, Handler, HandlerDetail, HandlerState, Import, ImportKind, Reach};
+use protocol::api::handlers::{
+    Export, Function, Handler, HandlerDetail, HandlerState, Import, ImportKind, Reach,
+};
 use protocol::api::traces::TraceQuery;
 
 use super::handlers::compiled;
@@ -183,27 +185,44 @@ fn export(export: &Export) -> AnyView {
     let shadowed = export.shadowed_by.as_ref().map(|other| {
         view! { <span class="state warn">{format!("shadowed by {other}")}</span> }
     });
-    let functions: Vec<_> = export
-        .functions
-        .iter()
-        .map(|function| {
-            let local = (function.reach == Reach::LocalOnly).then(|| view! { <span class="chip">"within one process"</span> });
-            let traps = (!function.reports_failed_calls && function.reach == Reach::Routable)
-                .then(|| view! { <span class="chip" title="Its error type has no case call-failed">"a failed call traps its caller"</span> });
-            view! {
-                <li>
-                    <p class="signature"><b>{function.name.clone()}</b><span class="soft">{format!(": {}", function.signature)}</span></p>
-                    {function.docs.clone().map(|docs| view! { <p class="small soft">{docs}</p> })}
-                    <p class="chips">{local}{traps}</p>
-                </li>
-            }
-        })
-        .collect();
+    let functions: Vec<_> = export.functions.iter().map(function).collect();
     view! {
         <div class="interface">
             <p class="interface-name">{export.interface.to_string()} " " {shadowed}</p>
             <ul class="functions">{functions}</ul>
         </div>
+    }
+    .into_any()
+}
+
+fn function(function: &Function) -> AnyView {
+    let local = (function.reach == Reach::LocalOnly)
+        .then(|| view! { <span class="chip">"within one process"</span> });
+    let traps = (!function.reports_failed_calls && function.reach == Reach::Routable)
+        .then(|| view! { <span class="chip" title="Its error type has no case call-failed">"a failed call traps its caller"</span> });
+    view! {
+        <li>
+            {signature(function)}
+            {function.docs.clone().map(|docs| view! { <p class="small soft">{docs}</p> })}
+            <p class="chips">{local}{traps}</p>
+        </li>
+    }
+    .into_any()
+}
+
+/// The signature; a long one is brief until it is opened.
+fn signature(function: &Function) -> AnyView {
+    let (name, whole) = (function.name.clone(), function.signature.clone());
+    let brief = format::signature(&whole);
+    let line = move |text: &str| view! { <b>{name}</b><span class="soft">{format!(": {text}")}</span> };
+    if brief == whole {
+        return view! { <p class="signature">{line(&whole)}</p> }.into_any();
+    }
+    view! {
+        <details class="signature">
+            <summary>{line(&brief)}</summary>
+            <p class="soft">{whole}</p>
+        </details>
     }
     .into_any()
 }

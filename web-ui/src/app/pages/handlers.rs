@@ -36,6 +36,9 @@ pub fn page() -> AnyView {
 }
 
 fn headline(list: &[Handler]) -> String {
+    if list.is_empty() {
+        return "Handlers".to_owned();
+    }
     let serving = list
         .iter()
         .filter(|handler| handler.state == HandlerState::Serving)

@@ -1,8 +1,8 @@
 //! Nodes: the processes, what they serve and what they use.
 
 use leptos::prelude::*;
-use protocol::NodeName;
 use protocol::api::nodes::{Node, NodeState};
+use protocol::{HandlerName, NodeName};
 
 use crate::app::live::{Live, live};
 use crate::app::parts::{faces, tags};
@@ -53,7 +53,7 @@ fn table(live: Live) -> AnyView {
                 <tr>
                     <th>"node"</th>
                     <th>"state"</th>
-                    <th>"serves"</th>
+                    <th class="wide">"serves"</th>
                     <th class="num">"CPU"</th>
                     <th class="num">"memory"</th>
                     <th class="num wide">"sent"</th>
@@ -97,26 +97,7 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
                 .unwrap_or_default()
         })
     });
-    let serves = move || {
-        let handlers = handlers.get();
-        if handlers.is_empty() {
-            return view! { <span class="faint small">"ingress, queues, state, this page"</span> }.into_any();
-        }
-        let links: Vec<_> = handlers
-            .iter()
-            .map(|name| view! { <span class="need">{tags::handler_link(name)}</span> })
-            .collect();
-        view! { <span class="needs">{links}</span> }.into_any()
-    };
-    let error =
-        move || {
-            node.with(|node| {
-            let node = node.as_ref()?;
-            let error = node.last_error.as_ref()?;
-            let when = if node.state == NodeState::Down { "" } else { "Last ended: " };
-            Some(view! { <p class="small trouble">{format!("{when}{}.", finding::sentence_case(error))}</p> })
-        })
-        };
+    let serves = move || serves(&handlers.get());
     let cpu_of = name.clone();
     let cpu = move || {
         live.cpu.with(|cpu| {
@@ -126,9 +107,13 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
     };
     view! {
         <tr data-node=name.to_string()>
-            <td><span class="strong" data-row="" tabindex="0">{name.to_string()}</span>{error}</td>
+            <td>
+                <span class="strong" data-row="" tabindex="0">{name.to_string()}</span>
+                <span class="narrow-only small">{serves}</span>
+                {move || node.with(|node| node.as_ref().and_then(last_error))}
+            </td>
             <td>{state}</td>
-            <td>{serves}</td>
+            <td class="wide">{serves}</td>
             <td class="num">{cpu}</td>
             <td class="num">{text(|node| format::bytes(node.resident_bytes))}</td>
             <td class="num wide">{text(|node| format::bytes(node.quic_bytes_sent))}</td>
@@ -139,6 +124,29 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
             <td class="num-left wide faint">{text(|node| node.address.clone().unwrap_or_else(|| "–".to_owned()))}</td>
         </tr>
     }
+}
+
+/// What a node serves; home may serve no handler, and much else.
+fn serves(handlers: &[HandlerName]) -> AnyView {
+    if handlers.is_empty() {
+        return view! { <span class="faint small">"ingress, queues, state, this page"</span> }.into_any();
+    }
+    let links: Vec<_> = handlers
+        .iter()
+        .map(|name| view! { <span class="need">{tags::handler_link(name)}</span> })
+        .collect();
+    view! { <span class="needs">{links}</span> }.into_any()
+}
+
+/// Why its process ended, now or before.
+fn last_error(node: &Node) -> Option<AnyView> {
+    let error = node.last_error.as_ref()?;
+    let when = match node.state {
+        NodeState::Down => "",
+        _ => "Last ended: ",
+    };
+    let text = format!("{when}{}.", finding::sentence_case(error));
+    Some(view! { <p class="small trouble">{text}</p> }.into_any())
 }
 
 fn uptime(node: &Node) -> String {

@@ -63,7 +63,30 @@ pub fn page(name: QueueName) -> AnyView {
             messages.read();
         }
     });
-    let tabs = STATES.map(|(state, key, word)| {
+    let about = move || queue.with(|queue| queue.as_ref().map_or_else(String::new, about));
+    let some_dead = move || queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
+    let retry_all = move || {
+        some_dead().then(|| {
+            view! { <button class="btn go" data-action="retry-all" on:click=move |_| messages.retry(Vec::new())>"Retry all dead"</button> }
+        })
+    };
+    view! {
+        {tags::head(name.to_string(), about, retry_all)}
+        <section class="card flush">
+            <div class="tabs" role="tablist" aria-label="Messages by state">{tabs(messages, queue)}</div>
+            <p class="said" role="status">{move || messages.said.get()}</p>
+            {faces::list(messages.list, move || messages.read(), move || empty(messages), move || table(messages))}
+            {move || messages.next.get().map(|_| view! {
+                <p class="more"><button class="btn" on:click=move |_| messages.older()>"Older messages"</button></p>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+/// A tab for each state, with its count.
+fn tabs(messages: Messages, queue: Memo<Option<Queue>>) -> AnyView {
+    let tab = |(state, key, word): (MessageState, &'static str, &'static str)| {
         let count =
             move || queue.with(|queue| queue.as_ref().map(|queue| format::count(counted(queue, state))));
         view! {
@@ -76,15 +99,12 @@ pub fn page(name: QueueName) -> AnyView {
                 {word} " " <span class="num faint">{count}</span>
             </button>
         }
-    });
-    let about = move || queue.with(|queue| queue.as_ref().map_or_else(String::new, about));
-    let some_dead = move || queue.with(|queue| queue.as_ref().is_some_and(|queue| queue.dead > 0));
-    let retry_all = move || {
-        some_dead().then(|| {
-            view! { <button class="btn go" data-action="retry-all" on:click=move |_| messages.retry(Vec::new())>"Retry all dead"</button> }
-        })
     };
-    let empty = move || match messages.state.get_untracked() {
+    STATES.map(tab).into_any()
+}
+
+fn empty(messages: Messages) -> AnyView {
+    match messages.state.get_untracked() {
         MessageState::Dead => faces::empty(
             "No message is dead",
             "A message that fails in all its tries comes to rest here, with its last error.",
@@ -101,19 +121,7 @@ pub fn page(name: QueueName) -> AnyView {
             "",
         ),
         MessageState::Ready => faces::empty("Nothing waits", "Messages are worked off as they come.", ""),
-    };
-    view! {
-        {tags::head(name.to_string(), about, retry_all)}
-        <section class="card flush">
-            <div class="tabs" role="tablist" aria-label="Messages by state">{tabs}</div>
-            <p class="said" role="status">{move || messages.said.get()}</p>
-            {faces::list(messages.list, move || messages.read(), empty, move || table(messages))}
-            {move || messages.next.get().map(|_| view! {
-                <p class="more"><button class="btn" on:click=move |_| messages.older()>"Older messages"</button></p>
-            })}
-        </section>
     }
-    .into_any()
 }
 
 fn counted(queue: &Queue, state: MessageState) -> u64 {
@@ -270,7 +278,7 @@ fn row(messages: Messages, id: i64) -> AnyView {
             <td>
                 <p class="small"><b>{short_name(&message.function)}</b></p>
                 <details class="arguments">
-                    <summary class="num-left soft">{arguments.chars().take(96).collect::<String>()}</summary>
+                    <summary class="num-left soft">{arguments.chars().take(160).collect::<String>()}</summary>
                     <pre class="code"><code>{pretty(&message)}</code></pre>
                 </details>
                 {error}

@@ -2,6 +2,7 @@
 
 mod details;
 mod nine_steps;
+mod typical;
 mod waterfall;
 
 use std::sync::Arc;
@@ -9,8 +10,12 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use protocol::api::traces::{LinkedTrace, TraceDetail};
+use protocol::api::traces::{LinkedTrace, StepsQuery, TraceDetail};
+use protocol::span::Stages;
 use protocol::{SpanId, SpanKind, TraceId};
+
+use self::typical::Typical;
+use self::waterfall::Selection;
 
 use crate::app::live::{Remote, keep, live};
 use crate::app::navigation::navigation;
@@ -97,14 +102,21 @@ fn body(opened: Arc<Opened>) -> AnyView {
     shell::title(&title);
     let id = summary.trace_id;
     let navigation = navigation();
-    let selected = Memo::new(move |_| match navigation.route.get() {
+    let named = Memo::new(move |_| match navigation.route.get() {
         Route::Trace(_, span) => span,
         _ => None,
     });
     // Without a selection the page explains the call that matters most.
     let first = most_telling(&opened);
-    let chosen = Memo::new(move |_| selected.get().or(first));
-    let select = move |span: SpanId| navigation.replace(&Route::Trace(id, Some(span)));
+    let selection = Selection {
+        named,
+        chosen: Memo::new(move |_| named.get().or(first)),
+        select: Callback::new(move |span: SpanId| navigation.replace(&Route::Trace(id, Some(span)))),
+    };
+    let for_query = opened.clone();
+    let typical = Typical::follow(Memo::new(move |_| {
+        selection.chosen.get().and_then(|span| call(&for_query, span))
+    }));
     let failure = summary
         .error
         .as_ref()
@@ -116,14 +128,28 @@ fn body(opened: Arc<Opened>) -> AnyView {
         {failure.map(|text| view! { <p class="trouble failure" role="alert" data-finding="failure">{text}</p> })}
         {linked(&opened.detail.linked)}
         <section class="card flush waterfall-card">
-            {waterfall::waterfall(for_waterfall, chosen, select)}
+            {waterfall::waterfall(for_waterfall, selection)}
             {path.map(|text| view! {
                 <p class="small soft critical-words" data-finding="critical-path"><span class="seam-mark" aria-hidden="true"></span><b>"critical path"</b> ": " {text}</p>
             })}
         </section>
-        {move || details::details(&for_details, chosen.get())}
+        {move || details::details(&for_details, selection.chosen.get(), typical)}
     }
     .into_any()
+}
+
+/// The call of a row, as `steps` is asked for it: one between handlers whose steps were recorded.
+fn call(opened: &Opened, span: SpanId) -> Option<StepsQuery> {
+    let row = opened.rows.iter().find(|row| row.is(span))?;
+    let found = opened
+        .detail
+        .spans
+        .iter()
+        .find(|known| known.span.span_id == row.id)?;
+    matches!(found.span.stages, Some(Stages::Caller(_))).then(|| StepsQuery {
+        caller: found.span.handler.clone(),
+        function: found.span.name.to_string(),
+    })
 }
 
 /// The call to explain first: a failed one, else the remote call with the longest stretch of the critical path.
@@ -137,7 +163,7 @@ fn most_telling(opened: &Opened) -> Option<SpanId> {
             .sum::<u64>()
     };
     rows.iter()
-        .filter(|row| row.failed && row.parent.is_some())
+        .filter(|row| row.failed && row.parent.is_some() && row.repeats.is_none())
         .max_by_key(|row| row.depth)
         .or_else(|| rows.iter().filter(is_call).max_by_key(stretch))
         .or_else(|| rows.first())

@@ -1,19 +1,21 @@
 //! The picture: boxes that move to their places, lines between them.
 //!
 //! Promises: a box is the same element before and after a change of placement, so that it moves; positions are
-//! transforms set through CSSOM; the transition is the stylesheet's, and none where motion is unwelcome.
+//! transforms set through CSSOM; the transition is the stylesheet's, and none where motion is unwelcome. The lines
+//! between the boxes are `drawing/edges.rs`.
+
+mod edges;
 
 use leptos::html;
 use leptos::prelude::*;
-use protocol::{HandlerName, NodeName, Transport};
+use protocol::{HandlerName, NodeName};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
-use super::{Link, brief, links};
+use super::{brief, links};
 use crate::app::live::Live;
 use crate::finding::Ailment;
 use crate::format;
-use crate::map::edges::{Ends, lines};
 use crate::map::{Place, Rect, Scene, scene};
 
 /// Until the frame has been measured.
@@ -55,7 +57,7 @@ pub fn drawing(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
         <div class="map-frame" node_ref=frame>
             <div class="map" class:narrow=move || scene.with(|scene| scene.narrow) class:single=move || scene.with(|scene| scene.nodes.len() == 1) style:height=height style:width=full>
                 <For each=nodes key=Clone::clone children=move |name| node_box(live, scene, name) />
-                {edges(live, scene, places, links)}
+                {edges::edges(live, scene, places, links)}
                 <For each=handlers key=Clone::clone children=move |name| handler_box(live, scene, ailments, name) />
             </div>
         </div>
@@ -224,120 +226,6 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
             <b>{shown}</b>
             <span>{words}</span>
         </a>
-    }
-    .into_any()
-}
-
-/// The lines, drawn anew when the layout changes; figures on them change in place.
-fn edges(live: Live, scene: Memo<Scene>, places: Memo<Vec<Place>>, links: Memo<Vec<Link>>) -> AnyView {
-    let drawn = Memo::new(move |_| {
-        scene.with(|scene| {
-            links.with(|links| {
-                let ends: Vec<Ends> = links
-                    .iter()
-                    .map(|link| Ends {
-                        from: scene.handlers.get(&link.from).copied().unwrap_or_default(),
-                        to: scene.handlers.get(&link.to).copied().unwrap_or_default(),
-                        // Room for the longest that it may say, so that labels stay where they are.
-                        label_chars: link.label().chars().count().max(13),
-                    })
-                    .collect();
-                lines(scene, &ends)
-            })
-        })
-    });
-    let keys = move || {
-        links.with(|links| {
-            links
-                .iter()
-                .map(|link| (link.from.clone(), link.to.clone()))
-                .collect::<Vec<_>>()
-        })
-    };
-    let line = move |(from, to): (HandlerName, HandlerName)| {
-        let at = {
-            let (from, to) = (from.clone(), to.clone());
-            Memo::new(move |_| {
-                links.with(|links| links.iter().position(|link| link.from == from && link.to == to))
-            })
-        };
-        let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
-        let path = Memo::new(move |_| {
-            drawn.with(|drawn| {
-                at.get()
-                    .and_then(|at| drawn.get(at))
-                    .map(|line| line.path.clone())
-                    .unwrap_or_default()
-            })
-        });
-        let hue = live.hue(from.clone());
-        let ends = (from.clone(), to.clone());
-        // By place, not by the way that the last call went: a handler that has moved shows it at once.
-        let apart = move || {
-            let node = |name: &HandlerName| {
-                places.with(|places| {
-                    places
-                        .iter()
-                        .find(|place| place.handler == *name)
-                        .map(|place| place.node.clone())
-                })
-            };
-            node(&ends.0) != node(&ends.1)
-        };
-        let class = move || {
-            let queued = link.with(|link| {
-                link.as_ref()
-                    .is_some_and(|link| link.transport == Transport::Queue)
-            });
-            let kind = match (queued, apart()) {
-                (true, _) => "queued",
-                (false, true) => "crossing",
-                (false, false) => "inside",
-            };
-            let failing = link.with(|link| link.as_ref().is_some_and(|link| link.failing));
-            format!(
-                "map-line {kind} {}{}",
-                hue(),
-                if failing { " failing" } else { "" }
-            )
-        };
-        let width = move || {
-            let rate = link.with(|link| link.as_ref().map_or(0.0, |link| link.rate));
-            format!("{:.1}", 1.2 + (1.0 + rate).log10() * 0.65)
-        };
-        view! { <path class=class data-edge=format!("{from}-{to}") d=move || path.get() stroke-width=width></path> }.into_any()
-    };
-    let label = move |(from, to): (HandlerName, HandlerName)| {
-        let at = Memo::new(move |_| {
-            links.with(|links| links.iter().position(|link| link.from == from && link.to == to))
-        });
-        let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
-        let place = Memo::new(move |_| {
-            drawn.with(|drawn| at.get().and_then(|at| drawn.get(at)).and_then(|line| line.label))
-        });
-        let text = move || link.with(|link| link.as_ref().map(Link::label).unwrap_or_default());
-        let hidden = move || place.get().is_none() || text().is_empty();
-        let transform = move || {
-            let (x, y) = place.get().unwrap_or_default();
-            format!("translate({x:.1}px, {y:.1}px) translate(-50%, -50%)")
-        };
-        let failing = move || link.with(|link| link.as_ref().is_some_and(|link| link.failing));
-        let queued = move || {
-            link.with(|link| {
-                link.as_ref()
-                    .is_some_and(|link| link.transport == Transport::Queue)
-            })
-        };
-        view! {
-            <span class="map-label" class:failing=failing class:queued=queued hidden=hidden style:transform=transform>{text}</span>
-        }
-        .into_any()
-    };
-    view! {
-        <svg class="map-lines" aria-hidden="true">
-            <For each=keys key=Clone::clone children=line />
-        </svg>
-        <For each=keys key=Clone::clone children=label />
     }
     .into_any()
 }

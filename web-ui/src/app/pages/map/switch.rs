@@ -8,15 +8,23 @@ use crate::app::api;
 use crate::app::live::{Live, Remote};
 use crate::finding;
 
+/// What was pressed, and what came of it.
+#[derive(Clone, Copy)]
+struct Switch {
+    live: Live,
+    /// What was pressed, until the server says the same.
+    asked: RwSignal<Option<Mode>>,
+    error: RwSignal<Option<String>>,
+}
+
 /// The switch with its progress.
 pub fn bar(live: Live) -> AnyView {
-    let error: RwSignal<Option<String>> = RwSignal::new(None);
-    // What was pressed, until the server says the same.
-    let asked: RwSignal<Option<Mode>> = RwSignal::new(None);
-    let with = move |read: &dyn Fn(&PlacementStatus) -> bool| {
-        live.placement
-            .with(|placement| placement.ready().is_some_and(read))
+    let switch = Switch {
+        live,
+        asked: RwSignal::new(None),
+        error: RwSignal::new(None),
     };
+    let Switch { asked, error, .. } = switch;
     Effect::new(move |_| {
         let desired = live
             .placement
@@ -25,59 +33,15 @@ pub fn bar(live: Live) -> AnyView {
             asked.set(None);
         }
     });
-    let put = move |mode: Mode| {
-        error.set(None);
-        asked.set(Some(mode));
-        spawn_local(async move {
-            let wanted = Placement {
-                mode,
-                groups: Vec::new(),
-            };
-            match api::send::<Accepted>("PUT", "placement", &wanted).await {
-                Ok(_) => {
-                    if let Ok(now) = api::get("placement").await {
-                        live.placement.set(Remote::Ready(now));
-                    }
-                }
-                Err(problem) => {
-                    asked.set(None);
-                    error.set(Some(format!("{}: {}", problem.title, problem.detail)));
-                }
-            }
-        });
-    };
-    let button = move |mode: Mode, word: &'static str| {
-        let pressed = move || {
-            asked.get().map_or_else(
-                || with(&|placement| placement.desired.mode == mode),
-                |asked| asked == mode,
-            )
-        };
-        let waiting = move || live.placement.with(|placement| placement.ready().is_none());
-        view! {
-            <button
-                data-action=finding::mode(mode)
-                aria-pressed=move || pressed().to_string()
-                disabled=waiting
-                on:click=move |_| {
-                    if !with(&|placement| placement.desired.mode == mode && placement.settled) {
-                        put(mode);
-                    }
-                }
-            >
-                {word}
-            </button>
-        }
-    };
     let groups = move || {
-        with(&|placement| placement.desired.mode == Mode::Groups)
+        switch.says(&|placement| placement.desired.mode == Mode::Groups)
             .then(|| view! { <button data-action="groups" aria-pressed="true" title="Groups are written in cleave.toml, or set with cleave place FILE">"Groups"</button> })
     };
-    let settled = move || with(&|placement| placement.settled) && asked.get().is_none();
+    let settled = move || switch.says(&|placement| placement.settled) && asked.get().is_none();
     view! {
         <div class="placement-bar" data-settled=move || settled().to_string()>
             <div class="seg" role="group" aria-label="Placement">
-                {button(Mode::Together, "Together")} {button(Mode::Apart, "Apart")} {groups}
+                {switch.button(Mode::Together, "Together")} {switch.button(Mode::Apart, "Apart")} {groups}
             </div>
             <div class="placement-words" role="status">{move || progress(live, settled(), asked.get())}</div>
             {move || error.get().or_else(|| failure(live)).map(|text| view! {
@@ -86,6 +50,62 @@ pub fn bar(live: Live) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+impl Switch {
+    fn says(self, read: &dyn Fn(&PlacementStatus) -> bool) -> bool {
+        self.live
+            .placement
+            .with(|placement| placement.ready().is_some_and(read))
+    }
+
+    fn button(self, mode: Mode, word: &'static str) -> AnyView {
+        let pressed = move || {
+            self.asked.get().map_or_else(
+                || self.says(&|placement| placement.desired.mode == mode),
+                |asked| asked == mode,
+            )
+        };
+        let waiting = move || self.live.placement.with(|placement| placement.ready().is_none());
+        view! {
+            <button
+                data-action=finding::mode(mode)
+                aria-pressed=move || pressed().to_string()
+                disabled=waiting
+                on:click=move |_| {
+                    if !self.says(&|placement| placement.desired.mode == mode && placement.settled) {
+                        self.put(mode);
+                    }
+                }
+            >
+                {word}
+            </button>
+        }
+        .into_any()
+    }
+
+    fn put(self, mode: Mode) {
+        self.error.set(None);
+        self.asked.set(Some(mode));
+        spawn_local(async move {
+            let wanted = Placement {
+                mode,
+                groups: Vec::new(),
+            };
+            match api::send::<Accepted>("PUT", "placement", &wanted).await {
+                Ok(_) => {
+                    if let Ok(now) = api::get("placement").await {
+                        self.live.placement.set(Remote::Ready(now));
+                    }
+                }
+                Err(problem) => {
+                    self.asked.set(None);
+                    self.error
+                        .set(Some(format!("{}: {}", problem.title, problem.detail)));
+                }
+            }
+        });
+    }
 }
 
 fn failure(live: Live) -> Option<String> {

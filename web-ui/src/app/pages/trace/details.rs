@@ -3,9 +3,11 @@
 use leptos::prelude::*;
 use protocol::api::traces::SpanRow;
 use protocol::span::{Stages, Value};
-use protocol::{CalleeStages, CallerStages, Span, SpanId, SpanStatus, Transport};
+use protocol::{CalleeStages, CallerStages, HandlerName, Span, SpanId, SpanStatus, Transport};
 
-use super::{Opened, is_caller, nine_steps};
+use super::nine_steps::{self, Other};
+use super::typical::Typical;
+use super::{Opened, is_caller};
 use crate::app::parts::tags;
 use crate::app::shell;
 use crate::format;
@@ -13,13 +15,8 @@ use crate::steps::{Step, sentence, steps, total};
 use crate::waterfall::short_name;
 
 /// What is known of the selected row.
-pub fn details(opened: &Opened, chosen: Option<SpanId>) -> AnyView {
-    let row = chosen.and_then(|id| {
-        opened
-            .rows
-            .iter()
-            .find(|row| row.id == id || row.server_id == Some(id))
-    });
+pub fn details(opened: &Opened, chosen: Option<SpanId>, typical: Typical) -> AnyView {
+    let row = chosen.and_then(|id| opened.rows.iter().find(|row| row.is(id)));
     let Some(row) = row else {
         return view! { <p class="soft small hint">"Select a span to see its steps."</p> }.into_any();
     };
@@ -28,11 +25,11 @@ pub fn details(opened: &Opened, chosen: Option<SpanId>) -> AnyView {
         return ().into_any();
     };
     let server = row.server_id.and_then(find);
-    let (telling, table) = stages(own, server);
+    let (telling, table) = stages(own, server, typical);
     view! {
         <div class="columns details" data-details=row.id.to_string()>
-            <div class="stack">{telling} {logs(own, server)}</div>
-            <div class="stack">{table} {facts(own, server)}</div>
+            <div class="stack">{telling} {facts(own, server)}</div>
+            <div class="stack">{table} {logs(own, server)}</div>
         </div>
     }
     .into_any()
@@ -48,73 +45,88 @@ fn recorded(own: &Span, server: Option<&SpanRow>) -> Option<Result<CallerStages,
 }
 
 /// What the stages tell, and their table.
-fn stages(own: &SpanRow, server: Option<&SpanRow>) -> (AnyView, AnyView) {
+fn stages(own: &SpanRow, server: Option<&SpanRow>, typical: Typical) -> (AnyView, AnyView) {
     let span = &own.span;
     let callee = server.map_or_else(
         || span.peer.clone().unwrap_or_else(|| span.handler.clone()),
         |server| server.span.handler.clone(),
     );
-    let name = short_name(&span.name);
     match recorded(span, server) {
         Some(Ok(stages)) => {
             let steps = steps(&stages, callee.as_str());
-            let callee_node = server.map_or_else(
-                || callee.to_string(),
-                |server| format!("{callee}, on node {}", server.span.node),
-            );
-            let caller_node = format!("{}, on node {}", span.handler, span.node);
-            let same = span.transport != Some(Transport::Quic);
-            let telling = view! {
-                <section class="card" data-stages="nine">
-                    {card_head(format!("{} → {callee}.{name}, in nine steps", span.handler), total(&steps))}
-                    {nine_steps::picture(&steps, &caller_node, &callee_node)}
-                    <p class="small soft">{sentence(&stages, span.handler.as_str(), callee.as_str(), same)}</p>
-                    <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
-                </section>
-            };
-            (telling.into_any(), table_card(&steps))
+            let other = Other::of(span, &callee, total(&steps), typical);
+            let table = table_card(&steps, other.as_ref());
+            (nine(span, server, &stages, &callee), table)
         }
         Some(Err(inside)) => {
             let stages = CallerStages {
                 callee: inside,
                 ..CallerStages::default()
             };
-            let steps: Vec<Step> = steps(&stages, callee.as_str())
-                .into_iter()
-                .filter(|step| step.at_callee)
-                .collect();
-            let telling = view! {
-                <section class="card" data-stages="callee">
-                    {card_head(format!("{callee}: {name}, the callee's steps"), total(&steps))}
-                    <p class="small soft">
-                        "Its caller is outside of Cleave, or its side was not recorded: steps 1 to 3, 8 and 9 are not known."
-                    </p>
-                </section>
-            };
-            (telling.into_any(), table_card(&steps))
+            let mut steps: Vec<Step> = steps(&stages, callee.as_str());
+            steps.retain(|step| step.at_callee);
+            let title = format!("{callee}: {}, the callee's steps", short_name(&span.name));
+            let words = "Its caller is outside of Cleave, or its side was not recorded: steps 1 to 3, 8 and 9 are not known.";
+            (
+                telling("callee", title, total(&steps), words),
+                table_card(&steps, None),
+            )
         }
-        None => {
-            let why = match (&span.status, is_caller(span.kind)) {
-                (SpanStatus::Failed { .. }, _) => {
-                    "The call failed before its steps were complete, so there are none to show."
-                }
-                (_, true) => "No steps were recorded: it is no sampled call of a handler.",
-                _ => "This is no call between handlers, so it has no steps.",
-            };
-            let title = if is_caller(span.kind) {
-                format!("{} → {callee}.{name}", span.handler)
-            } else {
-                format!("{}: {name}", span.handler)
-            };
-            let telling = view! {
-                <section class="card" data-stages="none">
-                    {card_head(title, span.duration_ns)}
-                    <p class="small soft">{why}</p>
-                </section>
-            };
-            (telling.into_any(), ().into_any())
-        }
+        None => (none(span, &callee), ().into_any()),
     }
+}
+
+/// The picture of the nine steps, with what they tell.
+fn nine(span: &Span, server: Option<&SpanRow>, stages: &CallerStages, callee: &HandlerName) -> AnyView {
+    let steps = steps(stages, callee.as_str());
+    let title = format!(
+        "{} → {callee}.{}, in nine steps",
+        span.handler,
+        short_name(&span.name)
+    );
+    let callee_node = server.map_or_else(
+        || callee.to_string(),
+        |server| format!("{callee}, on node {}", server.span.node),
+    );
+    let caller_node = format!("{}, on node {}", span.handler, span.node);
+    let same = span.transport != Some(Transport::Quic);
+    view! {
+        <section class="card" data-stages="nine">
+            {card_head(title, total(&steps))}
+            {nine_steps::picture(&steps, &caller_node, &callee_node)}
+            <p class="small soft">{sentence(stages, span.handler.as_str(), callee.as_str(), same)}</p>
+            <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
+        </section>
+    }
+    .into_any()
+}
+
+/// Why there are no steps.
+fn none(span: &Span, callee: &HandlerName) -> AnyView {
+    let words = match (&span.status, is_caller(span.kind)) {
+        (SpanStatus::Failed { .. }, _) => {
+            "The call failed before its steps were complete, so there are none to show."
+        }
+        (_, true) => "No steps were recorded: it is no sampled call of a handler.",
+        _ => "This is no call between handlers, so it has no steps.",
+    };
+    let name = short_name(&span.name);
+    let title = if is_caller(span.kind) {
+        format!("{} → {callee}.{name}", span.handler)
+    } else {
+        format!("{}: {name}", span.handler)
+    };
+    telling("none", title, span.duration_ns, words)
+}
+
+fn telling(kind: &'static str, title: String, ns: u64, words: &'static str) -> AnyView {
+    view! {
+        <section class="card" data-stages=kind>
+            {card_head(title, ns)}
+            <p class="small soft">{words}</p>
+        </section>
+    }
+    .into_any()
 }
 
 fn card_head(title: String, ns: u64) -> AnyView {
@@ -127,8 +139,8 @@ fn card_head(title: String, ns: u64) -> AnyView {
     .into_any()
 }
 
-fn table_card(steps: &[Step]) -> AnyView {
-    view! { <section class="card steps-card">{nine_steps::table(steps)}</section> }.into_any()
+fn table_card(steps: &[Step], other: Option<&Other>) -> AnyView {
+    view! { <section class="card steps-card">{nine_steps::table(steps, other)}</section> }.into_any()
 }
 
 fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {

@@ -1,9 +1,14 @@
-//! The nine steps of a call: the picture with two lanes, and the table.
+//! The nine steps of a call: the picture with two lanes, and the table, with what each step costs the other way.
 
 use leptos::prelude::*;
+use protocol::api::traces::TypicalSteps;
+use protocol::{HandlerName, Span, Transport};
 
+use super::typical::Typical;
+use crate::app::live::Remote;
+use crate::app::shell;
 use crate::format;
-use crate::steps::{Step, lanes, total};
+use crate::steps::{Step, lanes, steps, total};
 
 const WIDTH: f64 = 560.0;
 const LEFT: f64 = 8.0;
@@ -72,34 +77,123 @@ fn shape(step: &Step, left: f64, width: f64) -> AnyView {
     .into_any()
 }
 
-/// The steps with their times.
-pub fn table(steps: &[Step]) -> AnyView {
-    let longest = steps.iter().map(|step| step.ns).max().unwrap_or(1).max(1) as f64;
+/// What the same function costs when its calls go the other way.
+#[derive(Clone)]
+pub struct Other {
+    /// `together` or `apart`.
+    word: &'static str,
+    /// The placement to choose for a sample, as its button says.
+    remedy: &'static str,
+    callee: HandlerName,
+    /// What this call took, in ns.
+    here: u64,
+    answer: Memo<Remote<Option<TypicalSteps>>>,
+}
+
+impl Other {
+    /// For a call that went over the wire: together; for one within the process: apart.
+    pub fn of(span: &Span, callee: &HandlerName, here: u64, typical: Typical) -> Option<Self> {
+        let (word, remedy, transport) = match span.transport? {
+            Transport::Quic => ("together", "Together", Transport::Direct),
+            Transport::Direct => ("apart", "Apart", Transport::Quic),
+            Transport::Queue => return None,
+        };
+        Some(Self {
+            word,
+            remedy,
+            callee: callee.clone(),
+            here,
+            answer: Memo::new(move |_| typical.of(transport)),
+        })
+    }
+
+    /// The time of a step, the other way; a step that it does not have is a dash.
+    fn cell(&self, step: &Step) -> String {
+        self.answer.with(|answer| match answer {
+            Remote::Loading => "…".to_owned(),
+            Remote::Ready(Some(typical)) => match same_step(step, typical, self.callee.as_str()) {
+                None | Some(0) => "–".to_owned(),
+                Some(ns) => format::duration(ns),
+            },
+            Remote::Ready(None) | Remote::Failed(_) => "–".to_owned(),
+        })
+    }
+
+    fn whole(&self) -> String {
+        self.answer.with(|answer| match answer {
+            Remote::Ready(Some(typical)) => format::duration(typical.duration_ns),
+            Remote::Loading => "…".to_owned(),
+            _ => "–".to_owned(),
+        })
+    }
+
+    /// Of how many calls, how old, and what it means; or why there is nothing.
+    fn words(&self) -> String {
+        let Self { word, remedy, .. } = self;
+        self.answer.with(|answer| match answer {
+            Remote::Loading => format!("Looking for the same function {word}."),
+            Remote::Failed(problem) => format!("{word} is not known: {}.", problem.title),
+            Remote::Ready(None) => {
+                format!("{word}: no sample yet. Press {remedy} on the map and send such a request again.")
+            }
+            Remote::Ready(Some(typical)) => format!(
+                "{word}: {}; {}, the newest of {}.",
+                ratio(self.here, typical.duration_ns),
+                match typical.samples {
+                    1 => "one call".to_owned(),
+                    samples => format!("medians of {samples} calls"),
+                },
+                shell::time_of_day(typical.newest_unix_ns / 1_000_000)
+            ),
+        })
+    }
+}
+
+/// The time of this step in the medians.
+fn same_step(step: &Step, typical: &TypicalSteps, callee: &str) -> Option<u64> {
+    let others = steps(&typical.stages, callee);
+    let found = others
+        .iter()
+        .find(|other| other.number == step.number && other.colour == step.colour);
+    found.map(|other| other.ns)
+}
+
+/// `51 × less than this call`.
+fn ratio(here: u64, there: u64) -> String {
+    let (more, less) = (here.max(there) as f64, here.min(there).max(1) as f64);
+    match more / less {
+        near if near < 1.05 => "as long as this call".to_owned(),
+        times => format!(
+            "{} × {} this call",
+            format::ratio(times),
+            if there < here { "less than" } else { "more than" }
+        ),
+    }
+}
+
+/// The steps with their times; beside them, where it is given, those of the other way.
+pub fn table(steps: &[Step], other: Option<&Other>) -> AnyView {
+    let longest = steps.iter().map(|step| step.ns).max().unwrap_or(1).max(1);
     let whole = total(steps);
     let mut last = 0;
     let rows: Vec<_> = steps
         .iter()
         .map(|step| {
-            let number = (step.number != last).then(|| step.number.to_string());
-            last = step.number;
-            let width = format!("{:.2}%", (step.ns as f64 / longest * 100.0).max(if step.ns > 0 { 0.8 } else { 0.0 }));
-            let about = if step.half { "≈ " } else { "" };
-            let exact = if step.half { "half of the measured travel".to_owned() } else { format::nanoseconds(step.ns) };
-            view! {
-                <tr class=step.colour.class() data-step=step.number.to_string()>
-                    <td class="num faint step-number">{number}</td>
-                    <td>{step.words.clone()}</td>
-                    <td class="step-bar"><span class="stage-bar" style:width=move || width.clone()></span></td>
-                    <td class="num" title=exact>{format!("{about}{}", format::duration(step.ns))}</td>
-                    <td class="num faint wide">{format::percent(step.ns as f64, whole as f64)}</td>
-                </tr>
-            }
+            let is_new = std::mem::replace(&mut last, step.number) != step.number;
+            row(step, is_new, (longest, whole), other)
         })
         .collect();
+    let head = other.map(|other| view! { <th class="num">{other.word}</th> });
+    let foot = other
+        .cloned()
+        .map(|other| view! { <td class="num soft" data-other="whole">{move || other.whole()}</td> });
+    let words = other.cloned().map(
+        |other| view! { <p class="small soft other-words" data-finding="other-way">{move || other.words()}</p> },
+    );
     view! {
         <table class="steps">
             <thead>
-                <tr><th></th><th>"step"</th><th></th><th class="num">"this call"</th><th class="num wide">"share"</th></tr>
+                <tr><th></th><th>"step"</th><th></th><th class="num">"this call"</th><th class="num wide">"share"</th>{head}</tr>
             </thead>
             <tbody>{rows}</tbody>
             <tfoot>
@@ -109,9 +203,38 @@ pub fn table(steps: &[Step]) -> AnyView {
                     <td></td>
                     <td class="num" title=format::nanoseconds(whole)>{format::duration(whole)}</td>
                     <td class="wide"></td>
+                    {foot}
                 </tr>
             </tfoot>
         </table>
+        {words}
+    }
+    .into_any()
+}
+
+fn row(step: &Step, is_new: bool, (longest, whole): (u64, u64), other: Option<&Other>) -> AnyView {
+    let number = is_new.then(|| step.number.to_string());
+    let least = if step.ns > 0 { 0.8 } else { 0.0 };
+    let width = format!("{:.2}%", (step.ns as f64 / longest as f64 * 100.0).max(least));
+    let about = if step.half { "≈ " } else { "" };
+    let exact = if step.half {
+        "half of the measured travel".to_owned()
+    } else {
+        format::nanoseconds(step.ns)
+    };
+    let there = other.cloned().map(|other| {
+        let step = step.clone();
+        view! { <td class="num soft" data-other="step">{move || other.cell(&step)}</td> }
+    });
+    view! {
+        <tr class=step.colour.class() data-step=step.number.to_string()>
+            <td class="num faint step-number">{number}</td>
+            <td>{step.words.clone()}</td>
+            <td class="step-bar"><span class="stage-bar" style:width=move || width.clone()></span></td>
+            <td class="num" title=exact>{format!("{about}{}", format::duration(step.ns))}</td>
+            <td class="num faint wide">{format::percent(step.ns as f64, whole as f64)}</td>
+            {there}
+        </tr>
     }
     .into_any()
 }

@@ -4,54 +4,77 @@ use leptos::prelude::*;
 use protocol::HandlerName;
 use protocol::api::traces::{TraceQuery, TraceSummary};
 
-use crate::app::live::live;
-use crate::app::navigation::navigation;
+use crate::app::live::{Live, live};
+use crate::app::navigation::{Navigation, navigation};
 use crate::route::Route;
 
 /// The bar above the list.
 pub fn bar(query: Memo<TraceQuery>) -> AnyView {
-    let live = live();
-    let navigation = navigation();
-    let change = move |edit: &dyn Fn(&mut TraceQuery)| {
-        let mut query = query.get_untracked();
-        edit(&mut query);
-        navigation.replace(&Route::Traces(query));
+    let filters = Filters {
+        query,
+        navigation: navigation(),
     };
-    let names = move || {
-        live.handlers.with(|list| {
-            list.ready()
-                .map(|list| {
-                    list.iter()
-                        .map(|handler| handler.name.to_string())
-                        .collect::<Vec<_>>()
-                })
-                .unwrap_or_default()
+    let edge = move || {
+        query.with(|query| query.edge.clone()).map(|edge| view! {
+            <button class="chip closable" title="Show all edges" on:click=move |_| filters.change(&|query| query.edge = None)>
+                {edge} <span aria-hidden="true">" ×"</span>
+            </button>
         })
-    };
-    let chosen = move || {
-        query.with(|query| {
-            query
-                .handler
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        })
-    };
-    let options = move || {
-        let chosen = chosen();
-        names()
-            .into_iter()
-            .map(|name| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> })
-            .collect_view()
-    };
-    let status = |value: Option<&'static str>, word: &'static str| {
-        let pressed = move || query.with(|query| query.status.as_deref() == value).to_string();
-        view! {
-            <button aria-pressed=pressed on:click=move |_| change(&|query| query.status = value.map(str::to_owned))>{word}</button>
-        }
     };
     view! {
         <div class="filters" role="search" aria-label="Filter traces">
+            {filters.handler(live())}
+            {filters.least()}
+            <div class="seg quiet" role="group" aria-label="status">
+                {filters.status(None, "All")}
+                {filters.status(Some("ok"), "Ok")}
+                {filters.status(Some("error"), "Failed")}
+            </div>
+            {edge}
+        </div>
+    }
+    .into_any()
+}
+
+/// What the address says, and how it is changed.
+#[derive(Clone, Copy)]
+struct Filters {
+    query: Memo<TraceQuery>,
+    navigation: Navigation,
+}
+
+impl Filters {
+    fn change(self, edit: &dyn Fn(&mut TraceQuery)) {
+        let mut query = self.query.get_untracked();
+        edit(&mut query);
+        self.navigation.replace(&Route::Traces(query));
+    }
+
+    fn handler(self, live: Live) -> AnyView {
+        let chosen = move || {
+            self.query.with(|query| {
+                query
+                    .handler
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            })
+        };
+        let options = move || {
+            let chosen = chosen();
+            let names = live.handlers.with(|list| {
+                let handlers = list.ready().map_or(&[][..], Vec::as_slice);
+                handlers
+                    .iter()
+                    .map(|handler| handler.name.to_string())
+                    .collect::<Vec<_>>()
+            });
+            names
+                .into_iter()
+                .map(|name| view! { <option value=name.clone() selected=name == chosen>{name.clone()}</option> })
+                .collect_view()
+        };
+        view! {
             <label>
                 <span class="soft small">"handler"</span>
                 <select
@@ -59,13 +82,23 @@ pub fn bar(query: Memo<TraceQuery>) -> AnyView {
                     data-filter="handler"
                     on:change:target=move |event| {
                         let name = HandlerName::parse(&event.target().value()).ok();
-                        change(&|query| query.handler.clone_from(&name));
+                        self.change(&|query| query.handler.clone_from(&name));
                     }
                 >
                     <option value="" selected=move || chosen().is_empty()>"any"</option>
                     {options}
                 </select>
             </label>
+        }
+        .into_any()
+    }
+
+    fn least(self) -> AnyView {
+        let value = move || {
+            self.query
+                .with(|query| query.min_ms.map(|ms| ms.to_string()).unwrap_or_default())
+        };
+        view! {
             <label>
                 <span class="soft small">"at least"</span>
                 <input
@@ -75,27 +108,27 @@ pub fn bar(query: Memo<TraceQuery>) -> AnyView {
                     inputmode="numeric"
                     placeholder="0"
                     data-filter="min_ms"
-                    prop:value=move || query.with(|query| query.min_ms.map(|ms| ms.to_string()).unwrap_or_default())
+                    prop:value=value
                     on:change:target=move |event| {
                         let ms = event.target().value().parse().ok().filter(|ms| *ms > 0);
-                        change(&|query| query.min_ms = ms);
+                        self.change(&|query| query.min_ms = ms);
                     }
                 />
                 <span class="soft small">"ms"</span>
             </label>
-            <div class="seg quiet" role="group" aria-label="status">
-                {status(None, "All")}
-                {status(Some("ok"), "Ok")}
-                {status(Some("error"), "Failed")}
-            </div>
-            {move || query.with(|query| query.edge.clone()).map(|edge| view! {
-                <button class="chip closable" title="Show all edges" on:click=move |_| change(&|query| query.edge = None)>
-                    {edge} <span aria-hidden="true">" ×"</span>
-                </button>
-            })}
-        </div>
+        }
+        .into_any()
     }
-    .into_any()
+
+    fn status(self, value: Option<&'static str>, word: &'static str) -> AnyView {
+        let pressed = move || {
+            self.query
+                .with(|query| query.status.as_deref() == value)
+                .to_string()
+        };
+        let press = move |_| self.change(&|query| query.status = value.map(str::to_owned));
+        view! { <button aria-pressed=pressed on:click=press>{word}</button> }.into_any()
+    }
 }
 
 /// Whether a trace fits, as far as its summary tells.
