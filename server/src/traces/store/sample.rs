@@ -6,7 +6,7 @@
 
 use protocol::{SpanKind, TraceId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::AssertSqlSafe;
 
 use super::super::steps::{SAMPLES_MAX, Sample};
 use super::row::{self, SPAN_COLUMNS};
