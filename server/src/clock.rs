@@ -13,7 +13,7 @@ pub struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    System { start: Instant, start_unix: Duration },
+    System { start: Instant, start_unix_ns: u64 },
     Test(Arc<AtomicU64>),
 }
 
@@ -24,7 +24,7 @@ impl Clock {
         let start_unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(Source::System {
             start: Instant::now(),
-            start_unix,
+            start_unix_ns: start_unix.as_nanos() as u64,
         })
     }
 
@@ -42,8 +42,16 @@ impl Clock {
 
     /// Nanoseconds since the Unix epoch.
     pub fn unix_ns(&self) -> u64 {
+        self.unix_ns_at(Instant::now())
+    }
+
+    /// A moment as nanoseconds since the Unix epoch, without another look at the clock. A test clock has but one moment.
+    pub fn unix_ns_at(&self, at: Instant) -> u64 {
         match &self.0 {
-            Source::System { start, start_unix } => (*start_unix + start.elapsed()).as_nanos() as u64,
+            Source::System { start, start_unix_ns } => match at.checked_duration_since(*start) {
+                Some(since) => start_unix_ns + since.as_nanos() as u64,
+                None => start_unix_ns.saturating_sub((*start - at).as_nanos() as u64),
+            },
             Source::Test(ns) => ns.load(Ordering::SeqCst),
         }
     }
@@ -64,6 +72,9 @@ mod tests {
         let first = clock.unix_ns();
         assert!(clock.unix_ns() >= first);
         assert!(first > 1_700_000_000_000_000_000);
+        let now = Instant::now();
+        let earlier = now - Duration::from_millis(1);
+        assert_eq!(clock.unix_ns_at(now) - clock.unix_ns_at(earlier), 1_000_000);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The WASM runtime, a QUIC peer, the queued edge, the built-in interfaces and the router implement it; ingress, queue
 //! consumers and guest imports use it. The bytes are the wire form, so a call that stays and a call that leaves run the
 //! same code up to the last branch in the router. Only `node` knows more than one implementation.
+//!
+//! Who calls the same function again and again asks once for a line to it.
 
 mod serving;
 
@@ -116,6 +118,12 @@ pub type ReplyFuture<'a> = Pin<Box<dyn Future<Output = Result<Reply, CallError>>
 pub trait Dispatch: Send + Sync + 'static {
     /// Carries the call out by its deadline and answers exactly once.
     fn dispatch(&self, call: Call) -> ReplyFuture<'_>;
+
+    /// A dispatch for the many calls that one caller makes to one function, naming no handler: it may keep what it looked
+    /// up for the one before. `None` where a look-up costs nothing.
+    fn line(self: Arc<Self>, _caller: &HandlerName, _function: &Arc<FunctionPath>) -> Option<Dispatcher> {
+        None
+    }
 }
 
 /// A shared dispatch.

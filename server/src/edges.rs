@@ -13,7 +13,7 @@ mod rate;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -21,6 +21,7 @@ use std::time::Duration;
 use protocol::api::edges::Edge;
 use protocol::control::EdgeFigures;
 use protocol::{HandlerName, InterfaceName, NodeName, Transport};
+use rustc_hash::FxHashMap;
 
 use crate::clock::Clock;
 use crate::shutdown::Tasks;
@@ -76,7 +77,7 @@ pub struct Ended {
 #[derive(Debug)]
 pub struct Edges {
     clock: Clock,
-    cells: RwLock<HashMap<EdgeKey, Arc<EdgeCell>>>,
+    cells: RwLock<FxHashMap<EdgeKey, Arc<EdgeCell>>>,
     merged: Mutex<Merged>,
     is_full: AtomicBool,
 }

@@ -1,22 +1,25 @@
 //! The router: a `Dispatch` that decides who serves a call: here, there, or later.
 //!
 //! Resolves a call in its [`RouteTable`], guards hops, deadline and lengths, opens the caller's span and counts the call on its
-//! edge. Knows no implementation of `Dispatch` but itself: `node` gives it targets.
+//! edge. Knows no implementation of `Dispatch` but itself: `node` gives it targets. An unsampled call reads the clock
+//! twice: when it comes and when it is answered.
 
+mod line;
 pub mod table;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use protocol::span::{CallerStages, Stages, Value};
-use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, Transport};
+use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, Transport};
 
-use crate::dispatch::{Call, Dispatch, HOPS_MAX, Reply, ReplyFuture, check_result};
-use crate::edges::{EdgeCell, EdgeKey, Edges, Ended, Outcome};
+use crate::dispatch::{Call, Dispatch, Dispatcher, HOPS_MAX, Reply, ReplyFuture, check_result};
+use crate::edges::{EdgeKey, Edges, Ended, Outcome};
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
-use table::Resolved;
+use line::Line;
+use table::Route;
 pub use table::{RouteTable, Target};
 
 /// Decides who serves a call.
@@ -46,71 +49,98 @@ impl Router {
         self.table.load_full()
     }
 
-    async fn route(&self, call: Call) -> Result<Reply, CallError> {
+    async fn route(&self, call: Call, line: Option<&Line>) -> Result<Reply, CallError> {
         let entered = Instant::now();
         if let Err(error) = guard(&call, entered) {
-            self.leave_span(&call, None, Transport::Direct, entered, failed(&error));
+            self.leave_span(&call, None, entered, failed(&error));
             return Err(error);
         }
-        let table = self.table.load_full();
-        let attempt = self.attempt(&table, &call, entered)?;
-        let (attempt, answer) = attempt.send(&call, entered).await;
-        if answer.missed() {
-            let newer = self.table.load_full();
-            if !Arc::ptr_eq(&newer, &table) {
-                // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
-                // know better. So neither the edge nor the trace keeps anything of it.
-                attempt.forget();
-                let attempt = self.attempt(&newer, &call, entered)?;
-                let (attempt, answer) = attempt.send(&call, entered).await;
-                return self.settle(attempt, &call, entered, answer);
-            }
+        let attempt = self.attempt(&call, line, entered)?;
+        // What is left here of the call: to tell of it, and to send it once more.
+        let left = call.clone();
+        let addressed = attempt.address(call, entered);
+        let answer = attempt.send(addressed, &left, entered).await;
+        if answer.missed() && self.table.load().version() != attempt.route.version {
+            // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
+            // know better. So neither the edge nor the trace keeps anything of it.
+            attempt.forget();
+            return Box::pin(self.route_anew(left, line, entered)).await;
         }
-        self.settle(attempt, &call, entered, answer)
+        self.settle(attempt, &left, entered, answer)
+    }
+
+    /// The second and last look at where a call goes.
+    async fn route_anew(
+        &self,
+        call: Call,
+        line: Option<&Line>,
+        entered: Instant,
+    ) -> Result<Reply, CallError> {
+        let attempt = self.attempt(&call, line, entered)?;
+        let left = call.clone();
+        let addressed = attempt.address(call, entered);
+        // The first look may have used the time up.
+        let answer = if addressed.remaining().is_zero() {
+            Answer::at(Err(addressed.deadline_error()), Duration::ZERO, entered)
+        } else {
+            attempt.send(addressed, &left, entered).await
+        };
+        self.settle(attempt, &left, entered, answer)
     }
 
     /// Resolves a call and opens its span.
-    fn attempt<'t>(
-        &self,
-        table: &'t RouteTable,
-        call: &Call,
-        entered: Instant,
-    ) -> Result<Attempt<'t>, CallError> {
-        let resolved = table.resolve(call).inspect_err(|error| {
-            self.leave_span(call, None, Transport::Direct, entered, failed(error));
+    fn attempt(&self, call: &Call, line: Option<&Line>, entered: Instant) -> Result<Attempt, CallError> {
+        let route = self.resolve(call, line).inspect_err(|error| {
+            self.leave_span(call, None, entered, failed(error));
         })?;
+        let span = self.open_span(&route, call, line, entered);
+        Ok(Attempt { route, span })
+    }
+
+    fn resolve(&self, call: &Call, line: Option<&Line>) -> Result<Arc<Route>, CallError> {
+        let table = self.table.load();
+        if let Some(route) = line.and_then(|line| line.kept(&table)) {
+            return Ok(route);
+        }
+        let resolved = table.resolve(call)?;
         let key = EdgeKey {
             caller: call.caller.clone(),
             callee: resolved.callee.clone(),
             interface: call.function.interface.clone(),
         };
-        let span = self.open_span(table, call, &key, resolved.target.transport, entered);
-        let cell = self.edges.cell(&key);
-        Ok(Attempt { resolved, cell, span })
+        let route = Arc::new(Route {
+            cell: self.edges.cell(&key),
+            callee: key.callee,
+            handler: resolved.handler.clone(),
+            target: resolved.target.clone(),
+            timeout: resolved.timeout,
+            placement: Arc::clone(table.placement()),
+            version: table.version(),
+            edge: OnceLock::new(),
+        });
+        if let Some(line) = line {
+            line.keep(&table, &route);
+        }
+        Ok(route)
     }
 
     /// Counts an ended call, and ends its span or leaves one.
     fn settle(
         &self,
-        attempt: Attempt<'_>,
+        attempt: Attempt,
         call: &Call,
         entered: Instant,
         answer: Answer,
     ) -> Result<Reply, CallError> {
-        let Attempt {
-            resolved,
-            cell,
-            mut span,
-        } = attempt;
-        let transport = resolved.target.transport;
-        cell.record(answer.ended(call, transport));
+        let Attempt { route, mut span } = attempt;
+        route.cell.record(answer.ended(call, route.target.transport));
         let latency = answer.latency;
         match answer.outcome {
             Ok(mut reply) => {
                 if let Some(span) = &mut span {
                     close_span(span, call, &reply, (answer.send, latency, entered));
-                } else if cell.is_slow(latency.as_nanos() as u64) {
-                    self.leave_span(call, Some(resolved.callee), transport, entered, SpanStatus::Ok);
+                } else if route.cell.is_slow(latency.as_nanos() as u64) {
+                    self.leave_span(call, Some(&route), entered, SpanStatus::Ok);
                 }
                 reply.span = span;
                 Ok(reply)
@@ -118,7 +148,7 @@ impl Router {
             Err(error) => {
                 match &mut span {
                     Some(span) => span.span_mut().status = failed(&error),
-                    None => self.leave_span(call, Some(resolved.callee), transport, entered, failed(&error)),
+                    None => self.leave_span(call, Some(&route), entered, failed(&error)),
                 }
                 Err(error)
             }
@@ -127,102 +157,88 @@ impl Router {
 
     fn open_span(
         &self,
-        table: &RouteTable,
+        route: &Route,
         call: &Call,
-        key: &EdgeKey,
-        transport: Transport,
+        line: Option<&Line>,
         entered: Instant,
     ) -> Option<OpenSpan> {
         if !call.trace.sampled {
             return None;
         }
-        let name = Arc::from(call.function.to_string());
-        let mut span = OpenSpan::begin(&self.recorder, &call.trace, SpanKind::Client, &call.caller, &name)?;
-        span.began_at(entered - Duration::from_nanos(call.lift_ns));
+        let name = line.map_or_else(
+            || call.function.to_string().into(),
+            |line| Arc::clone(line.name()),
+        );
+        let began = entered - Duration::from_nanos(call.lift_ns);
+        let of = (SpanKind::Client, &call.caller, &name);
+        let mut span = OpenSpan::begin_at(&self.recorder, &call.trace, of, began);
         let record = span.span_mut();
-        record.peer = Some(key.callee.clone());
-        record.transport = Some(transport);
-        let edge = format!("{} -> {}", key.caller, key.interface.unversioned());
-        record
-            .attributes
-            .push((fields::EDGE.into(), Value::Text(edge.into())));
-        let placement = Value::Text(Arc::clone(table.placement()));
-        record.attributes.push((fields::PLACEMENT.into(), placement));
+        record.peer = Some(route.callee.clone());
+        record.transport = Some(route.target.transport);
+        let text = |text: &Arc<str>| Value::Text(Arc::clone(text));
+        record.attributes.extend([
+            (fields::EDGE.into(), text(route.edge(call))),
+            (fields::PLACEMENT.into(), text(&route.placement)),
+        ]);
         Some(span)
     }
 
     /// The one span of a call that failed or was slow in an unsampled trace, or that nobody serves.
-    fn leave_span(
-        &self,
-        call: &Call,
-        callee: Option<&HandlerName>,
-        transport: Transport,
-        entered: Instant,
-        status: SpanStatus,
-    ) {
+    fn leave_span(&self, call: &Call, route: Option<&Route>, entered: Instant, status: SpanStatus) {
         let name = Arc::from(call.function.to_string());
-        let mut span =
-            OpenSpan::begin_always(&self.recorder, &call.trace, SpanKind::Client, &call.caller, &name);
-        span.began_at(entered);
+        let of = (SpanKind::Client, &call.caller, &name);
+        let mut span = OpenSpan::begin_at(&self.recorder, &call.trace, of, entered);
         let record = span.span_mut();
         if !call.trace.sampled {
             record.parent_id = None;
         }
-        record.peer = callee.cloned();
-        record.transport = Some(transport);
-        let edge = format!("{} -> {}", call.caller, call.function.interface.unversioned());
-        record
-            .attributes
-            .push((fields::EDGE.into(), Value::Text(edge.into())));
+        record.peer = route.map(|route| route.callee.clone());
+        record.transport = Some(route.map_or(Transport::Direct, |route| route.target.transport));
+        let edge = route.map_or_else(|| table::edge_name(call), |route| Arc::clone(route.edge(call)));
+        record.attributes.push((fields::EDGE.into(), Value::Text(edge)));
         record.status = status;
     }
 }
 
 /// One way to serve a call.
-struct Attempt<'t> {
-    resolved: Resolved<'t>,
-    cell: Arc<EdgeCell>,
+struct Attempt {
+    route: Arc<Route>,
     span: Option<OpenSpan>,
 }
 
 /// What an attempt came to.
 struct Answer {
     outcome: Result<Reply, CallError>,
-    /// Until it was handed on.
+    /// Until it was handed on; not measured where no span tells of it.
     send: Duration,
     /// Until the answer was there.
     latency: Duration,
 }
 
-impl Attempt<'_> {
-    async fn send(self, call: &Call, entered: Instant) -> (Self, Answer) {
-        let function = &call.function;
-        let mut call = call.clone();
-        call.handler = Some(self.resolved.handler.clone());
-        if let Some(timeout) = self.resolved.timeout {
+impl Attempt {
+    /// The call as its target gets it.
+    fn address(&self, mut call: Call, entered: Instant) -> Call {
+        call.handler = Some(self.route.handler.clone());
+        if let Some(timeout) = self.route.timeout {
             call.deadline = call.deadline.min(entered + timeout);
         }
         if let Some(span) = &self.span {
             call.trace = span.context();
         }
-        let send = entered.elapsed();
-        // The first look may have used the time up.
-        let allowed = match call.remaining().is_zero() {
-            true => Err(call.deadline_error()),
-            false => call.check_args(),
+        call
+    }
+
+    async fn send(&self, addressed: Call, left: &Call, entered: Instant) -> Answer {
+        let send = match &self.span {
+            Some(_) => entered.elapsed(),
+            None => Duration::ZERO,
         };
-        let outcome = match allowed {
-            Ok(()) => self.resolved.target.dispatcher.dispatch(call).await,
+        let outcome = match left.check_args() {
+            Ok(()) => self.route.target.dispatcher.dispatch(addressed).await,
             Err(error) => Err(error),
         };
-        let outcome = outcome.and_then(|reply| check_result(function, &reply.value).map(|()| reply));
-        let latency = entered.elapsed();
-        let answer = Answer {
-            outcome,
-            send,
-            latency,
-        };
-        (self, answer)
+        let outcome = outcome.and_then(|reply| check_result(&left.function, &reply.value).map(|()| reply));
+        Answer::at(outcome, send, entered)
     }
 
     fn forget(self) {
@@ -233,6 +249,15 @@ impl Attempt<'_> {
 }
 
 impl Answer {
+    /// An answer that has just come.
+    fn at(outcome: Result<Reply, CallError>, send: Duration, entered: Instant) -> Self {
+        Self {
+            outcome,
+            send,
+            latency: entered.elapsed(),
+        }
+    }
+
     /// Whether nobody was met under the address that the table gave, so that nothing ran.
     fn missed(&self) -> bool {
         matches!(
@@ -312,7 +337,12 @@ fn failed(error: &CallError) -> SpanStatus {
 
 impl Dispatch for Router {
     fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
-        Box::pin(self.route(call))
+        Box::pin(self.route(call, None))
+    }
+
+    fn line(self: Arc<Self>, caller: &HandlerName, function: &Arc<FunctionPath>) -> Option<Dispatcher> {
+        let line = Line::new(self, caller.clone(), Arc::clone(function));
+        Some(Arc::new(line))
     }
 }
 

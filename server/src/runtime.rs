@@ -21,18 +21,20 @@ mod incoming;
 pub mod inspect;
 mod instance;
 pub mod json;
+mod life;
 mod limits;
 mod pool;
 pub mod wit_type;
+mod work;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use protocol::control::{InstanceFigures, Limits};
 use protocol::span::{Stages, Value};
-use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, exchange};
+use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
+use rustc_hash::FxHashMap;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
@@ -40,12 +42,15 @@ use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_resu
 use crate::shutdown::Tasks;
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
-use artifact::{Artifact, ExportedFunction};
+use artifact::Artifact;
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
 use guest::{CallInProgress, Guest};
 use instance::{Finished, Instance};
+use life::{End, Lives};
+use pool::Checkout;
+use work::Work;
 
 /// How often warm instances are looked at, whether anyone still calls them.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
@@ -73,7 +78,7 @@ pub enum Error {
 }
 
 /// The handlers of this node, by name.
-type Table = HashMap<HandlerName, Arc<Deployed>>;
+type Table = FxHashMap<HandlerName, Arc<Deployed>>;
 
 /// The runtime of one node.
 pub struct Runtime {
@@ -133,14 +138,9 @@ impl Runtime {
 
     /// Links a version and swaps it in; calls in flight finish on the old one.
     pub fn deploy(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
-        let deployed =
-            Deployed::link(&self.base, name.clone(), Arc::clone(artifact), limits).map_err(|source| {
-                Error::Link {
-                    handler: name.clone(),
-                    source,
-                }
-            })?;
-        let deployed = Arc::new(deployed);
+        let before = self.deployed.load().get(name).cloned();
+        let lives = before.map(|before| Arc::clone(before.pool.lives()));
+        let deployed = Arc::new(self.link(name, artifact, limits, lives.unwrap_or_default())?);
         self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
@@ -151,12 +151,23 @@ impl Runtime {
 
     /// Links a version without serving it: whether it could be.
     pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
-        Deployed::link(&self.base, name.clone(), Arc::clone(artifact), limits)
-            .map(|_| ())
-            .map_err(|source| Error::Link {
+        self.link(name, artifact, limits, Arc::default()).map(|_| ())
+    }
+
+    fn link(
+        &self,
+        name: &HandlerName,
+        artifact: &Arc<Artifact>,
+        limits: Limits,
+        lives: Arc<Lives>,
+    ) -> Result<Deployed, Error> {
+        let ground = (&self.base, &self.router);
+        Deployed::link(ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
+            Error::Link {
                 handler: name.clone(),
                 source,
-            })
+            }
+        })
     }
 
     /// Serves a handler no longer; calls in flight finish.
@@ -210,23 +221,24 @@ impl Runtime {
     }
 
     async fn serve(&self, mut call: Call) -> Result<Reply, CallError> {
-        let arrived = Instant::now();
+        let arrived = call.trace.sampled.then(Instant::now);
         let deployed = self.resolve(&call)?;
         let mut span = self.open_span(&deployed, &call);
         if let Some(span) = &span {
             call.trace = span.context();
         }
-        let sampled = call.trace.sampled;
         match self.run(&deployed, call, arrived, span.as_mut()).await {
             Ok(ran) => {
                 let is_err = ran.is_err();
                 if let Some(span) = &mut span {
                     ran.close(span);
-                    add_logs(span, ran.finished.guest);
+                    if let Some(left) = ran.finished.left {
+                        add_logs(span, left);
+                    }
                 }
                 Ok(Reply {
                     is_err,
-                    stages: sampled.then_some(ran.finished.stages),
+                    stages: ran.finished.stages,
                     ..Reply::new(ran.finished.value)
                 })
             }
@@ -261,10 +273,7 @@ impl Runtime {
         if !call.trace.sampled {
             return None;
         }
-        let name = match deployed.names.get(&call.function) {
-            Some(name) => Arc::clone(name),
-            None => Arc::from(call.function.to_string()),
-        };
+        let name = deployed.span_name(&call.function);
         let mut span = OpenSpan::begin(
             &self.recorder,
             &call.trace,
@@ -281,114 +290,90 @@ impl Runtime {
         &self,
         deployed: &Deployed,
         call: Call,
-        arrived: Instant,
+        arrived: Option<Instant>,
         mut span: Option<&mut OpenSpan>,
     ) -> Result<Ran, CallError> {
-        let work = Work::of(deployed, call, span.as_deref_mut())?;
-        let parsed = arrived.elapsed();
-        let (call, deadline) = (&work.call, work.call.deadline);
-        let progress = CallInProgress::new(deadline, call.trace, call.hop);
-        let (_permit, warm) = deployed.pool.check_out(deadline).await?;
-        let cold = warm.is_none();
-        let mut instance = match warm {
-            Some(mut instance) => {
-                instance.begin(progress);
-                instance
-            }
-            None => {
-                deployed.pool.count_made();
-                Instance::make(&self.executor, deployed, &self.router, &self.clock, progress).await?
-            }
-        };
-        let since = Instant::now();
+        let work = Work::of(deployed, &call, span.as_deref_mut())?;
         let returns_result = work.returns_result();
-        let path = Arc::clone(&work.call.function);
-        let outcome = match work.kind {
-            Kind::Function(function) => {
+        let parsed = arrived.map(|arrived| arrived.elapsed());
+        let progress = CallInProgress::new(call.deadline, call.trace, call.hop);
+        let mut checkout = deployed.pool.check_out(call.deadline).await?;
+        let cold = self.begin(deployed, &mut checkout, progress).await?;
+        let Some(instance) = checkout.instance() else {
+            return Err(CallError::new(
+                ErrorCode::Internal,
+                "an instance was made and is gone",
+            ));
+        };
+        let since = arrived.map(|_| Instant::now());
+        let outcome = match work {
+            Work::Function(function) => {
+                let executor = &self.executor;
                 instance
-                    .call(&self.executor, deployed, function, work.call, since)
+                    .call(executor, deployed, function, call.args, since)
                     .await
             }
-            Kind::Exchange(request) => {
-                instance
-                    .exchange(&self.executor, deployed, request, deadline, since)
-                    .await
-            }
+            Work::Exchange(request) => instance.exchange(&self.executor, deployed, request, since).await,
         };
-        let outcome = match outcome {
-            Ok(finished) => match check_result(&path, &finished.value) {
-                Ok(()) => Ok(finished),
-                Err(error) => Err((error, finished.guest)),
-            },
-            Err(error) => Err((error, instance.take_call())),
-        };
+        let outcome = outcome.and_then(|finished| {
+            let fits = check_result(&call.function, &finished.value);
+            fits.map(|()| finished)
+        });
         match outcome {
             Ok(mut finished) => {
-                let stages = &mut finished.stages;
-                stages.wait = (since - arrived - parsed).as_nanos() as u64;
-                stages.decode += parsed.as_nanos() as u64;
-                stages.total = arrived.elapsed().as_nanos() as u64;
-                // What passed since the result was lifted is carrying it out: a part of step 7.
-                let before = stages.decode + stages.wait + stages.run + stages.outgoing;
-                stages.encode = stages.encode.max(stages.total.saturating_sub(before));
-                deployed.pool.check_in(instance);
+                if let Some(stages) = &mut finished.stages
+                    && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
+                {
+                    stages.wait = (since - arrived - parsed).as_nanos() as u64;
+                    stages.decode += parsed.as_nanos() as u64;
+                    stages.total = arrived.elapsed().as_nanos() as u64;
+                    // What passed since the result was lifted is carrying it out: a part of step 7.
+                    let before = stages.decode + stages.wait + stages.run + stages.outgoing;
+                    stages.encode = stages.encode.max(stages.total.saturating_sub(before));
+                }
+                checkout.check_in();
                 Ok(Ran {
                     finished,
                     returns_result,
                     cold,
                 })
             }
-            Err((error, guest)) => {
+            Err(error) => {
                 if let Some(span) = span {
-                    add_logs(span, guest);
+                    add_logs(span, instance.take_call());
                 }
+                checkout.end(match error.code {
+                    ErrorCode::Deadline => End::Deadline,
+                    _ => End::Trap,
+                });
                 Err(error)
             }
         }
     }
-}
 
-/// What a call asks of an instance, checked before one is taken.
-struct Work<'d> {
-    call: Call,
-    kind: Kind<'d>,
-}
-
-enum Kind<'d> {
-    Function(&'d ExportedFunction),
-    Exchange(exchange::Request),
-}
-
-impl<'d> Work<'d> {
-    fn of(deployed: &'d Deployed, call: Call, span: Option<&mut OpenSpan>) -> Result<Self, CallError> {
-        if call.function.interface.as_str() == exchange::INTERFACE {
-            let request = exchange::Request::decode(&call.args).map_err(|error| {
-                CallError::new(
-                    ErrorCode::Invalid,
-                    format!("the arguments are no HTTP request: {error}"),
-                )
-            })?;
-            if let Some(span) = span {
-                name_request(span, &request);
+    /// Begins a call in the warm instance that was checked out, or in one that is made for it: whether it was made.
+    async fn begin(
+        &self,
+        deployed: &Deployed,
+        checkout: &mut Checkout<'_>,
+        progress: CallInProgress,
+    ) -> Result<bool, CallError> {
+        if let Some(instance) = checkout.instance() {
+            instance.begin(progress);
+            return Ok(false);
+        }
+        checkout.begin();
+        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress).await;
+        match made {
+            Ok(instance) => {
+                checkout.put(instance);
+                Ok(true)
             }
-            let kind = Kind::Exchange(request);
-            return Ok(Self { call, kind });
+            Err(error) => {
+                checkout.end(End::Start);
+                Err(error)
+            }
         }
-        let function = deployed
-            .function(&call.function)
-            .ok_or_else(|| missing(deployed, &call))?;
-        if call.type_hash.is_some_and(|hash| hash != function.hash) {
-            return Err(other_type(deployed, &call));
-        }
-        if let Some(obstacle) = function.obstacle {
-            return Err(local_only(deployed, &call, obstacle));
-        }
-        let kind = Kind::Function(function);
-        Ok(Self { call, kind })
-    }
-
-    fn returns_result(&self) -> bool {
-        matches!(self.kind, Kind::Function(function) if function.ty.returns_result())
     }
 }
 
@@ -407,7 +392,7 @@ impl Ran {
 
     fn close(&self, span: &mut OpenSpan) {
         let record = span.span_mut();
-        record.stages = Some(Stages::Callee(self.finished.stages));
+        record.stages = self.finished.stages.map(Stages::Callee);
         record.cold = Some(self.cold);
         if self.is_err() {
             record.status = SpanStatus::Err;
@@ -421,17 +406,6 @@ impl Ran {
     }
 }
 
-/// A request is what a person looks for: the span gets its name and attributes from it.
-fn name_request(span: &mut OpenSpan, request: &exchange::Request) {
-    let text = |text: &str| Value::Text(text.into());
-    let record = span.span_mut();
-    record.name = format!("{} {}", request.method, request.route()).into();
-    record.attributes.extend([
-        (fields::HTTP_REQUEST_METHOD.into(), text(&request.method)),
-        (fields::URL_PATH.into(), text(request.route())),
-    ]);
-}
-
 fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
     let record = span.span_mut();
     record.logs = guest.logs;
@@ -439,36 +413,6 @@ fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
         let dropped = Value::Int(guest.logs_dropped as i64);
         record.attributes.push((fields::LOGS_DROPPED.into(), dropped));
     }
-}
-
-fn missing(deployed: &Deployed, call: &Call) -> CallError {
-    CallError::new(
-        ErrorCode::NotFound,
-        format!(
-            "`{}` does not export `{}`; see `cleave check` for what it exports",
-            deployed.name, call.function
-        ),
-    )
-}
-
-fn other_type(deployed: &Deployed, call: &Call) -> CallError {
-    CallError::new(
-        ErrorCode::NotFound,
-        format!(
-            "`{}` was built against another type of `{}` than `{}` exports; build both against the same WIT",
-            call.caller, call.function, deployed.name
-        ),
-    )
-}
-
-fn local_only(deployed: &Deployed, call: &Call, obstacle: &str) -> CallError {
-    CallError::new(
-        ErrorCode::Invalid,
-        format!(
-            "`{}` of `{}` has {obstacle} in its type, which cannot leave its instance; use plain values",
-            call.function, deployed.name
-        ),
-    )
 }
 
 impl Dispatch for Runtime {

@@ -7,6 +7,7 @@ pub mod fields;
 mod open_span;
 mod sampler;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -80,7 +81,38 @@ pub fn new_trace_id() -> TraceId {
     TraceId(rand::rng().random_range(1..=u128::MAX))
 }
 
-/// A fresh span id.
+/// A fresh span id. Every sampled call takes two, and they must be unlike only those of the same trace: so each thread
+/// counts on from a random place and scatters the count (SplitMix64), which meets a number again after 2^64 of them.
 pub fn new_span_id() -> SpanId {
-    SpanId(rand::rng().random_range(1..=u64::MAX))
+    thread_local! {
+        static COUNT: Cell<u64> = Cell::new(rand::rng().random());
+    }
+    COUNT.with(|count| {
+        loop {
+            let next = count.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            count.set(next);
+            let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            let mixed = mixed ^ (mixed >> 31);
+            if mixed != 0 {
+                return SpanId(mixed);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn span_ids_differ_within_and_between_threads() {
+        let many = || (0..10_000).map(|_| new_span_id()).collect::<Vec<_>>();
+        let other = std::thread::spawn(many).join().unwrap();
+        let ids: HashSet<_> = many().into_iter().chain(other).collect();
+        assert_eq!(ids.len(), 20_000);
+        assert!(!ids.contains(&SpanId(0)));
+    }
 }

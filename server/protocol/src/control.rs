@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::handlers::InstanceEnds;
 use crate::name::{HandlerName, InterfaceName, NodeName, QueueName};
 use crate::span::{Span, Transport};
 
@@ -105,6 +106,20 @@ pub struct Limits {
     pub instances_max: u32,
     /// The time that one call to it may take, in ms. It shortens a caller's deadline and never lengthens it.
     pub timeout_ms: Option<u64>,
+    /// How long an instance lives.
+    #[serde(default)]
+    pub policy: InstancePolicy,
+}
+
+/// How long an instance of a handler lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstancePolicy {
+    /// It serves one call after the other, until it served many, grew too far, was idle for long or failed.
+    #[default]
+    Pooled,
+    /// It serves one call: nothing of a call is left to the next one.
+    Fresh,
 }
 
 impl Default for Limits {
@@ -115,6 +130,7 @@ impl Default for Limits {
             instances_max: 64,
             // The deadline that a call comes with is enough, unless somebody says otherwise.
             timeout_ms: None,
+            policy: InstancePolicy::Pooled,
         }
     }
 }
@@ -201,6 +217,8 @@ pub struct InstanceFigures {
     pub busy: u64,
     /// Made since the node's start.
     pub made: u64,
+    /// How those ended that are no more.
+    pub ended: InstanceEnds,
 }
 
 /// What a child gets on stdin, as length-prefixed JSON; nothing secret is in its arguments or environment.

@@ -3,6 +3,7 @@
 //! Nodes ship these to home in batches; OpenTelemetry's names are given to them where they leave the system. Times
 //! are integer nanoseconds: starts since the Unix epoch, durations on the recording node's monotonic clock.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,9 @@ pub enum Value {
     Bool(bool),
 }
 
+/// An attribute's name and value. The names that this system gives are constants, which cost nothing to write down.
+pub type Attribute = (Cow<'static, str>, Value);
+
 /// A log line of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
@@ -173,7 +177,7 @@ pub struct Span {
     /// The span that it continues from another trace (a message's attempt: the enqueue).
     pub link: Option<Link>,
     /// Further attributes, by OpenTelemetry's names.
-    pub attributes: Vec<(Arc<str>, Value)>,
+    pub attributes: Vec<Attribute>,
     /// What the guest logged meanwhile, at most [`LOGS_MAX`].
     pub logs: Vec<Log>,
 }

@@ -34,6 +34,7 @@ pub enum ValueError {
 }
 
 /// Appends an unsigned LEB128 integer in its shortest form.
+#[inline]
 pub fn put_leb(out: &mut impl BufMut, mut value: u64) {
     while value >= 0x80 {
         out.put_u8((value & 0x7f) as u8 | 0x80);
@@ -43,6 +44,7 @@ pub fn put_leb(out: &mut impl BufMut, mut value: u64) {
 }
 
 /// Appends a signed LEB128 integer in its shortest form.
+#[inline]
 pub fn put_sleb(out: &mut impl BufMut, mut value: i64) {
     loop {
         let byte = (value & 0x7f) as u8;
@@ -56,6 +58,7 @@ pub fn put_sleb(out: &mut impl BufMut, mut value: i64) {
 }
 
 /// Appends a count and the bytes: a `list<u8>`.
+#[inline]
 pub fn put_bytes(out: &mut impl BufMut, bytes: &[u8]) {
     put_leb(out, bytes.len() as u64);
     out.put_slice(bytes);
@@ -87,6 +90,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -97,6 +101,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Fails if anything is left.
+    #[inline]
     pub fn finish(self) -> Result<(), ValueError> {
         if self.rest.is_empty() {
             Ok(())
@@ -106,6 +111,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `count` bytes.
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], ValueError> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(ValueError::Short)?;
         self.rest = rest;
@@ -113,6 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `N` bytes.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(ValueError::Short)?;
         self.rest = rest;
@@ -120,6 +127,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, ValueError> {
         let (byte, rest) = self.rest.split_first().ok_or(ValueError::Short)?;
         self.rest = rest;
@@ -127,6 +135,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A boolean.
+    #[inline]
     pub fn bool(&mut self) -> Result<bool, ValueError> {
         match self.byte()? {
             0 => Ok(false),
@@ -136,7 +145,19 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned LEB128 integer of at most 64 bits.
+    #[inline]
     pub fn leb(&mut self) -> Result<u64, ValueError> {
+        // Most lengths, discriminants and small numbers are one byte.
+        if let Some((byte, rest)) = self.rest.split_first()
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.leb_of_many()
+    }
+
+    fn leb_of_many(&mut self) -> Result<u64, ValueError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -153,11 +174,13 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned LEB128 integer that fits `T`.
+    #[inline]
     pub fn unsigned<T: TryFrom<u64>>(&mut self) -> Result<T, ValueError> {
         T::try_from(self.leb()?).map_err(|_| ValueError::Range)
     }
 
     /// A signed LEB128 integer of at most 64 bits.
+    #[inline]
     pub fn sleb(&mut self) -> Result<i64, ValueError> {
         let mut value = 0_i64;
         for shift in (0..64).step_by(7) {
@@ -177,11 +200,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A signed LEB128 integer that fits `T`.
+    #[inline]
     pub fn signed<T: TryFrom<i64>>(&mut self) -> Result<T, ValueError> {
         T::try_from(self.sleb()?).map_err(|_| ValueError::Range)
     }
 
     /// A count of elements, each of which takes at least `bytes_min` bytes of what is left.
+    #[inline]
     pub fn count(&mut self, bytes_min: usize) -> Result<usize, ValueError> {
         let count: usize = self.unsigned()?;
         let fits = count
@@ -191,6 +216,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `list<u8>`.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], ValueError> {
         let count = self.count(1)?;
         self.take(count)
@@ -241,6 +267,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The discriminant of a type with `cases` cases.
+    #[inline]
     pub fn discriminant(&mut self, cases: usize) -> Result<usize, ValueError> {
         let case: usize = self.unsigned()?;
         if case < cases {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use protocol::api::placement::{Mode, Placement};
-use protocol::control::Limits;
+use protocol::control::{InstancePolicy, Limits};
 use protocol::{HandlerName, InterfaceName};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
@@ -134,6 +134,11 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
             text(quantity::bytes(MEMORY_BYTES)),
         );
         section.set("instances", &mut limits.instances_max, whole(INSTANCES));
+        let policies = [
+            ("pooled", InstancePolicy::Pooled),
+            ("fresh", InstancePolicy::Fresh),
+        ];
+        section.set("policy", &mut limits.policy, choice(&policies));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = Some(timeout.value.as_millis() as u64);
         }

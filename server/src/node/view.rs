@@ -82,6 +82,7 @@ impl View {
                 handler.figures.instances_idle += figures.idle;
                 handler.figures.instances_busy += figures.busy;
                 handler.figures.instances_made += figures.made;
+                handler.figures.instances_ended += figures.ended;
             }
         }
         listed

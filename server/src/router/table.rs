@@ -1,16 +1,18 @@
 //! `RouteTable`: an immutable snapshot of who serves what, replaced whole.
 //!
 //! Built from home's [`Routes`] and the dispatchers of the nodes; resolving takes no lock and, for a known interface name,
-//! allocates nothing.
+//! allocates nothing. What a line resolved is kept here, so that it goes with the table.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use protocol::control::Routes;
 use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
+use rustc_hash::FxHashMap;
 
 use crate::dispatch::{Call, Dispatcher};
+use crate::edges::EdgeCell;
 
 /// The built-in interfaces, by semver track.
 const STATE: &str = "cleave:state/store@0.1";
@@ -36,6 +38,35 @@ pub(super) struct Resolved<'t> {
     pub(super) timeout: Option<Duration>,
 }
 
+/// Where the calls of an edge go, resolved in one table.
+pub(super) struct Route {
+    /// The handler that serves them, as edges and spans name it.
+    pub(super) callee: HandlerName,
+    /// The handler that the target is asked for: the callee, or `queue`.
+    pub(super) handler: HandlerName,
+    pub(super) target: Target,
+    pub(super) timeout: Option<Duration>,
+    /// Where the edge's calls are counted.
+    pub(super) cell: Arc<EdgeCell>,
+    pub(super) placement: Arc<str>,
+    /// The version of the table.
+    pub(super) version: u64,
+    /// The edge as spans name it, once a sampled call came.
+    pub(super) edge: OnceLock<Arc<str>>,
+}
+
+impl Route {
+    /// `checkout -> shop:email/email`.
+    pub(super) fn edge(&self, call: &Call) -> &Arc<str> {
+        self.edge.get_or_init(|| edge_name(call))
+    }
+}
+
+/// An edge as spans name it.
+pub(super) fn edge_name(call: &Call) -> Arc<str> {
+    format!("{} -> {}", call.caller, call.function.interface.unversioned()).into()
+}
+
 /// A handler that is served.
 struct Served {
     target: Target,
@@ -50,24 +81,29 @@ struct QueuedRoute {
 }
 
 /// Something of a caller's edges, by the interface's exact name where it is known, and by its semver track.
-type ByEdge<T> = HashMap<HandlerName, HashMap<String, T>>;
+type ByEdge<T> = FxHashMap<HandlerName, FxHashMap<String, T>>;
 
 /// Name → where it is served.
 #[derive(Default)]
 pub struct RouteTable {
     generation: u64,
+    /// Unlike that of every other table that was built in this process; 0 for the empty one.
+    version: u64,
     placement: Arc<str>,
-    handlers: HashMap<HandlerName, Served>,
+    handlers: FxHashMap<HandlerName, Served>,
     /// By exact name, for every version that a provider exports, and by semver track.
-    interfaces: HashMap<String, Arc<[HandlerName]>>,
+    interfaces: FxHashMap<String, Arc<[HandlerName]>>,
     queued: ByEdge<Arc<QueuedRoute>>,
     timeouts: ByEdge<Duration>,
+    /// What lines resolved, one each: they hold it weakly, so that who is not served any more is let go of.
+    kept: Mutex<Vec<Arc<Route>>>,
 }
 
 impl RouteTable {
     /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
     /// Home serves the built-in interfaces and takes the calls along queued edges.
     pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
+        static BUILT: AtomicU64 = AtomicU64::new(0);
         let handlers = routes.handlers.iter().filter_map(|handler| {
             let served = Served {
                 target: node(&handler.node)?,
@@ -77,6 +113,7 @@ impl RouteTable {
         });
         let mut table = Self {
             generation: routes.generation,
+            version: BUILT.fetch_add(1, Ordering::Relaxed) + 1,
             placement: Arc::from(routes.placement.as_str()),
             handlers: handlers.collect(),
             ..Self::default()
@@ -123,6 +160,17 @@ impl RouteTable {
     /// The generation of the routes that it was built from.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// What tells this table from every other one.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Keeps what a line resolved for as long as the table is in force.
+    pub(super) fn keep(&self, route: &Arc<Route>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push(Arc::clone(route));
     }
 
     /// The placement in force.

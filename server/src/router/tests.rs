@@ -183,7 +183,7 @@ async fn a_sampled_call_leaves_a_span_whose_stages_add_up() {
         (Some(name("email")), Some(Transport::Direct))
     );
     assert_eq!(span.status, SpanStatus::Err);
-    let has = |key: &str, value: Value| span.attributes.contains(&(key.into(), value));
+    let has = |key: &'static str, value: Value| span.attributes.contains(&(key.into(), value));
     assert!(has(
         fields::EDGE,
         Value::Text("checkout -> shop:email/email".into())

@@ -5,12 +5,16 @@
 //! pinned; `codec/tests.rs` holds it equal to the `Val` path on generated types and values. Only plain types are
 //! routed, and only components whose strings are UTF-8 are accepted.
 //!
-//! The times of steps 1, 4, 7 and 9 lie inside these two types, which is why the stopwatch is here.
+//! The times of steps 1, 4, 7 and 9 lie inside these two types, which is why the stopwatch is here. For calls that are not
+//! sampled no clock is read.
 
 mod lift;
 mod lower;
+mod plan;
+mod scratch;
 #[cfg(test)]
 mod tests;
+pub(super) mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -70,25 +74,29 @@ enum AfterLower {
 pub(super) struct Lowered<const N: usize> {
     bytes: Bytes,
     role: Role,
+    /// Whether there is anything in `after`: most calls are not sampled, and take no lock to learn that.
+    is_awaited: bool,
     after: Mutex<Option<AfterLower>>,
 }
 
 impl<const N: usize> Lowered<N> {
-    /// A call's arguments; the stopwatch learns when they have arrived.
-    pub(super) fn arguments(bytes: Bytes, stopwatch: Arc<Stopwatch>) -> Self {
+    /// A call's arguments; the stopwatch, where there is one, learns when they have arrived.
+    pub(super) fn arguments(bytes: Bytes, stopwatch: Option<Arc<Stopwatch>>) -> Self {
         Self {
             bytes,
             role: Role::Arguments,
-            after: Mutex::new(Some(AfterLower::Arguments(stopwatch))),
+            is_awaited: stopwatch.is_some(),
+            after: Mutex::new(stopwatch.map(AfterLower::Arguments)),
         }
     }
 
-    /// A reply; the caller's span, where there is one, ends when it has arrived, with step 9 since `back`.
-    pub(super) fn reply(bytes: Bytes, span: Option<OpenSpan>, back: Instant) -> Self {
+    /// A reply; the caller's span, where there is one, ends when it has arrived, with step 9 since the moment beside it.
+    pub(super) fn reply(bytes: Bytes, span: Option<(OpenSpan, Instant)>) -> Self {
         Self {
             bytes,
             role: Role::Reply,
-            after: Mutex::new(span.map(|span| AfterLower::Reply(span, back))),
+            is_awaited: span.is_some(),
+            after: Mutex::new(span.map(|(span, back)| AfterLower::Reply(span, back))),
         }
     }
 
@@ -108,6 +116,9 @@ impl<const N: usize> Lowered<N> {
     }
 
     fn arrived(&self) {
+        if !self.is_awaited {
+            return;
+        }
         match self.after.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(AfterLower::Arguments(stopwatch)) => stopwatch.stop(),
             Some(AfterLower::Reply(mut span, since)) => span.lowered(since.elapsed().as_nanos() as u64),
@@ -118,9 +129,9 @@ impl<const N: usize> Lowered<N> {
 
 /// Wire bytes out of a guest, from `N` flat slots or its memory.
 pub(super) struct Lifted<const N: usize> {
-    pub(super) bytes: Vec<u8>,
-    /// When lifting began.
-    pub(super) began: Instant,
+    pub(super) bytes: Bytes,
+    /// When lifting began, where the call is measured.
+    pub(super) began: Option<Instant>,
 }
 
 macro_rules! component_type {

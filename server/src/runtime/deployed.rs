@@ -1,17 +1,19 @@
 //! `Deployed`: one version of a handler, linked and callable, with its pool of instances.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use protocol::control::Limits;
 use protocol::{FunctionPath, HandlerName};
+use rustc_hash::FxHashMap;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
-use super::artifact::Artifact;
+use super::artifact::{Artifact, ExportedFunction};
 use super::guest::Guest;
 use super::imports;
+use super::life::Lives;
 use super::pool::InstancePool;
+use crate::dispatch::Dispatcher;
 
 /// A linked version.
 pub(super) struct Deployed {
@@ -21,37 +23,47 @@ pub(super) struct Deployed {
     pub(super) pre: InstancePre<Guest>,
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
-    /// Interface and function → its place in the artifact: (interface, function).
-    functions: HashMap<Arc<FunctionPath>, (usize, usize)>,
-    /// The span name of each function, so that a call formats none.
-    pub(super) names: HashMap<Arc<FunctionPath>, Arc<str>>,
+    functions: FxHashMap<Arc<FunctionPath>, Served>,
+}
+
+/// An exported function by its exact path.
+struct Served {
+    /// Its place in the artifact.
+    interface: usize,
+    function: usize,
+    /// Its span's name, so that a call formats none.
+    name: Arc<str>,
 }
 
 impl Deployed {
     /// Links an artifact: the capabilities of `base`, everything else through the router.
     pub(super) fn link(
-        base: &Linker<Guest>,
+        (base, router): (&Linker<Guest>, &Dispatcher),
         name: HandlerName,
         artifact: Arc<Artifact>,
         limits: Limits,
+        lives: Arc<Lives>,
     ) -> wasmtime::Result<Self> {
         let mut linker = base.clone();
-        imports::define(&mut linker, &artifact)?;
+        imports::define(&mut linker, &artifact, &name, router)?;
         let pre = linker.instantiate_pre(&artifact.component)?;
         let proxy = if artifact.http {
             Some(ProxyIndices::new(&pre)?)
         } else {
             None
         };
-        let mut functions = HashMap::new();
-        let mut names = HashMap::new();
-        for (i, interface) in artifact.exports.iter().enumerate() {
-            for (f, function) in interface.functions.iter().enumerate() {
-                functions.insert(Arc::clone(&function.path), (i, f));
-                names.insert(Arc::clone(&function.path), Arc::from(function.path.to_string()));
+        let mut functions = FxHashMap::default();
+        for (interface, exported) in artifact.exports.iter().enumerate() {
+            for (function, of) in exported.functions.iter().enumerate() {
+                let served = Served {
+                    interface,
+                    function,
+                    name: of.path.to_string().into(),
+                };
+                functions.insert(Arc::clone(&of.path), served);
             }
         }
-        let pool = InstancePool::new(name.clone(), limits.instances_max);
+        let pool = InstancePool::new(name.clone(), limits, lives);
         Ok(Self {
             name,
             artifact,
@@ -60,15 +72,25 @@ impl Deployed {
             proxy,
             pool,
             functions,
-            names,
         })
     }
 
     /// The exported function of a path, by exact name or semver track.
-    pub(super) fn function(&self, path: &FunctionPath) -> Option<&super::artifact::ExportedFunction> {
+    pub(super) fn function(&self, path: &FunctionPath) -> Option<&ExportedFunction> {
         match self.functions.get(path) {
-            Some((i, f)) => self.artifact.exports.get(*i)?.functions.get(*f),
+            Some(served) => {
+                let interface = self.artifact.exports.get(served.interface)?;
+                interface.functions.get(served.function)
+            }
             None => self.artifact.function(path),
+        }
+    }
+
+    /// How spans name a function.
+    pub(super) fn span_name(&self, path: &FunctionPath) -> Arc<str> {
+        match self.functions.get(path) {
+            Some(served) => Arc::clone(&served.name),
+            None => path.to_string().into(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Each import that another handler serves becomes a `Call`.
 //!
 //! A function whose error has the case `call-failed` reports a failed call there; without it, a failed call traps the
-//! caller with the reason: remote calls are not magic. The time spent here counts as the caller's outgoing time.
+//! caller with the reason: remote calls are not magic. The time spent here counts as the caller's outgoing time, where
+//! the call is sampled. Each function has its own line through the router, so that a call looks up nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use protocol::api::handlers::ImportKind;
 use protocol::value::{put_bytes, put_leb};
-use protocol::{CallError, FunctionPath, TypeHash};
+use protocol::{CallError, FunctionPath, HandlerName, TypeHash};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance};
 
@@ -17,7 +18,7 @@ use super::artifact::{Artifact, ImportedFunction};
 use super::codec::{Lifted, Lowered};
 use super::guest::Guest;
 use super::wit_type::CallFailed;
-use crate::dispatch::Call;
+use crate::dispatch::{Call, Dispatcher};
 
 /// A failed call that its caller had no way to report: the reason of the caller's trap.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,7 @@ pub(super) struct FailedCall {
 
 /// What an import's closure knows.
 struct Outgoing {
+    line: Dispatcher,
     function: Arc<FunctionPath>,
     /// `None` for built-in interfaces, whose types are the platform's own.
     hash: Option<TypeHash>,
@@ -36,15 +38,26 @@ struct Outgoing {
 }
 
 /// Defines every import that is not a capability.
-pub(super) fn define(linker: &mut Linker<Guest>, artifact: &Artifact) -> wasmtime::Result<()> {
+pub(super) fn define(
+    linker: &mut Linker<Guest>,
+    artifact: &Artifact,
+    importer: &HandlerName,
+    router: &Dispatcher,
+) -> wasmtime::Result<()> {
     for interface in &artifact.imports {
         if !matches!(interface.kind, ImportKind::Handler | ImportKind::BuiltIn) {
             continue;
         }
         let mut instance = linker.instance(interface.name.as_str())?;
         for function in &interface.functions {
-            let hash = (interface.kind == ImportKind::Handler).then_some(function.hash);
-            define_function(&mut instance, function, hash)?;
+            let line = Arc::clone(router).line(importer, &function.path);
+            let outgoing = Outgoing {
+                line: line.unwrap_or_else(|| Arc::clone(router)),
+                function: Arc::clone(&function.path),
+                hash: (interface.kind == ImportKind::Handler).then_some(function.hash),
+                call_failed: function.ty.call_failed(),
+            };
+            define_function(&mut instance, function, outgoing)?;
         }
     }
     Ok(())
@@ -53,13 +66,8 @@ pub(super) fn define(linker: &mut Linker<Guest>, artifact: &Artifact) -> wasmtim
 fn define_function(
     instance: &mut LinkerInstance<'_, Guest>,
     function: &ImportedFunction,
-    hash: Option<TypeHash>,
+    outgoing: Outgoing,
 ) -> wasmtime::Result<()> {
-    let outgoing = Outgoing {
-        function: Arc::clone(&function.path),
-        hash,
-        call_failed: function.ty.call_failed(),
-    };
     let name = &function.path.function;
     // Flat values go through exactly as many slots; what goes through memory does not look at the slots.
     let params = function.ty.flat_params().unwrap_or(0);
@@ -101,8 +109,8 @@ fn wrap<const P: usize, const R: usize>(
 async fn call<const R: usize>(
     mut store: StoreContextMut<'_, Guest>,
     outgoing: &Outgoing,
-    args: Vec<u8>,
-    began: Instant,
+    args: Bytes,
+    began: Option<Instant>,
 ) -> wasmtime::Result<Lowered<R>> {
     let guest = store.data();
     let call = Call {
@@ -110,20 +118,22 @@ async fn call<const R: usize>(
         handler: None,
         function: Arc::clone(&outgoing.function),
         type_hash: outgoing.hash,
-        args: args.into(),
+        args,
         deadline: guest.call.deadline,
         trace: guest.call.trace,
         hop: guest.call.hop.saturating_add(1),
-        lift_ns: began.elapsed().as_nanos() as u64,
+        lift_ns: began.map_or(0, |began| began.elapsed().as_nanos() as u64),
     };
-    let router = Arc::clone(&guest.router);
-    let outcome = router.dispatch(call).await;
-    let back = Instant::now();
-    store.data_mut().call.outgoing += back - began;
+    let outcome = outgoing.line.dispatch(call).await;
+    let back = began.map(|began| {
+        let back = Instant::now();
+        store.data_mut().call.outgoing += back - began;
+        back
+    });
     match outcome {
-        Ok(reply) => Ok(Lowered::reply(reply.value, reply.span, back)),
+        Ok(reply) => Ok(Lowered::reply(reply.value, reply.span.zip(back))),
         Err(error) => match outgoing.call_failed {
-            Some(case) => Ok(Lowered::reply(encode_call_failed(case, &error), None, back)),
+            Some(case) => Ok(Lowered::reply(encode_call_failed(case, &error), None)),
             None => Err(wasmtime::Error::new(FailedCall {
                 function: Arc::clone(&outgoing.function),
                 error,

@@ -1,10 +1,12 @@
 //! `Instance`: one store with one instance of a handler, and one call at a time in it.
 //!
-//! The deadline is held twice: epochs interrupt a guest that runs, an outer timeout covers one that waits in the host.
-//! Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
+//! The deadline is held twice: epochs interrupt a guest that runs, a timer ends one that waits in the host; a call that
+//! never waits sets none. Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
 //! `failure.rs`.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,14 +16,14 @@ use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::artifact::ExportedFunction;
-use super::codec::{EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Stopwatch};
+use super::codec::{EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Stopwatch, watch};
 use super::deployed::Deployed;
 use super::engine::Executor;
 use super::failure;
 use super::guest::{CallInProgress, Guest};
 use super::incoming;
 use crate::clock::Clock;
-use crate::dispatch::{Call, Dispatcher};
+use crate::dispatch::Dispatcher;
 
 /// Host-call fuel: bytes that one host call may lift out of a guest.
 const HOSTCALL_BYTES_MAX: usize = 64 << 20;
@@ -36,8 +38,10 @@ pub(super) struct Instance {
 /// What a call came to, with the moments between its stages.
 pub(super) struct Finished {
     pub(super) value: Bytes,
-    pub(super) stages: CalleeStages,
-    pub(super) guest: CallInProgress,
+    /// Where the call is sampled.
+    pub(super) stages: Option<CalleeStages>,
+    /// What the call leaves, where it is sampled.
+    pub(super) left: Option<CallInProgress>,
     /// The status of an HTTP exchange.
     pub(super) http_status: Option<u16>,
 }
@@ -73,11 +77,14 @@ impl Instance {
         let _running = executor.running();
         let made = deployed.pre.instantiate_async(&mut store);
         match tokio::time::timeout_at(deadline.into(), made).await {
-            Ok(Ok(instance)) => Ok(Self {
-                store,
-                instance,
-                uses: 0,
-            }),
+            Ok(Ok(instance)) => {
+                store.data_mut().limiter.started();
+                Ok(Self {
+                    store,
+                    instance,
+                    uses: 0,
+                })
+            }
             Ok(Err(error)) => Err(failure::of_start(&deployed.name, store.data_mut(), &error)),
             Err(_) => Err(failure::late(&deployed.name, "its start")),
         }
@@ -88,20 +95,25 @@ impl Instance {
         self.uses
     }
 
+    /// The memory that it took since it was made, in bytes.
+    pub(super) fn grown_bytes(&self) -> usize {
+        self.store.data().limiter.grown_bytes()
+    }
+
     /// Begins another call in a warm instance.
     pub(super) fn begin(&mut self, call: CallInProgress) {
         self.store.data_mut().begin(call);
         self.store.set_epoch_deadline(1);
     }
 
-    /// Calls an exported function. `since` is the moment at which the call had this instance.
+    /// Calls an exported function. `since` is the moment at which the call had this instance, where it is measured.
     pub(super) async fn call(
         &mut self,
         executor: &Executor,
         deployed: &Deployed,
         function: &ExportedFunction,
-        call: Call,
-        since: Instant,
+        args: Bytes,
+        since: Option<Instant>,
     ) -> Result<Finished, CallError> {
         self.uses += 1;
         let Some(export) = self.instance.get_func(&mut self.store, function.index) else {
@@ -117,74 +129,76 @@ impl Instance {
         // SAFETY: `Lowered` and `Lifted` walk the component's own types, and their slots cover every export.
         let export: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<EXPORT_RESULTS>> =
             unsafe { TypedFunc::new_unchecked(export) };
-        let deadline = call.deadline;
-        let stopwatch = Arc::new(Stopwatch::default());
-        let args = Lowered::arguments(call.args, Arc::clone(&stopwatch));
-        let _running = executor.running();
+        let deadline = self.store.data().call.deadline;
+        let stopwatch = since.map(|_| Arc::new(Stopwatch::default()));
+        let args = Lowered::arguments(args, stopwatch.clone());
+        let running = executor.running();
         let called = export.call_async(&mut self.store, args);
-        let outcome = tokio::time::timeout_at(deadline.into(), called).await;
-        let end = Instant::now();
+        let outcome = by_deadline(deadline, since.is_some(), called).await;
+        drop(running);
+        let end = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
         match outcome {
-            Ok(Ok(lifted)) => {
-                let guest = self.take_call();
-                let lowered = stopwatch.lowered_at().unwrap_or(since);
-                let stages = stages(since, lowered, lifted.began, end, guest.outgoing);
+            Some(Ok(lifted)) => {
+                let left = since.map(|_| self.take_call());
+                let stages = since.zip(end).zip(left.as_ref()).map(|((since, end), left)| {
+                    let lowered = stopwatch.and_then(|watch| watch.lowered_at()).unwrap_or(since);
+                    stages(since, lowered, lifted.began.unwrap_or(end), end, left.outgoing)
+                });
                 Ok(Finished {
-                    value: lifted.bytes.into(),
+                    value: lifted.bytes,
                     stages,
-                    guest,
+                    left,
                     http_status: None,
                 })
             }
-            Ok(Err(error)) => {
+            Some(Err(error)) => {
                 let what = function.path.to_string();
-                Err(failure::of_call(
-                    &deployed.name,
-                    &what,
-                    self.store.data_mut(),
-                    &error,
-                ))
+                let guest = self.store.data_mut();
+                Err(failure::of_call(&deployed.name, &what, guest, &error))
             }
-            Err(_) => Err(failure::late(&deployed.name, &function.path.to_string())),
+            None => Err(failure::late(&deployed.name, &function.path.to_string())),
         }
     }
 
-    /// Carries an HTTP exchange out by `deadline`.
+    /// Carries an HTTP exchange out.
     pub(super) async fn exchange(
         &mut self,
         executor: &Executor,
         deployed: &Deployed,
         request: Request,
-        deadline: Instant,
-        since: Instant,
+        since: Option<Instant>,
     ) -> Result<Finished, CallError> {
         self.uses += 1;
         let name = &deployed.name;
         let proxy = deployed.proxy.as_ref().ok_or_else(|| failure::no_http(name))?;
         let what = format!("{} {}", request.method, request.route());
-        let _running = executor.running();
+        let deadline = self.store.data().call.deadline;
+        let running = executor.running();
         let handled = incoming::handle(&mut self.store, &self.instance, proxy, request);
-        let outcome = tokio::time::timeout_at(deadline.into(), handled).await;
-        let ran = Instant::now();
+        let outcome = by_deadline(deadline, since.is_some(), handled).await;
+        drop(running);
+        let ran = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
         match outcome {
-            Ok(Ok(handled)) => {
+            Some(Ok(handled)) => {
                 if handled.response.headers.len() > exchange::HEADERS_MAX {
                     return Err(failure::too_many_headers(name, &what));
                 }
                 let value = handled.response.encode();
-                let guest = self.take_call();
-                let stages = stages(since, handled.lowered, ran, Instant::now(), guest.outgoing);
+                let left = since.map(|_| self.take_call());
+                let stages = since.zip(ran).zip(left.as_ref()).map(|((since, ran), left)| {
+                    stages(since, handled.lowered, ran, Instant::now(), left.outgoing)
+                });
                 Ok(Finished {
                     value,
                     stages,
-                    guest,
+                    left,
                     http_status: Some(handled.response.status),
                 })
             }
-            Ok(Err(error)) => Err(failure::of_call(name, &what, self.store.data_mut(), &error)),
-            Err(_) => Err(failure::late(name, &what)),
+            Some(Err(error)) => Err(failure::of_call(name, &what, self.store.data_mut(), &error)),
+            None => Err(failure::late(name, &what)),
         }
     }
 
@@ -194,6 +208,27 @@ impl Instance {
         let next = CallInProgress::new(call.deadline, call.trace, call.hop);
         std::mem::replace(call, next)
     }
+}
+
+/// Polls a guest's future up to its deadline; `None` where that comes first. The timer is set when the future first waits.
+async fn by_deadline<F: Future>(deadline: Instant, watched: bool, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut timer = pin!(None);
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(output) = watch::within(watched, || future.as_mut().poll(context)) {
+            return Poll::Ready(Some(output));
+        }
+        if timer.is_none() {
+            // Unconstrained, so that a guest that uses up the task's budget does not outlive its deadline.
+            let sleep = tokio::time::sleep_until(deadline.into());
+            timer.set(Some(tokio::task::unconstrained(sleep)));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| None),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// The stages between consecutive moments, so that they add up to the whole.

@@ -13,6 +13,8 @@ const TABLE_ELEMENTS_MAX: usize = 100_000;
 pub(super) struct MemoryLimiter {
     bytes_max: usize,
     bytes: usize,
+    /// What it took to start.
+    bytes_at_start: usize,
     refused: Option<usize>,
 }
 
@@ -21,6 +23,7 @@ impl MemoryLimiter {
         Self {
             bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
             bytes: 0,
+            bytes_at_start: 0,
             refused: None,
         }
     }
@@ -28,6 +31,16 @@ impl MemoryLimiter {
     /// What was asked for in vain since the last look: the whole size in bytes.
     pub(super) fn take_refused(&mut self) -> Option<usize> {
         self.refused.take()
+    }
+
+    /// Says that the instance has started.
+    pub(super) fn started(&mut self) {
+        self.bytes_at_start = self.bytes;
+    }
+
+    /// What it took since it has started. Memory never shrinks, so that this is also the most that it took.
+    pub(super) fn grown_bytes(&self) -> usize {
+        self.bytes - self.bytes_at_start
     }
 
     /// The limit.
@@ -69,5 +82,8 @@ mod tests {
         assert_eq!(limiter.take_refused(), Some(120));
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert_eq!(limiter.bytes, 100);
+        assert_eq!(limiter.grown_bytes(), 100);
+        limiter.started();
+        assert_eq!(limiter.grown_bytes(), 0);
     }
 }

@@ -1,73 +1,86 @@
-//! `InstancePool`: warm instances of one handler, checked out by one call at a time.
+//! `InstancePool`: instances of one handler, checked out by one call at a time.
 //!
 //! A call waits for a free instance up to its deadline; at most [`WAITING_MAX`] calls wait, the next one is `Overloaded`.
 //! An instance comes back only after a call that ended well: a trap, a timeout or a cancelled call drops its store.
-//! Reuse is capped, so that what leaks in a guest stays bounded, and an instance that nobody called for [`IDLE_FOR_MAX`]
-//! is dropped, so that a rush does not keep its memory. The pool has no timer: `Runtime` looks at all pools.
+//! Reuse is capped in calls and in memory that a call left grown, so that what leaks in a guest stays bounded, and an
+//! instance that nobody called for [`IDLE_FOR_MAX`] is dropped, so that a rush does not keep its memory. A `fresh`
+//! handler's instances never come back. The pool has no timer: `Runtime` looks at all pools.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use protocol::control::InstanceFigures;
+use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::{CallError, ErrorCode, HandlerName};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::instance::Instance;
+use super::life::{End, Lives};
 
 /// Calls of one handler that may wait for an instance.
 pub const WAITING_MAX: usize = 4_096;
 /// Calls that one instance serves before it is replaced.
 pub const USES_MAX: u32 = 1_024;
+/// Bytes by which an instance's memory may have grown since its start if it is to be kept. A guest's memory never
+/// shrinks, so that one call with a large value would be paid for as long as the instance lives.
+pub const GROWTH_BYTES_MAX: usize = 16 << 20;
 /// Instances kept warm: enough for two busy cores and a chain of calls through the same handler.
 const IDLE_MAX: usize = 32;
-/// How long an instance is kept warm for the next call.
+/// How long an instance is kept warm for the next call, from the look that first sees it idle.
 pub const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 
 /// The instances of one version of a handler.
 pub(super) struct InstancePool {
     handler: HandlerName,
-    permits: Arc<Semaphore>,
+    policy: InstancePolicy,
+    permits: Semaphore,
     limit: u32,
     /// Taken from the end, so that those at the front are the longest idle.
     idle: Mutex<Vec<Idle>>,
     waiting: AtomicUsize,
-    made: AtomicU64,
+    lives: Arc<Lives>,
 }
 
 struct Idle {
     instance: Instance,
-    since: Instant,
-}
-
-/// The right to one instance.
-pub(super) struct Permit {
-    _permit: OwnedSemaphorePermit,
+    /// When a look first saw it idle: a call that gives it back reads no clock.
+    seen: Option<Instant>,
 }
 
 impl InstancePool {
-    pub(super) fn new(handler: HandlerName, limit: u32) -> Self {
+    /// A pool; the lives of its instances are counted in `lives`.
+    pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>) -> Self {
         Self {
             handler,
-            permits: Arc::new(Semaphore::new(limit as usize)),
-            limit,
+            policy: limits.policy,
+            permits: Semaphore::new(limits.instances_max as usize),
+            limit: limits.instances_max,
             idle: Mutex::new(Vec::new()),
             waiting: AtomicUsize::new(0),
-            made: AtomicU64::new(0),
+            lives,
         }
     }
 
+    /// The counters of its instances' lives, for the handler's next version.
+    pub(super) fn lives(&self) -> &Arc<Lives> {
+        &self.lives
+    }
+
     /// Waits for the right to an instance, and takes a warm one where there is one.
-    pub(super) async fn check_out(&self, deadline: Instant) -> Result<(Permit, Option<Instance>), CallError> {
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+    pub(super) async fn check_out(&self, deadline: Instant) -> Result<Checkout<'_>, CallError> {
+        let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => self.wait(deadline).await?,
         };
-        let idle = self.idle().pop();
-        Ok((Permit { _permit: permit }, idle.map(|idle| idle.instance)))
+        let warm = self.idle().pop();
+        Ok(Checkout {
+            pool: self,
+            _permit: permit,
+            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
+        })
     }
 
-    async fn wait(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, CallError> {
+    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
         let _waiting = Waiting::begin(&self.waiting).ok_or_else(|| {
             CallError::new(
                 ErrorCode::Overloaded,
@@ -78,8 +91,7 @@ impl InstancePool {
                 ),
             )
         })?;
-        let acquired = Arc::clone(&self.permits).acquire_owned();
-        match tokio::time::timeout_at(deadline.into(), acquired).await {
+        match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(CallError::new(
                 ErrorCode::Deadline,
@@ -91,35 +103,44 @@ impl InstancePool {
         }
     }
 
-    /// Takes an instance back after a call that ended well.
-    pub(super) fn check_in(&self, instance: Instance) {
+    /// Takes an instance back, or says why it cannot be used again.
+    fn take_back(&self, instance: Instance) -> Option<End> {
+        if self.policy == InstancePolicy::Fresh {
+            return Some(End::Fresh);
+        }
         if instance.uses() >= USES_MAX {
-            return;
+            return Some(End::Uses);
         }
-        let since = Instant::now();
+        if instance.grown_bytes() > GROWTH_BYTES_MAX {
+            return Some(End::Memory);
+        }
         let mut idle = self.idle();
-        if idle.len() < IDLE_MAX {
-            idle.push(Idle { instance, since });
+        if idle.len() >= IDLE_MAX {
+            return Some(End::Surplus);
         }
+        idle.push(Idle { instance, seen: None });
+        None
     }
 
     /// Drops the instances that have been idle for [`IDLE_FOR_MAX`].
     pub(super) fn drop_idle(&self, now: Instant) {
         let mut idle = self.idle();
-        let keep_from =
-            idle.partition_point(|idle| now.saturating_duration_since(idle.since) >= IDLE_FOR_MAX);
+        let is_old = |seen: Option<Instant>| {
+            seen.is_some_and(|seen| now.saturating_duration_since(seen) >= IDLE_FOR_MAX)
+        };
+        let keep_from = idle.partition_point(|idle| is_old(idle.seen));
         let dropped: Vec<_> = idle.drain(..keep_from).collect();
+        for idle in idle.iter_mut().filter(|idle| idle.seen.is_none()) {
+            idle.seen = Some(now);
+        }
         // Unmapping memory takes a while: not under the lock.
         drop(idle);
+        self.lives.count(End::Idle, dropped.len() as u64);
         drop(dropped);
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn count_made(&self) {
-        self.made.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn figures(&self) -> InstanceFigures {
@@ -128,7 +149,74 @@ impl InstancePool {
         InstanceFigures {
             idle,
             busy,
-            made: self.made.load(Ordering::Relaxed),
+            made: self.lives.made(),
+            ended: self.lives.ended(),
+        }
+    }
+}
+
+impl Drop for InstancePool {
+    fn drop(&mut self) {
+        let idle = self.idle().len() as u64;
+        self.lives.count(End::Withdrawn, idle);
+    }
+}
+
+/// The right to one instance, with the instance. An instance that is neither given back nor ended was cancelled.
+pub(super) struct Checkout<'p> {
+    pool: &'p InstancePool,
+    held: Held,
+    /// After what is held, so that an instance is gone before another call may make one.
+    _permit: SemaphorePermit<'p>,
+}
+
+enum Held {
+    Nothing,
+    /// One that is being made.
+    Beginning,
+    Instance(Instance),
+}
+
+impl Checkout<'_> {
+    /// The instance, where there is one.
+    pub(super) fn instance(&mut self) -> Option<&mut Instance> {
+        match &mut self.held {
+            Held::Instance(instance) => Some(instance),
+            Held::Nothing | Held::Beginning => None,
+        }
+    }
+
+    /// Says that an instance is being made.
+    pub(super) fn begin(&mut self) {
+        self.pool.lives.count_made();
+        self.held = Held::Beginning;
+    }
+
+    /// Puts the instance in that was made.
+    pub(super) fn put(&mut self, instance: Instance) {
+        self.held = Held::Instance(instance);
+    }
+
+    /// Gives the instance back after a call that ended well.
+    pub(super) fn check_in(mut self) {
+        if let Held::Instance(instance) = std::mem::replace(&mut self.held, Held::Nothing)
+            && let Some(end) = self.pool.take_back(instance)
+        {
+            self.pool.lives.count(end, 1);
+        }
+    }
+
+    /// Ends the instance's life.
+    pub(super) fn end(&mut self, end: End) {
+        self.pool.lives.count(end, 1);
+        self.held = Held::Nothing;
+    }
+}
+
+impl Drop for Checkout<'_> {
+    fn drop(&mut self) {
+        if !matches!(self.held, Held::Nothing) {
+            self.pool.lives.count(End::Cancelled, 1);
         }
     }
 }

@@ -6,8 +6,10 @@ use std::future::pending;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use protocol::api::handlers::InstanceEnds;
+use protocol::control::InstancePolicy;
 use protocol::value::put_leb;
-use protocol::{FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId};
+use protocol::{FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId, exchange};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
@@ -88,6 +90,16 @@ impl House {
     }
 }
 
+/// One instance was made; how many are idle, and how those ended that are no more.
+fn instances(idle: u64, ended: InstanceEnds) -> InstanceFigures {
+    InstanceFigures {
+        idle,
+        busy: 0,
+        made: 1,
+        ended,
+    }
+}
+
 fn name(text: &str) -> HandlerName {
     HandlerName::parse(text).unwrap()
 }
@@ -151,14 +163,7 @@ async fn instances_are_used_again_and_versions_of_a_track_are_callable() {
     for x in 0..5 {
         assert_eq!(house.value(math("double", x)).await, number(2 * x));
     }
-    assert_eq!(
-        house.figures(),
-        InstanceFigures {
-            idle: 1,
-            busy: 0,
-            made: 1
-        }
-    );
+    assert_eq!(house.figures(), instances(1, InstanceEnds::default()));
     let newer = call("math", "test:math/math@0.1.7", "double", 4);
     assert_eq!(house.value(newer).await, number(8));
     let other_track = call("math", "test:math/math@0.2.0", "double", 4);
@@ -179,11 +184,13 @@ async fn instances_are_used_again_and_versions_of_a_track_are_callable() {
     house.runtime.drop_idle(Instant::now() + pool::IDLE_FOR_MAX);
     assert_eq!(
         house.figures(),
-        InstanceFigures {
-            idle: 0,
-            busy: 0,
-            made: 1
-        }
+        instances(
+            0,
+            InstanceEnds {
+                idle: 1,
+                ..InstanceEnds::default()
+            }
+        )
     );
 }
 
@@ -205,7 +212,8 @@ async fn a_trap_ends_its_own_call_only() {
     );
     assert_eq!(neighbour.unwrap().value, number(8));
     assert_eq!(house.value(math("double", 5)).await, number(10));
-    assert_eq!(house.figures().busy, 0);
+    let figures = house.figures();
+    assert_eq!((figures.busy, figures.ended.trap), (0, 1));
 }
 
 #[tokio::test]
@@ -265,11 +273,13 @@ async fn a_guest_that_waits_in_the_host_ends_by_its_deadline() {
     assert!(Instant::now() >= deadline);
     assert_eq!(
         house.figures(),
-        InstanceFigures {
-            idle: 0,
-            busy: 0,
-            made: 1
-        }
+        instances(
+            0,
+            InstanceEnds {
+                deadline: 1,
+                ..InstanceEnds::default()
+            }
+        )
     );
 }
 
@@ -337,11 +347,13 @@ async fn a_call_is_cancelled_by_dropping_it() {
     }
     assert_eq!(
         house.figures(),
-        InstanceFigures {
-            idle: 0,
-            busy: 0,
-            made: 1
-        }
+        instances(
+            0,
+            InstanceEnds {
+                cancelled: 1,
+                ..InstanceEnds::default()
+            }
+        )
     );
 }
 
@@ -375,14 +387,7 @@ async fn a_call_waits_for_a_free_instance_up_to_its_deadline() {
     };
     let (first, (), second) = tokio::join!(house.value(ask(1)), late, house.value(ask(3)));
     assert_eq!((first, second), (number(1), number(3)));
-    assert_eq!(
-        house.figures(),
-        InstanceFigures {
-            idle: 1,
-            busy: 0,
-            made: 1
-        }
-    );
+    assert_eq!(house.figures(), instances(1, InstanceEnds::default()));
 }
 
 #[tokio::test]
@@ -541,4 +546,48 @@ async fn a_new_version_is_swapped_in_whole_while_the_old_one_ends() {
     assert_eq!(old, number(9));
     house.runtime.withdraw(&name("front"));
     assert_eq!(house.call(ask(1)).await.unwrap_err().code, ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_fresh_handler_gets_a_new_instance_for_each_call() {
+    let house = House::alone();
+    let limits = Limits {
+        policy: InstancePolicy::Fresh,
+        ..Limits::default()
+    };
+    house.serve_within("math", &guests::math(), limits);
+    // Memory starts anew each time: one page, and one more.
+    for _ in 0..3 {
+        assert_eq!(house.value(math("grow", 1)).await, number(2));
+    }
+    let figures = house.figures();
+    assert_eq!((figures.idle, figures.made, figures.ended.fresh), (0, 3, 3));
+}
+
+#[tokio::test]
+async fn an_instance_is_replaced_after_its_calls_and_when_it_has_grown_too_far() {
+    let house = House::alone();
+    house.serve("math", &guests::math());
+    for x in 0..u64::from(pool::USES_MAX) + 1 {
+        house.value(math("double", x % 8)).await;
+    }
+    let figures = house.figures();
+    assert_eq!((figures.made, figures.ended.uses, figures.idle), (2, 1, 1));
+    let pages = (pool::GROWTH_BYTES_MAX >> 16) as u64;
+    house.value(math("grow", pages)).await;
+    assert_eq!(house.figures().ended.memory, 0, "as far as it may");
+    house.value(math("grow", 1)).await;
+    let figures = house.figures();
+    assert_eq!((figures.made, figures.ended.memory, figures.idle), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn lives_are_counted_over_the_versions_of_a_handler() {
+    let house = House::alone();
+    house.serve("math", &guests::math());
+    house.value(math("double", 1)).await;
+    house.serve("math", &guests::math());
+    house.value(math("double", 1)).await;
+    let figures = house.figures();
+    assert_eq!((figures.made, figures.ended.withdrawn, figures.idle), (2, 1, 1));
 }

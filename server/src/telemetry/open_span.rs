@@ -38,6 +38,16 @@ impl OpenSpan {
         handler: &HandlerName,
         name: &Arc<str>,
     ) -> Self {
+        Self::begin_at(recorder, parent, (kind, handler, name), Instant::now())
+    }
+
+    /// Begins a span at an earlier moment, sampled or not.
+    pub fn begin_at(
+        recorder: &Arc<Recorder>,
+        parent: &TraceContext,
+        (kind, handler, name): (SpanKind, &HandlerName, &Arc<str>),
+        began: Instant,
+    ) -> Self {
         let span = Span {
             trace_id: parent.trace_id,
             span_id: new_span_id(),
@@ -46,7 +56,7 @@ impl OpenSpan {
             handler: handler.clone(),
             node: recorder.node().clone(),
             name: Arc::clone(name),
-            start_unix_ns: recorder.clock().unix_ns(),
+            start_unix_ns: recorder.clock().unix_ns_at(began),
             duration_ns: 0,
             status: SpanStatus::Ok,
             peer: None,
@@ -59,7 +69,7 @@ impl OpenSpan {
         };
         Self {
             span: Some(Box::new(span)),
-            began: Instant::now(),
+            began,
             recorder: Arc::clone(recorder),
         }
     }
@@ -84,19 +94,6 @@ impl OpenSpan {
         self.span
             .as_mut()
             .expect("the span is taken only when it is dropped")
-    }
-
-    /// Sets its beginning to an earlier moment.
-    pub fn began_at(&mut self, began: Instant) {
-        let earlier = self.began.saturating_duration_since(began).as_nanos() as u64;
-        self.began = began;
-        let span = self.span_mut();
-        span.start_unix_ns = span.start_unix_ns.saturating_sub(earlier);
-    }
-
-    /// When it began.
-    pub fn began(&self) -> Instant {
-        self.began
     }
 
     /// The context for what happens within it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use protocol::span::{CallerStages, Link, Log, Stages, Value};
+use protocol::span::{Attribute, CallerStages, Link, Log, Stages, Value};
 use protocol::{
     CalleeStages, ErrorCode, HandlerName, NodeName, Span, SpanId, SpanKind, SpanStatus, TraceId, Transport,
 };
@@ -163,7 +163,7 @@ fn any_stages() -> impl Strategy<Value = Option<Stages>> {
     ]
 }
 
-fn any_attributes() -> impl Strategy<Value = Vec<(Arc<str>, Value)>> {
+fn any_attributes() -> impl Strategy<Value = Vec<Attribute>> {
     let edge = prop::sample::select(vec!["cart -> state:store", "checkout -> shop:cart/cart"]);
     let placement = prop::sample::select(vec!["together", "apart"]);
     (
@@ -172,11 +172,11 @@ fn any_attributes() -> impl Strategy<Value = Vec<(Arc<str>, Value)>> {
         any::<Option<i64>>(),
     )
         .prop_map(|(edge, placement, bytes)| {
-            let text = |key: &str, value: &str| (Arc::from(key), Value::Text(value.into()));
+            let text = |key: &'static str, value: &str| (key.into(), Value::Text(value.into()));
             let mut attributes = Vec::new();
             attributes.extend(edge.map(|edge| text(fields::EDGE, edge)));
             attributes.extend(placement.map(|placement| text(fields::PLACEMENT, placement)));
-            attributes.extend(bytes.map(|bytes| (Arc::from(fields::ARGS_BYTES), Value::Int(bytes))));
+            attributes.extend(bytes.map(|bytes| (fields::ARGS_BYTES.into(), Value::Int(bytes))));
             attributes
         })
 }

@@ -153,6 +153,67 @@ pub struct Figures {
     pub instances_busy: u64,
     /// Instances made since start.
     pub instances_made: u64,
+    /// How those ended that are no more.
+    #[serde(default)]
+    pub instances_ended: InstanceEnds,
+}
+
+/// How the lives of a handler's instances ended, counted since start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceEnds {
+    /// It did not start.
+    pub start: u64,
+    /// It served as many calls as one may.
+    pub uses: u64,
+    /// Its handler gets a new instance for each call.
+    pub fresh: u64,
+    /// Nobody called it for a while.
+    pub idle: u64,
+    /// More instances were free than are kept.
+    pub surplus: u64,
+    /// Its memory had grown too far to be kept.
+    pub memory: u64,
+    /// Its call trapped.
+    pub trap: u64,
+    /// Its call did not end by the deadline.
+    pub deadline: u64,
+    /// Its caller went away.
+    pub cancelled: u64,
+    /// Its version is served no longer.
+    pub withdrawn: u64,
+}
+
+impl InstanceEnds {
+    /// Each way with its count, by the name that the API has for it.
+    pub fn ways(&self) -> [(&'static str, u64); 10] {
+        [
+            ("start", self.start),
+            ("uses", self.uses),
+            ("fresh", self.fresh),
+            ("idle", self.idle),
+            ("surplus", self.surplus),
+            ("memory", self.memory),
+            ("trap", self.trap),
+            ("deadline", self.deadline),
+            ("cancelled", self.cancelled),
+            ("withdrawn", self.withdrawn),
+        ]
+    }
+}
+
+impl std::ops::AddAssign for InstanceEnds {
+    fn add_assign(&mut self, other: Self) {
+        self.start += other.start;
+        self.uses += other.uses;
+        self.fresh += other.fresh;
+        self.idle += other.idle;
+        self.surplus += other.surplus;
+        self.memory += other.memory;
+        self.trap += other.trap;
+        self.deadline += other.deadline;
+        self.cancelled += other.cancelled;
+        self.withdrawn += other.withdrawn;
+    }
 }
 
 /// `handlers/{name}`: a handler with its WIT.

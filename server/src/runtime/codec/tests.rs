@@ -66,12 +66,9 @@ impl Bench {
         // SAFETY: the codec walks the function's own types.
         let function: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<EXPORT_RESULTS>> =
             unsafe { TypedFunc::new_unchecked(function) };
-        let lifted = function.call(
-            &mut store,
-            Lowered::arguments(bytes.to_vec().into(), Arc::default()),
-        )?;
+        let lifted = function.call(&mut store, Lowered::arguments(bytes.to_vec().into(), None))?;
         let seen = seen.lock().unwrap().take().unwrap();
-        Ok((seen, lifted.bytes))
+        Ok((seen, lifted.bytes.to_vec()))
     }
 
     /// `Val` into the export, bytes at the import.
@@ -99,8 +96,8 @@ fn define_echo(linker: &mut Linker<()>, ty: &FunctionType, seen: &Seen<Vec<u8>>)
         linker
             .instance("test:host/host")?
             .func_wrap("f", move |_, args: Lifted<P>| {
-                *seen.lock().unwrap() = Some(args.bytes.clone());
-                Ok(Lowered::<R>::reply(args.bytes.into(), None, args.began))
+                *seen.lock().unwrap() = Some(args.bytes.to_vec());
+                Ok(Lowered::<R>::reply(args.bytes, None))
             })
     }
     macro_rules! by_count {

@@ -1,6 +1,7 @@
 //! `wasi:cli/stdout` and `stderr`: kept in a small buffer, and turned into log lines when the call ends.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -19,7 +20,14 @@ pub(in crate::runtime) struct Stdio {
 
 /// One stream; clones share the buffer.
 #[derive(Debug, Clone, Default)]
-pub(in crate::runtime) struct Stream(Arc<Mutex<Vec<u8>>>);
+pub(in crate::runtime) struct Stream(Arc<Buffer>);
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Mutex<Vec<u8>>,
+    /// Whether anything was written since the last look, so that a call that prints nothing takes no lock.
+    is_written: AtomicBool,
+}
 
 impl Stdio {
     pub(in crate::runtime) fn stdout(&self) -> Stream {
@@ -32,16 +40,23 @@ impl Stdio {
 
     /// The lines since the last look, with the name of their stream.
     pub(in crate::runtime) fn take_lines(&self) -> Vec<(&'static str, String)> {
-        [("stdout", &self.out), ("stderr", &self.err)]
-            .into_iter()
-            .flat_map(|(name, stream)| stream.take().into_iter().map(move |line| (name, line)))
-            .collect()
+        let mut lines = Vec::new();
+        for (name, stream) in [("stdout", &self.out), ("stderr", &self.err)] {
+            lines.extend(stream.take().into_iter().map(|line| (name, line)));
+        }
+        lines
     }
 }
 
 impl Stream {
     fn take(&self) -> Vec<String> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if !self.0.is_written.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut buffer = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.is_written.store(false, Ordering::Release);
+        let bytes = std::mem::take(&mut *buffer);
+        drop(buffer);
         String::from_utf8_lossy(&bytes)
             .lines()
             .filter(|line| !line.trim().is_empty())
@@ -64,7 +79,8 @@ impl StdoutStream for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.is_written.store(true, Ordering::Release);
         let room = BYTES_MAX.saturating_sub(buffer.len()).min(bytes.len());
         buffer.extend_from_slice(&bytes[..room]);
         Poll::Ready(Ok(bytes.len()))

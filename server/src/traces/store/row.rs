@@ -3,9 +3,7 @@
 //! Ids and words are signed 64-bit integers; times beyond the year 2262 are cut. A row that does not read back is
 //! damage, and an error that says what is wrong with it.
 
-use std::sync::Arc;
-
-use protocol::span::{CallerStages, Link, Stages, Value};
+use protocol::span::{Attribute, CallerStages, Link, Stages, Value};
 use protocol::{
     CalleeStages, ErrorCode, HandlerName, NodeName, Span, SpanId, SpanKind, SpanStatus, TraceId, Transport,
 };
@@ -102,7 +100,7 @@ pub(super) fn stage_numbers(stages: Option<&Stages>) -> [Option<i64>; 10] {
 }
 
 /// Whether an attribute has a column of its own.
-pub(super) fn has_column(attribute: &(Arc<str>, Value)) -> bool {
+pub(super) fn has_column(attribute: &Attribute) -> bool {
     let (key, value) = attribute;
     matches!(value, Value::Text(_)) && [fields::EDGE, fields::PLACEMENT].contains(&key.as_ref())
 }
@@ -239,7 +237,7 @@ fn link(row: &SqliteRow) -> Result<Option<Link>, sqlx::Error> {
     }))
 }
 
-fn attributes(row: &SqliteRow, words: &Words) -> Result<Vec<(Arc<str>, Value)>, sqlx::Error> {
+fn attributes(row: &SqliteRow, words: &Words) -> Result<Vec<Attribute>, sqlx::Error> {
     let mut attributes = Vec::new();
     for (column, key) in [(14, fields::EDGE), (15, fields::PLACEMENT)] {
         if let Some(word) = row.try_get::<Option<i64>, _>(column)? {
@@ -247,7 +245,7 @@ fn attributes(row: &SqliteRow, words: &Words) -> Result<Vec<(Arc<str>, Value)>, 
         }
     }
     if let Some(bytes) = row.try_get::<Option<&[u8]>, _>(28)? {
-        let others: Vec<(Arc<str>, Value)> =
+        let others: Vec<Attribute> =
             postcard::from_bytes(bytes).map_err(|_| damaged("the attributes of a span"))?;
         attributes.extend(others);
     }

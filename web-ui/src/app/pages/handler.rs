@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::HandlerName;
 use protocol::api::handlers::{
-    Export, Function, Handler, HandlerDetail, HandlerState, Import, ImportKind, Reach,
+    Export, Function, Handler, HandlerDetail, HandlerState, Import, ImportKind, InstanceEnds, Reach,
 };
 use protocol::api::traces::TraceQuery;
 
@@ -175,10 +175,26 @@ fn facts(handler: &Handler) -> AnyView {
             {fact("compiled in", compiled(handler))}
             {fact("serves since", since)}
             {fact("instances", format!("{} busy, {} idle", handler.figures.instances_busy, handler.figures.instances_idle))}
+            {fact("instances ended", ended(&handler.figures.instances_ended))}
             {fact("answers HTTP", if handler.http { "yes" } else { "no" }.to_owned())}
         </dl>
     }
     .into_any()
+}
+
+/// How instances ended, the ways that there were: `2 trap, 1 idle`.
+fn ended(ends: &InstanceEnds) -> String {
+    let ways: Vec<String> = ends
+        .ways()
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(way, count)| format!("{} {way}", format::count(count)))
+        .collect();
+    if ways.is_empty() {
+        "none".to_owned()
+    } else {
+        ways.join(", ")
+    }
 }
 
 fn export(export: &Export) -> AnyView {
