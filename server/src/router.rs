@@ -58,8 +58,12 @@ impl Router {
         let attempt = self.attempt(&call, line, entered)?;
         // What is left here of the call: to tell of it, and to send it once more.
         let left = call.clone();
-        let addressed = attempt.address(call, entered);
-        let answer = attempt.send(addressed, &left, entered).await;
+        let send = attempt.until_sent(entered);
+        let outcome = match attempt.send(attempt.address(call, entered)) {
+            Ok(reply) => reply.await,
+            Err(error) => Err(error),
+        };
+        let answer = Answer::at(outcome, &left, send, entered);
         if answer.missed() && self.table.load().version() != attempt.route.version {
             // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
             // know better. So neither the edge nor the trace keeps anything of it.
@@ -78,13 +82,17 @@ impl Router {
     ) -> Result<Reply, CallError> {
         let attempt = self.attempt(&call, line, entered)?;
         let left = call.clone();
+        let send = attempt.until_sent(entered);
         let addressed = attempt.address(call, entered);
         // The first look may have used the time up.
-        let answer = if addressed.remaining().is_zero() {
-            Answer::at(Err(addressed.deadline_error()), Duration::ZERO, entered)
-        } else {
-            attempt.send(addressed, &left, entered).await
+        let outcome = match addressed.remaining().is_zero() {
+            true => Err(addressed.deadline_error()),
+            false => match attempt.send(addressed) {
+                Ok(reply) => reply.await,
+                Err(error) => Err(error),
+            },
         };
+        let answer = Answer::at(outcome, &left, send, entered);
         self.settle(attempt, &left, entered, answer)
     }
 
@@ -228,17 +236,18 @@ impl Attempt {
         call
     }
 
-    async fn send(&self, addressed: Call, left: &Call, entered: Instant) -> Answer {
-        let send = match &self.span {
+    /// Hands a call on. No `async fn`: the call would lie in one more future, and those are copied.
+    fn send(&self, addressed: Call) -> Result<ReplyFuture<'_>, CallError> {
+        addressed.check_args()?;
+        Ok(self.route.target.dispatcher.dispatch(addressed))
+    }
+
+    /// What passed until the call is handed on, where a span tells of it.
+    fn until_sent(&self, entered: Instant) -> Duration {
+        match &self.span {
             Some(_) => entered.elapsed(),
             None => Duration::ZERO,
-        };
-        let outcome = match left.check_args() {
-            Ok(()) => self.route.target.dispatcher.dispatch(addressed).await,
-            Err(error) => Err(error),
-        };
-        let outcome = outcome.and_then(|reply| check_result(&left.function, &reply.value).map(|()| reply));
-        Answer::at(outcome, send, entered)
+        }
     }
 
     fn forget(self) {
@@ -250,7 +259,8 @@ impl Attempt {
 
 impl Answer {
     /// An answer that has just come.
-    fn at(outcome: Result<Reply, CallError>, send: Duration, entered: Instant) -> Self {
+    fn at(outcome: Result<Reply, CallError>, left: &Call, send: Duration, entered: Instant) -> Self {
+        let outcome = outcome.and_then(|reply| check_result(&left.function, &reply.value).map(|()| reply));
         Self {
             outcome,
             send,

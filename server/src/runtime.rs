@@ -313,7 +313,10 @@ impl Runtime {
                     .call(executor, deployed, function, call.args, since)
                     .await
             }
-            Work::Exchange(request) => instance.exchange(&self.executor, deployed, request, since).await,
+            // Boxed here and below: what few calls do would else make the future of every call larger, which is copied.
+            Work::Exchange(request) => {
+                Box::pin(instance.exchange(&self.executor, deployed, request, since)).await
+            }
         };
         let outcome = outcome.and_then(|finished| {
             let fits = check_result(&call.function, &finished.value);
@@ -363,8 +366,8 @@ impl Runtime {
             return Ok(false);
         }
         checkout.begin();
-        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress).await;
-        match made {
+        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress);
+        match Box::pin(made).await {
             Ok(instance) => {
                 checkout.put(instance);
                 Ok(true)

@@ -491,3 +491,52 @@ async fn what_is_too_long_is_refused_wherever_the_callee_is() {
     }
     assert_eq!(house.counts(), Some((3, 2, 0)));
 }
+
+#[tokio::test]
+async fn a_line_follows_the_table_and_keeps_nobody_who_left_it() {
+    let house = house();
+    let old = fake(async |_| Ok(Reply::new(Bytes::from_static(b"old"))));
+    let new = fake(async |_| Ok(Reply::new(Bytes::from_static(b"new"))));
+    let given = call(false);
+    let line = Arc::clone(&house.router)
+        .line(&given.caller, &given.function)
+        .expect("a router gives lines");
+    let ask = async || {
+        let call = Call {
+            function: Arc::clone(&given.function),
+            ..call(false)
+        };
+        line.dispatch(call).await.map(|reply| reply.value)
+    };
+    assert_eq!(ask().await.unwrap_err().code, ErrorCode::NotFound);
+    house.router.swap(table(1, Arc::clone(&old) as Dispatcher, None));
+    for _ in 0..3 {
+        assert_eq!(ask().await.unwrap(), "old");
+    }
+    let left = Arc::downgrade(&old);
+    drop(old);
+    house.router.swap(table(2, new, None));
+    assert!(left.upgrade().is_none(), "what a line keeps goes with its table");
+    assert_eq!(ask().await.unwrap(), "new");
+    assert_eq!(house.counts(), Some((4, 0, 0)));
+}
+
+#[tokio::test]
+async fn a_line_sends_a_call_on_that_its_callee_missed() {
+    let house = house();
+    let given = call(false);
+    let line = Arc::clone(&house.router)
+        .line(&given.caller, &given.function)
+        .expect("a router gives lines");
+    let there = fake(async |_| Ok(Reply::new(Bytes::from_static(b"there"))));
+    let router = Arc::clone(&house.router);
+    // Withdrawn while the call was on its way: the newer table is in force by the time that the old callee says so.
+    let gone = fake(move |_| {
+        router.swap(table(2, Arc::clone(&there) as Dispatcher, None));
+        async { Err(refused(ErrorCode::NotFound)) }
+    });
+    house.router.swap(table(1, gone, None));
+    let reply = line.dispatch(given).await.unwrap();
+    assert_eq!(reply.value, "there");
+    assert_eq!(house.counts(), Some((1, 0, 0)));
+}

@@ -70,7 +70,7 @@ impl InstancePool {
     pub(super) async fn check_out(&self, deadline: Instant) -> Result<Checkout<'_>, CallError> {
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => self.wait(deadline).await?,
+            Err(_) => Box::pin(self.wait(deadline)).await?,
         };
         let warm = self.idle().pop();
         Ok(Checkout {
