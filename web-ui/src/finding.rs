@@ -78,7 +78,10 @@ pub fn critical_path(detail: &TraceDetail) -> Option<String> {
         "state" => "reading and writing state",
         name => name,
     };
-    let mut text = format!("{} of it is {top_words}", format::percent(part as f64, whole as f64));
+    let mut text = format!(
+        "{} of it is {top_words}",
+        format::percent(part as f64, whole as f64)
+    );
     if let Some(wait) = waits.get(top).filter(|wait| **wait * 20 > part) {
         text.push_str(&format!(
             ", of which {} waited for an instance",
