@@ -268,6 +268,7 @@ mod tests {
             version: String::new(),
             size_bytes: 0,
             compile_ms: 0,
+            refused: None,
             since_unix_ms: None,
             http: false,
             exports: Vec::new(),

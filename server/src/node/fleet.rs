@@ -356,6 +356,8 @@ impl Fleet for Nodes {
     }
 
     async fn publish(&self, routes: Arc<Routes>) {
+        // After a move that was given up home may hold other versions than these routes name.
+        self.station.prepare(&routes);
         self.station.apply(&routes);
         let tell = self.addresses().into_iter().map(|(name, address)| {
             let routes = Arc::clone(&routes);

@@ -1,7 +1,7 @@
 //! `View`: what the doors see of home, put together from its parts at each look.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use protocol::api::Status;
-use protocol::api::handlers::{Handler, HandlerDetail, HandlerState};
+use protocol::api::handlers::{Handler, HandlerDetail, HandlerState, RefusedFile};
 use protocol::api::nodes::{Node, NodeState};
 use protocol::{HandlerName, InterfaceName, NodeName};
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use crate::edges::Edges;
 use crate::http::{CallableFunction, HomeView};
 use crate::placement::Desired;
 use crate::runtime::accepted::within_size;
-use crate::runtime::inspect::{Rejection, inspect};
+use crate::runtime::inspect::Rejection;
 use crate::telemetry::Sampling;
 use crate::traces::Traces;
 
@@ -95,19 +95,15 @@ impl View {
             ));
         }
         within_size(bytes.len() as u64)?;
-        // Looked at before it is written: a rejected upload leaves the folder as it is. What is compiled may be a
-        // component made from the file.
-        let component = inspect(&bytes)?.component;
-        let version = blake3::hash(&component).to_hex().as_str()[..12].to_owned();
-        drop(component);
         let mut changes = self.handlers.changes();
         let before = self.handlers.reading(&name);
         let folder = self.data.join("handlers");
+        let handlers = Arc::clone(&self.handlers);
         let written = tokio::task::spawn_blocking({
             let name = name.clone();
-            move || write(&folder, &name, &bytes)
+            move || write(&handlers, &folder, &name, &bytes)
         });
-        written
+        let version = written
             .await
             .map_err(|_| Rejection::new("writing it failed", "try again"))??;
         let outcome = tokio::time::timeout(DEPLOY_MAX, async {
@@ -122,6 +118,10 @@ impl View {
                     }
                     Some(Handler {
                         state: HandlerState::Rejected { reason, remedy },
+                        ..
+                    })
+                    | Some(Handler {
+                        refused: Some(RefusedFile { reason, remedy, .. }),
                         ..
                     }) => {
                         return Err(Rejection { reason, remedy });
@@ -150,17 +150,25 @@ fn is_settled(handler: &Handler) -> bool {
     }
 }
 
-fn write(folder: &std::path::Path, name: &HandlerName, bytes: &[u8]) -> Result<(), Rejection> {
+/// Writes a handler's file, once it was looked at: an upload that is rejected leaves the folder as it is. Its version.
+fn write(handlers: &Handlers, folder: &Path, name: &HandlerName, bytes: &[u8]) -> Result<String, Rejection> {
     let temporary = folder.join(format!(".{name}.upload"));
     let target = folder.join(format!("{name}.wasm"));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, &target))
-        .map_err(|error| {
-            Rejection::new(
-                format!("`{}` cannot be written: {error}", target.display()),
-                "check the folder's permissions",
-            )
-        })
+    let failed = |error| {
+        Rejection::new(
+            format!("`{}` cannot be written: {error}", target.display()),
+            "check the folder's permissions",
+        )
+    };
+    let written = std::fs::write(&temporary, bytes)
+        .map_err(failed)
+        .and_then(|()| handlers.admit(&temporary, name))
+        .and_then(|version| std::fs::rename(&temporary, &target).map_err(failed).map(|()| version));
+    if written.is_err() {
+        // What is left of it is no handler's file, and the next upload replaces it.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
 }
 
 impl HomeView for View {

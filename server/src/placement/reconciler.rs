@@ -3,8 +3,9 @@
 //! A move starts the new nodes, has each load its handlers, publishes routes, then drains the old nodes: in this order,
 //! so that no call fails. Until the routes are published a newer wish supersedes the move, and what it started is kept
 //! where it still fits. A placement that was asked for comes whole or not at all; at the start, and when handlers come
-//! and go, what cannot be served is left out, named, and tried again. A child that died is loaded again when its
-//! process is back. The pure parts are `plan` and `routes`; `step` is what runs meanwhile,
+//! and go, what cannot be served is left out, named, and tried again. A handler's newer version is loaded wherever it is
+//! served before routes name it; where it cannot be, the version before it stays. A child that died is loaded again when
+//! its process is back. The pure parts are `plan` and `routes`; `step` is what runs meanwhile,
 //! `event` what comes of it, `report` the status.
 
 mod event;
@@ -86,6 +87,8 @@ enum Health {
 struct Arrival {
     spec: NodeSpec,
     phase: Phase,
+    /// Whether routes lead to it already, and it loads other handlers or newer versions: home, for one.
+    serves: bool,
     /// The incarnation that ended before its start was reported.
     died: Option<(u64, String)>,
     cancel: CancellationToken,
@@ -115,6 +118,8 @@ struct Move {
     /// What is left out, with the reason.
     left_out: Vec<String>,
     broken: BTreeMap<HandlerName, String>,
+    /// Handlers whose newer version could not be loaded somewhere, with the reason.
+    stale: BTreeMap<HandlerName, String>,
 }
 
 /// What is in force.
@@ -202,8 +207,10 @@ impl<F: Fleet> Reconciler<F> {
             whole,
             left_out,
             broken: BTreeMap::new(),
+            stale: BTreeMap::new(),
         });
         self.keep_arrivals(&new);
+        self.renew_versions();
         for spec in new {
             if !self.arrivals.contains_key(&spec.name) {
                 self.launch_start(spec);
@@ -212,10 +219,11 @@ impl<F: Fleet> Reconciler<F> {
         self.advance().await;
     }
 
-    /// Keeps the arrivals that the new plan has too; the others are undone. Home begins anew.
+    /// Keeps the arrivals that the new plan has too; the others are undone. Those that serve begin anew.
     fn keep_arrivals(&mut self, new: &[NodeSpec]) {
         for (name, arrival) in std::mem::take(&mut self.arrivals) {
-            if new.contains(&arrival.spec) && !matches!(arrival.phase, Phase::Failed { .. }) {
+            let goes_on = !arrival.serves && !matches!(arrival.phase, Phase::Failed { .. });
+            if goes_on && new.contains(&arrival.spec) {
                 self.arrivals.insert(name, arrival);
             } else {
                 self.undo(arrival);
@@ -223,13 +231,28 @@ impl<F: Fleet> Reconciler<F> {
         }
         let spec = self.moving.as_ref().map(|moving| moving.plan.home().clone());
         let spec = spec.expect("a move is on its way when arrivals are kept");
-        let home = Arrival {
-            spec,
-            phase: Phase::Started(self.home.clone()),
-            died: None,
-            cancel: CancellationToken::new(),
-        };
+        let home = Arrival::serving(spec, self.home.clone());
         self.arrivals.insert(NodeName::home(), home);
+    }
+
+    /// Children that stay and whose handlers have newer versions or other limits load those as well.
+    fn renew_versions(&mut self) {
+        let (Some(moving), Some(actual)) = (&self.moving, &self.actual) else {
+            return;
+        };
+        let version = |inventory: &Inventory, name: &HandlerName| {
+            let handler = inventory.handlers.iter().find(|handler| handler.name == *name);
+            handler.map(|handler| (handler.artifact.clone(), handler.limits))
+        };
+        let is_renewed =
+            |name: &HandlerName| version(&moving.want.inventory, name) != version(&actual.inventory, name);
+        for (name, node) in &self.serving {
+            let stays = moving.plan.children().contains(&node.spec) && matches!(node.health, Health::Up);
+            if stays && node.spec.handlers.iter().any(is_renewed) {
+                let arrival = Arrival::serving(node.spec.clone(), node.route.clone());
+                self.arrivals.insert(name.clone(), arrival);
+            }
+        }
     }
 
     fn undo(&mut self, arrival: Arrival) {
@@ -239,7 +262,7 @@ impl<F: Fleet> Reconciler<F> {
             Phase::Started(_) | Phase::Preparing(_) | Phase::Ready(_) => true,
             Phase::Failed { started, .. } => started,
         };
-        if started && arrival.spec.name != NodeName::home() {
+        if started && !arrival.serves {
             self.launch_drain(arrival.spec.name);
         }
     }
@@ -310,9 +333,10 @@ impl<F: Fleet> Reconciler<F> {
 
     /// All is ready: routes first, then the old nodes go.
     async fn commit(&mut self, failed: Vec<String>) {
-        let Some(moving) = self.moving.take() else {
+        let Some(mut moving) = self.moving.take() else {
             return;
         };
+        self.keep_versions(&mut moving);
         let mut leaving = self.take_arrivals();
         let stays = |name: &NodeName, node: &Serving| {
             moving
@@ -352,6 +376,27 @@ impl<F: Fleet> Reconciler<F> {
             "placement {generation} is in force on {nodes} nodes"
         );
         leaving.into_iter().for_each(|name| self.launch_drain(name));
+    }
+
+    /// Where a newer version could not be loaded the one before it stays, everywhere; it is tried again.
+    fn keep_versions(&mut self, moving: &mut Move) {
+        let Some(actual) = self.actual.as_ref().filter(|_| !moving.stale.is_empty()) else {
+            return;
+        };
+        let mut inventory = Inventory::clone(&moving.want.inventory);
+        for handler in &mut inventory.handlers {
+            let before = actual.inventory.handlers.iter().find(|before| before.name == handler.name);
+            let reason = moving.stale.get(&handler.name);
+            if let (Some(before), Some(reason)) = (before.filter(|before| *before != handler), reason) {
+                let name = &handler.name;
+                moving.left_out.push(format!(
+                    "the newer version of `{name}` cannot be loaded, the one before it serves: {reason}"
+                ));
+                *handler = before.clone();
+                self.retry_at = Some(Instant::now() + RETRY_PAUSE);
+            }
+        }
+        moving.want.inventory = Arc::new(inventory);
     }
 
     /// The handlers that a child could not load before and was not asked to load again.
@@ -399,9 +444,10 @@ impl<F: Fleet> Reconciler<F> {
     /// Those that are ready serve from now on; answers those that failed after their process had started.
     fn take_arrivals(&mut self) -> Vec<NodeName> {
         let mut failed = Vec::new();
-        for (name, Arrival { spec, phase, .. }) in std::mem::take(&mut self.arrivals) {
+        for (name, arrival) in std::mem::take(&mut self.arrivals) {
+            let Arrival { spec, phase, serves, .. } = arrival;
             match phase {
-                _ if name == NodeName::home() => {}
+                _ if serves => {}
                 Phase::Ready(route) => {
                     let health = Health::Up;
                     self.serving.insert(name, Serving { spec, route, health });
@@ -455,6 +501,19 @@ impl<F: Fleet> Reconciler<F> {
         again.into_iter().for_each(|route| self.launch_restore(route));
         if self.moving.is_none() {
             self.begin().await;
+        }
+    }
+}
+
+impl Arrival {
+    /// A node to which routes lead already.
+    fn serving(spec: NodeSpec, route: NodeRoute) -> Self {
+        Self {
+            spec,
+            phase: Phase::Started(route),
+            serves: true,
+            died: None,
+            cancel: CancellationToken::new(),
         }
     }
 }

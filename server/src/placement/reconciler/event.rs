@@ -5,7 +5,7 @@ use protocol::{HandlerName, NodeName};
 use tokio::time::Instant;
 
 use super::step::{Loaded, Step, listed};
-use super::{Health, Phase, RETRY_PAUSE, Reconciler};
+use super::{Arrival, Health, Phase, RETRY_PAUSE, Reconciler};
 use crate::placement::fleet::{Fleet, NodeEvent};
 
 impl<F: Fleet> Reconciler<F> {
@@ -27,6 +27,15 @@ impl<F: Fleet> Reconciler<F> {
     }
 
     async fn handle_down(&mut self, name: &NodeName, incarnation: u64, reason: String) {
+        let loads_versions = |arrival: &Arrival| arrival.serves && *name != NodeName::home();
+        if self.arrivals.get(name).is_some_and(loads_versions) {
+            // It loads what is in force then once it is back; the move goes on without it.
+            if let Some(arrival) = self.arrivals.remove(name) {
+                arrival.cancel.cancel();
+            }
+            self.note_death(name, incarnation);
+            return self.advance().await;
+        }
         if let Some(arrival) = self.arrivals.get_mut(name) {
             match &arrival.phase {
                 Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route)
@@ -42,11 +51,14 @@ impl<F: Fleet> Reconciler<F> {
                 Phase::Starting => arrival.died = Some((incarnation, reason)),
                 _ => {}
             }
-        } else if let Some(node) = self
-            .serving
-            .get_mut(name)
-            .filter(|node| node.incarnation() == incarnation)
-        {
+        } else {
+            self.note_death(name, incarnation);
+        }
+    }
+
+    fn note_death(&mut self, name: &NodeName, incarnation: u64) {
+        let node = self.serving.get_mut(name);
+        if let Some(node) = node.filter(|node| node.incarnation() == incarnation) {
             if let Health::Restoring(_, cancel) = &node.health {
                 cancel.cancel();
             }
@@ -104,38 +116,43 @@ impl<F: Fleet> Reconciler<F> {
         let Phase::Preparing(route) = &arrival.phase else {
             return;
         };
+        let served = |handler: &HandlerName| {
+            let actual = self.actual.as_ref().filter(|_| arrival.serves);
+            actual.is_some_and(|actual| {
+                actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
+            })
+        };
         let reason = match outcome {
             Ok(broken) if broken.is_empty() => None,
-            Ok(broken) if moving.whole || broken.len() >= arrival.spec.handlers.len() => {
-                Some(listed(&broken))
-            }
+            Ok(broken) if moving.whole => Some(listed(&broken)),
+            Ok(broken) if !arrival.serves && broken.len() >= arrival.spec.handlers.len() => Some(listed(&broken)),
             Ok(broken) => {
+                let (stale, broken): (Vec<_>, Vec<_>) =
+                    broken.into_iter().partition(|(handler, _)| served(handler));
+                moving.stale.extend(stale);
                 moving.broken.extend(broken);
                 None
             }
-            Err(reason) => Some(reason),
+            Err(reason) => {
+                if arrival.serves {
+                    // What it serves already, it goes on serving.
+                    for handler in &arrival.spec.handlers {
+                        let side = match served(handler) {
+                            true => &mut moving.stale,
+                            false => &mut moving.broken,
+                        };
+                        side.insert(handler.clone(), reason.clone());
+                    }
+                }
+                Some(reason)
+            }
         };
         arrival.phase = match reason {
             None => Phase::Ready(route.clone()),
-            Some(reason) => {
-                if *name == NodeName::home() {
-                    // What home serves already, it goes on serving.
-                    let served = |handler: &HandlerName| {
-                        let actual = self.actual.as_ref();
-                        actual.is_some_and(|actual| {
-                            actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
-                        })
-                    };
-                    let unloaded = arrival.spec.handlers.iter().filter(|handler| !served(handler));
-                    moving
-                        .broken
-                        .extend(unloaded.map(|handler| (handler.clone(), reason.clone())));
-                }
-                Phase::Failed {
-                    reason,
-                    started: true,
-                }
-            }
+            Some(reason) => Phase::Failed {
+                reason,
+                started: true,
+            },
         };
     }
 

@@ -58,16 +58,14 @@ impl<F: Fleet> Reconciler<F> {
                 }
             }));
         }
-        let died = None;
-        self.arrivals.insert(
-            name,
-            Arrival {
-                spec,
-                phase,
-                died,
-                cancel,
-            },
-        );
+        let arrival = Arrival {
+            spec,
+            phase,
+            serves: false,
+            died: None,
+            cancel,
+        };
+        self.arrivals.insert(name, arrival);
     }
 
     /// Has every node of the move that is there load its handlers.
@@ -79,8 +77,9 @@ impl<F: Fleet> Reconciler<F> {
             Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route) => Some(route.clone()),
             _ => None,
         });
+        let others = self.serving.iter().filter(|(name, _)| !self.arrivals.contains_key(*name));
         let nodes = arrived
-            .chain(self.serving.values().map(|node| node.route.clone()))
+            .chain(others.map(|(_, node)| node.route.clone()))
             .collect();
         let places = moving.plan.nodes.iter().flat_map(places_of).collect();
         self.routes_generation += 1;

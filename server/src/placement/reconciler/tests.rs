@@ -795,3 +795,82 @@ async fn a_returning_node_that_loads_nothing_is_tried_again_though_handlers_come
     house.settle().await;
     assert_eq!(incarnation_of(&house, "cart"), incarnation + 10);
 }
+
+/// The handlers, of which cart has this version.
+fn with_cart(artifact: &str) -> Inventory {
+    let mut handlers = inventory(&["ad", "cart"]);
+    artifact.clone_into(&mut handlers.handlers[1].artifact);
+    handlers
+}
+
+fn version_of(book: &Book, name: &str) -> Option<String> {
+    let routes = book.routes.as_ref()?;
+    let route = routes.handlers.iter().find(|route| route.name == handler(name))?;
+    Some(route.artifact.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_is_loaded_where_it_is_served_before_routes_name_it() {
+    let house = House::settled(apart()).await;
+    house.fleet.write(|book| book.held.insert("load cart".to_owned()));
+    house.desired.set_inventory(with_cart("second"));
+    house
+        .fleet
+        .until("the load", |book| book.log.contains(&"load cart".to_owned()))
+        .await;
+    assert_eq!(house.fleet.read(|book| version_of(book, "cart")).as_deref(), Some(""));
+    house.fleet.write(|book| book.held.clear());
+    house
+        .fleet
+        .until("the version", |book| version_of(book, "cart").as_deref() == Some("second"))
+        .await;
+    house.settle().await;
+    let log = house.fleet.log();
+    let publish = position(&log, "publish ad@ad cart@cart");
+    assert!(position(&log, "load cart") < publish && !log.contains(&"load ad".to_owned()), "{log:?}");
+    assert!(!log.iter().any(|line| line.starts_with("drain") || line.starts_with("start")), "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_cannot_be_loaded_leaves_the_one_before_it_and_is_tried_again() {
+    let house = House::settled(apart()).await;
+    house.fleet.write(|book| {
+        book.broken_load
+            .insert(handler("cart"), "cache is gone".to_owned())
+    });
+    house.desired.set_inventory(with_cart("second"));
+    house.until("the error", |status| status.error.is_some()).await;
+    assert_eq!(
+        house.desired.status().error.as_deref(),
+        Some("the newer version of `cart` cannot be loaded, the one before it serves: cache is gone")
+    );
+    assert_eq!(house.state("cart"), "serving");
+    assert_eq!(house.fleet.read(|book| version_of(book, "cart")).as_deref(), Some(""));
+    house.fleet.write(|book| book.broken_load.clear());
+    house
+        .fleet
+        .until("the version", |book| version_of(book, "cart").as_deref() == Some("second"))
+        .await;
+    house.until("no error", |status| status.error.is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_while_it_loads_a_version_holds_nobody_up() {
+    let house = House::settled(apart()).await;
+    let incarnation = incarnation_of(&house, "cart");
+    house.fleet.write(|book| book.held.insert("load cart".to_owned()));
+    house.desired.set_inventory(with_cart("second"));
+    house
+        .fleet
+        .until("the load", |book| book.log.contains(&"load cart".to_owned()))
+        .await;
+    house.event(down("cart", incarnation)).await;
+    house
+        .fleet
+        .until("the version", |book| version_of(book, "cart").as_deref() == Some("second"))
+        .await;
+    assert_eq!(house.state("ad"), "serving");
+    house.fleet.write(|book| book.held.clear());
+    house.event(NodeEvent::Up(route("cart", incarnation + 1))).await;
+    house.settle().await;
+}
