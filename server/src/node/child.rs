@@ -90,6 +90,7 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
         tasks: tasks.child(),
         built_in_exports: Mutex::default(),
         routes: Mutex::default(),
+        loaded: Mutex::default(),
     });
     life::announce(station.quic.local_addr())?;
     let seat = Seat {

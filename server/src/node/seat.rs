@@ -79,6 +79,7 @@ impl Seat<'_> {
             tasks: work.child(),
             built_in_exports: Mutex::new(built_in_exports()),
             routes: Mutex::default(),
+            loaded: Mutex::default(),
         });
         let (children, child_events) =
             Children::new(Program::node()?, Pace::default(), work.child(), clock.clone());
