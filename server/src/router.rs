@@ -3,12 +3,14 @@
 //! Resolves a call in its [`RouteTable`], guards hops, deadline and lengths, opens the caller's span and counts the call on its
 //! edge. Knows no implementation of `Dispatch` but itself: `node` gives it targets.
 
+mod replica;
 pub mod table;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use protocol::api::placement::REPLICAS_MAX;
 use protocol::span::{CallerStages, Stages, Value};
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus, Transport};
 
@@ -18,6 +20,9 @@ use crate::telemetry::{OpenSpan, Recorder, fields};
 
 use table::Resolved;
 pub use table::{RouteTable, Target};
+
+/// How often a call that nobody has begun is looked up again: once for each replica that is not there, at most.
+const LOOKS_MAX: u32 = REPLICAS_MAX;
 
 /// Decides who serves a call.
 pub struct Router {
@@ -38,6 +43,7 @@ impl Router {
 
     /// Replaces the table; calls in flight end on the old one.
     pub fn swap(&self, table: RouteTable) {
+        let table = table.after(&self.table.load());
         self.table.store(Arc::new(table));
     }
 
@@ -52,21 +58,25 @@ impl Router {
             self.leave_span(&call, None, Transport::Direct, entered, failed(&error));
             return Err(error);
         }
-        let table = self.table.load_full();
-        let attempt = self.attempt(&table, &call, entered)?;
-        let (attempt, answer) = attempt.send(&call, entered).await;
-        if answer.missed() {
-            let newer = self.table.load_full();
-            if !Arc::ptr_eq(&newer, &table) {
-                // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
-                // know better. So neither the edge nor the trace keeps anything of it.
-                attempt.forget();
-                let attempt = self.attempt(&newer, &call, entered)?;
-                let (attempt, answer) = attempt.send(&call, entered).await;
+        let mut table = self.table.load_full();
+        let mut looks = 0;
+        loop {
+            let attempt = self.attempt(&table, &call, entered)?;
+            let (attempt, answer) = attempt.send(&call, entered).await;
+            if !answer.missed() || looks == LOOKS_MAX {
                 return self.settle(attempt, &call, entered, answer);
             }
+            let newer = self.table.load_full();
+            let others_serve = attempt.leave_out(&answer);
+            if Arc::ptr_eq(&newer, &table) && !others_serve {
+                return self.settle(attempt, &call, entered, answer);
+            }
+            // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes or
+            // another replica know better. So neither the edge nor the trace keeps anything of it.
+            attempt.forget();
+            table = newer;
+            looks += 1;
         }
-        self.settle(attempt, &call, entered, answer)
     }
 
     /// Resolves a call and opens its span.
@@ -211,6 +221,7 @@ impl Attempt<'_> {
             true => Err(call.deadline_error()),
             false => call.check_args(),
         };
+        let _in_flight = self.resolved.replica.map(|replica| replica.enter());
         let outcome = match allowed {
             Ok(()) => self.resolved.target.dispatcher.dispatch(call).await,
             Err(error) => Err(error),
@@ -223,6 +234,12 @@ impl Attempt<'_> {
             latency,
         };
         (self, answer)
+    }
+
+    /// Leaves a replica that was not reached out from now on; whether others are there.
+    fn leave_out(&self, answer: &Answer) -> bool {
+        let replica = self.resolved.replica.filter(|_| answer.unreached());
+        replica.is_some_and(|replica| replica.leave_out())
     }
 
     fn forget(self) {
@@ -238,8 +255,12 @@ impl Answer {
         matches!(
             &self.outcome,
             Err(error) if error.code == ErrorCode::NotFound
-                || (error.code == ErrorCode::Unreachable && error.unsent)
-        )
+        ) || self.unreached()
+    }
+
+    /// Whether it never left, because nobody is there.
+    fn unreached(&self) -> bool {
+        matches!(&self.outcome, Err(error) if error.code == ErrorCode::Unreachable && error.unsent)
     }
 
     fn ended(&self, call: &Call, transport: Transport) -> Ended {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{HandlerName, InterfaceName, NodeName, QueueName};
+use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
+use crate::shape::Shape;
 use crate::span::{Span, Transport};
 
 /// The longest control message, in bytes: a batch of spans stays far below it.
@@ -59,7 +60,7 @@ pub struct Routes {
     pub placement: String,
     /// The nodes.
     pub nodes: Vec<NodeRoute>,
-    /// The handlers.
+    /// The handlers; one that has replicas stands here once for each.
     pub handlers: Vec<HandlerRoute>,
     /// Providers by interface.
     pub interfaces: Vec<InterfaceRoute>,
@@ -68,6 +69,9 @@ pub struct Routes {
     /// Edges whose calls may take less time than their caller has left.
     #[serde(default)]
     pub edge_timeouts: Vec<EdgeTimeout>,
+    /// Functions whose calls find their replica by a parameter.
+    #[serde(default)]
+    pub affinities: Vec<Affinity>,
 }
 
 /// A node and how to reach it.
@@ -148,6 +152,19 @@ pub struct EdgeTimeout {
     pub interface: InterfaceName,
     /// The time, in ms.
     pub timeout_ms: u64,
+}
+
+/// A function of which calls with an equal parameter go to the same replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// Who serves it.
+    pub handler: HandlerName,
+    /// The function.
+    pub function: FunctionPath,
+    /// The parameters before that one.
+    pub before: Vec<Shape>,
+    /// The parameter.
+    pub parameter: Shape,
 }
 
 /// A child's counters, whole since its start.

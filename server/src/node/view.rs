@@ -59,18 +59,15 @@ impl View {
             .collect();
         for handler in &mut listed {
             let place = status.handlers.get(&handler.name);
-            handler.nodes = place.and_then(|place| place.node.clone()).into_iter().collect();
-            let node = handler
-                .nodes
-                .first()
-                .and_then(|name| nodes.iter().find(|node| node.name == *name));
-            if let Some(node) = node.filter(|node| node.state == NodeState::Down)
-                && handler.state == HandlerState::Serving
-            {
-                let reason = node
-                    .last_error
-                    .clone()
-                    .unwrap_or_else(|| "its node ended".to_owned());
+            handler.nodes = place.map(|place| place.nodes.clone()).unwrap_or_default();
+            let own: Vec<&Node> = nodes
+                .iter()
+                .filter(|node| handler.nodes.contains(&node.name))
+                .collect();
+            let is_down = !own.is_empty() && own.iter().all(|node| node.state == NodeState::Down);
+            if is_down && handler.state == HandlerState::Serving {
+                let reasons = own.iter().find_map(|node| node.last_error.clone());
+                let reason = reasons.unwrap_or_else(|| "its node ended".to_owned());
                 handler.state = HandlerState::Down { reason };
             }
             for edge in edges.iter().filter(|edge| edge.callee == handler.name) {
@@ -163,7 +160,11 @@ fn write(handlers: &Handlers, folder: &Path, name: &HandlerName, bytes: &[u8]) -
     let written = std::fs::write(&temporary, bytes)
         .map_err(failed)
         .and_then(|()| handlers.admit(&temporary, name))
-        .and_then(|version| std::fs::rename(&temporary, &target).map_err(failed).map(|()| version));
+        .and_then(|version| {
+            std::fs::rename(&temporary, &target)
+                .map_err(failed)
+                .map(|()| version)
+        });
     if written.is_err() {
         // What is left of it is no handler's file, and the next upload replaces it.
         let _ = std::fs::remove_file(&temporary);
@@ -236,7 +237,7 @@ impl HomeView for View {
         let of_home = status
             .handlers
             .iter()
-            .filter(|(_, place)| place.node.as_ref() == Some(&home));
+            .filter(|(_, place)| place.nodes.contains(&home));
         self.nodes.list(of_home.map(|(name, _)| name.clone()).collect())
     }
 

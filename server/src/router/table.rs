@@ -1,7 +1,7 @@
 //! `RouteTable`: an immutable snapshot of who serves what, replaced whole.
 //!
 //! Built from home's [`Routes`] and the dispatchers of the nodes; resolving takes no lock and, for a known interface name,
-//! allocates nothing.
+//! allocates nothing. Which of several nodes a call goes to is in `replica`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use protocol::control::Routes;
 use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
 
+use super::replica::{Chosen, Replicas};
 use crate::dispatch::{Call, Dispatcher};
 
 /// The built-in interfaces, by semver track.
@@ -32,13 +33,16 @@ pub(super) struct Resolved<'t> {
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: &'t HandlerName,
     pub(super) target: &'t Target,
+    /// Which of its replicas that is, where there are several.
+    pub(super) replica: Option<Chosen<'t>>,
     /// The shorter of the times that edge and callee give their calls, where they are configured.
     pub(super) timeout: Option<Duration>,
 }
 
 /// A handler that is served.
+#[derive(Default)]
 struct Served {
-    target: Target,
+    replicas: Replicas,
     timeout: Option<Duration>,
 }
 
@@ -68,29 +72,31 @@ impl RouteTable {
     /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
     /// Home serves the built-in interfaces and takes the calls along queued edges.
     pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
-        let handlers = routes.handlers.iter().filter_map(|handler| {
-            let served = Served {
-                target: node(&handler.node)?,
-                timeout: handler.limits.timeout_ms.map(Duration::from_millis),
-            };
-            Some((handler.name.clone(), served))
-        });
         let mut table = Self {
             generation: routes.generation,
             placement: Arc::from(routes.placement.as_str()),
-            handlers: handlers.collect(),
             ..Self::default()
         };
+        for handler in &routes.handlers {
+            if let Some(target) = node(&handler.node) {
+                let served = table.handlers.entry(handler.name.clone()).or_default();
+                served.timeout = handler.limits.timeout_ms.map(Duration::from_millis);
+                served.replicas.push(&handler.node, target);
+            }
+        }
+        for affinity in &routes.affinities {
+            if let Some(served) = table.handlers.get_mut(&affinity.handler) {
+                served.replicas.set_affinity(affinity);
+            }
+        }
         let home = node(&NodeName::home());
         for (built_in, name) in [(STATE, HandlerName::state()), (QUEUE, HandlerName::queue())] {
             table
                 .interfaces
                 .insert(built_in.to_owned(), Arc::from([name.clone()]));
             if let Some(home) = &home {
-                let served = Served {
-                    target: home.clone(),
-                    timeout: None,
-                };
+                let mut served = Served::default();
+                served.replicas.push(&NodeName::home(), home.clone());
                 table.handlers.insert(name, served);
             }
         }
@@ -120,6 +126,17 @@ impl RouteTable {
         table
     }
 
+    /// Goes on counting the calls under way that an older table routed.
+    #[must_use]
+    pub(super) fn after(mut self, older: &Self) -> Self {
+        for (name, served) in &mut self.handlers {
+            if let Some(before) = older.handlers.get(name) {
+                served.replicas.inherit(&before.replicas);
+            }
+        }
+        self
+    }
+
     /// The generation of the routes that it was built from.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -147,13 +164,14 @@ impl RouteTable {
                     format!("no handler `{name}` is served; `cleave ls handlers` lists those that are");
                 CallError::new(ErrorCode::NotFound, message)
             })?;
-            return Ok(self.called(call, handler, served));
+            return self.called(call, handler, served);
         }
         if let Some(route) = find(&self.queued, &call.caller, interface) {
             return Ok(Resolved {
                 callee: &route.callee,
                 handler: &route.queue,
                 target: &route.target,
+                replica: None,
                 timeout: None,
             });
         }
@@ -163,26 +181,35 @@ impl RouteTable {
             );
             CallError::new(ErrorCode::NotFound, message)
         })?;
-        let served = self.handlers.get(callee).ok_or_else(|| {
-            let message = format!("`{callee}` is down, its node is starting again");
-            CallError::new(ErrorCode::Unreachable, message)
-        })?;
-        Ok(self.called(call, callee, served))
+        let served = self.handlers.get(callee).ok_or_else(|| down(callee))?;
+        self.called(call, callee, served)
     }
 
-    fn called<'t>(&'t self, call: &Call, callee: &'t HandlerName, served: &'t Served) -> Resolved<'t> {
+    fn called<'t>(
+        &'t self,
+        call: &Call,
+        callee: &'t HandlerName,
+        served: &'t Served,
+    ) -> Result<Resolved<'t>, CallError> {
         let edge = find(&self.timeouts, &call.caller, &call.function.interface).copied();
-        Resolved {
+        let (target, replica) = served.replicas.choose(call).ok_or_else(|| down(callee))?;
+        Ok(Resolved {
             callee,
             handler: callee,
-            target: &served.target,
+            target,
+            replica,
             timeout: edge.into_iter().chain(served.timeout).min(),
-        }
+        })
     }
 }
 
+fn down(callee: &HandlerName) -> CallError {
+    let message = format!("`{callee}` is down, its node is starting again");
+    CallError::new(ErrorCode::Unreachable, message)
+}
+
 /// The names under which an interface is looked up.
-fn keys(interface: &InterfaceName) -> [String; 2] {
+pub(super) fn keys(interface: &InterfaceName) -> [String; 2] {
     [interface.as_str().to_owned(), interface.track()]
 }
 

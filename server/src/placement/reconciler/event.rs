@@ -119,29 +119,38 @@ impl<F: Fleet> Reconciler<F> {
         let served = |handler: &HandlerName| {
             let actual = self.actual.as_ref().filter(|_| arrival.serves);
             actual.is_some_and(|actual| {
-                actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
+                let is_placed = actual
+                    .places
+                    .get(handler)
+                    .is_some_and(|nodes| nodes.contains(name));
+                is_placed && !actual.broken.contains_key(&(handler.clone(), name.clone()))
             })
         };
         let reason = match outcome {
             Ok(broken) if broken.is_empty() => None,
             Ok(broken) if moving.whole => Some(listed(&broken)),
-            Ok(broken) if !arrival.serves && broken.len() >= arrival.spec.handlers.len() => Some(listed(&broken)),
+            Ok(broken) if !arrival.serves && broken.len() >= arrival.spec.handlers.len() => {
+                Some(listed(&broken))
+            }
             Ok(broken) => {
                 let (stale, broken): (Vec<_>, Vec<_>) =
                     broken.into_iter().partition(|(handler, _)| served(handler));
                 moving.stale.extend(stale);
+                let broken = broken
+                    .into_iter()
+                    .map(|(handler, reason)| ((handler, name.clone()), reason));
                 moving.broken.extend(broken);
                 None
             }
             Err(reason) => {
                 if arrival.serves {
                     // What it serves already, it goes on serving.
-                    for handler in &arrival.spec.handlers {
-                        let side = match served(handler) {
-                            true => &mut moving.stale,
-                            false => &mut moving.broken,
-                        };
-                        side.insert(handler.clone(), reason.clone());
+                    for handler in arrival.spec.handlers.iter().cloned() {
+                        if served(&handler) {
+                            moving.stale.insert(handler, reason.clone());
+                        } else {
+                            moving.broken.insert((handler, name.clone()), reason.clone());
+                        }
                     }
                 }
                 Some(reason)
@@ -167,13 +176,14 @@ impl<F: Fleet> Reconciler<F> {
             Ok(broken) => {
                 node.route = route.clone();
                 node.health = Health::Up;
-                actual
-                    .broken
-                    .retain(|handler, _| !node.spec.handlers.contains(handler));
+                actual.broken.retain(|(_, node), _| node != name);
                 if !broken.is_empty() {
                     tracing::warn!(node.name = %name, "node `{name}` is back without {}", listed(&broken));
                     self.retry_at = Some(Instant::now() + RETRY_PAUSE);
                 }
+                let broken = broken
+                    .into_iter()
+                    .map(|(handler, reason)| ((handler, name.clone()), reason));
                 actual.broken.extend(broken);
                 self.publish().await;
             }
