@@ -48,14 +48,10 @@ struct Entry {
     newer: Option<Version>,
     /// Why the file that stands there now is not usable.
     rejection: Option<Rejection>,
-    /// Which reading told this.
-    reading: u64,
 }
 
 #[derive(Default)]
 struct Book {
-    /// Counts what was read.
-    readings: u64,
     entries: BTreeMap<HandlerName, Entry>,
     /// Files that no handler can be called like, by their name, with the reason.
     misnamed: BTreeMap<String, Rejection>,
@@ -183,15 +179,12 @@ impl Handlers {
 
     fn note(&self, name: &HandlerName, outcome: Result<Option<Version>, Rejection>) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        book.readings += 1;
-        let reading = book.readings;
         if let Ok(None) = outcome {
             book.entries.remove(name);
             tracing::info!(handler = %name, "`{name}` is gone");
             return;
         }
         let entry = book.entries.entry(name.clone()).or_default();
-        entry.reading = reading;
         entry.newer = None;
         entry.rejection = None;
         match outcome {
@@ -261,12 +254,6 @@ impl Handlers {
     pub(super) fn version(&self, name: &HandlerName) -> Option<Version> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.entries.get(name)?.version.clone()
-    }
-
-    /// The number of the reading that told what is known of a handler; another one after its file was read again.
-    pub(super) fn reading(&self, name: &HandlerName) -> Option<u64> {
-        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        Some(book.entries.get(name)?.reading)
     }
 
     /// How the imports are met.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use protocol::api::Status;
-use protocol::api::handlers::{Handler, HandlerDetail, HandlerState, RefusedFile};
+use protocol::api::handlers::{Handler, HandlerDetail, HandlerState};
 use protocol::api::nodes::{Node, NodeState};
 use protocol::{HandlerName, InterfaceName, NodeName};
 use tokio::sync::watch;
@@ -93,7 +93,6 @@ impl View {
         }
         within_size(bytes.len() as u64)?;
         let mut changes = self.handlers.changes();
-        let before = self.handlers.reading(&name);
         let folder = self.data.join("handlers");
         let handlers = Arc::clone(&self.handlers);
         let written = tokio::task::spawn_blocking({
@@ -108,20 +107,21 @@ impl View {
                 changes.borrow_and_update();
                 let mut listed = self.handlers().into_iter();
                 let found = listed.find(|handler| handler.name == name && handler.file.is_none());
-                // What is said of the file before this one is no answer.
-                match found.filter(|_| self.handlers.reading(&name) != before) {
-                    Some(handler) if handler.version == version && is_settled(&handler) => {
-                        return Ok(handler);
-                    }
+                // A rejection is of the file before this one, which was looked at already; unless it may not take over
+                // from a version that came meanwhile.
+                match found {
                     Some(Handler {
-                        state: HandlerState::Rejected { reason, remedy },
+                        refused: Some(refused),
                         ..
-                    })
-                    | Some(Handler {
-                        refused: Some(RefusedFile { reason, remedy, .. }),
-                        ..
-                    }) => {
-                        return Err(Rejection { reason, remedy });
+                    }) if refused.version.as_ref() == Some(&version) => {
+                        return Err(Rejection::new(refused.reason, refused.remedy));
+                    }
+                    Some(handler)
+                        if handler.version == version
+                            && handler.refused.is_none()
+                            && is_settled(&handler) =>
+                    {
+                        return Ok(handler);
                     }
                     _ => {}
                 }
