@@ -11,6 +11,7 @@ mod home;
 mod local;
 mod lock;
 mod queued;
+mod renewal;
 mod seat;
 mod station;
 mod stores;
