@@ -21,6 +21,10 @@ pub struct Bare {
 }
 
 impl Bare {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "quinn alone, without what our tasks cost"
+    )]
     pub async fn start() -> Self {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = key.cert.der().clone();
@@ -47,10 +51,11 @@ impl Bare {
         let server = QuicServerConfig::try_from(server).expect("a cipher for QUIC");
         let client = QuicClientConfig::try_from(client).expect("a cipher for QUIC");
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening = Endpoint::server(ServerConfig::with_crypto(Arc::new(server)), loopback).expect("a port");
+        let listening =
+            Endpoint::server(ServerConfig::with_crypto(Arc::new(server)), loopback).expect("a port");
         let dialing = Endpoint::client(loopback).expect("a port");
         let address = listening.local_addr().expect("its address");
-        tokio::task::spawn(echo(listening.clone()));
+        tokio::spawn(echo(listening.clone()));
         let connection = dialing
             .connect_with(ClientConfig::new(Arc::new(client)), address, "localhost")
             .expect("a valid name")
@@ -63,11 +68,15 @@ impl Bare {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "quinn alone, without what our tasks cost"
+)]
 async fn echo(endpoint: Endpoint) {
     while let Some(incoming) = endpoint.accept().await {
         let connection = incoming.await.expect("a handshake");
         while let Ok((mut send, mut recv)) = connection.accept_bi().await {
-            tokio::task::spawn(async move {
+            tokio::spawn(async move {
                 let body = recv.read_to_end(BODY_BYTES_MAX).await.expect("a request");
                 send.write_all(&body).await.expect("a reply");
                 send.finish().expect("the reply's end");
