@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Connection, Endpoint, ServerConfig};
+use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 
@@ -56,8 +57,13 @@ impl Bare {
         let dialing = Endpoint::client(loopback).expect("a port");
         let address = listening.local_addr().expect("its address");
         tokio::spawn(echo(listening.clone()));
+        let mut client = ClientConfig::new(Arc::new(client));
+        let mut transport = TransportConfig::default();
+        // The others have their turns for longer than quinn bears silence.
+        transport.keep_alive_interval(Some(Duration::from_secs(5)));
+        client.transport_config(Arc::new(transport));
         let connection = dialing
-            .connect_with(ClientConfig::new(Arc::new(client)), address, "localhost")
+            .connect_with(client, address, "localhost")
             .expect("a valid name")
             .await
             .expect("a connection");
