@@ -9,6 +9,8 @@ mod template;
 use std::fmt;
 use std::time::Duration;
 
+use protocol::nearest;
+
 pub use template::{Place, Template, encode};
 
 /// The default scenario's text.
@@ -151,23 +153,14 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// "did you mean" for a name that is not among `known`.
-fn nearest(name: &str, known: &[&str]) -> String {
-    let close = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    match close {
-        Some((_, candidate)) => format!("did you mean `{candidate}`?"),
-        None => format!(
-            "known are {}",
-            known
-                .iter()
-                .map(|k| format!("`{k}`"))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+/// What a name that is not among `known` probably meant, else what there is.
+fn hint(name: &str, known: &[&str]) -> String {
+    match nearest(name, known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => {
+            let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+            format!("known are {}", known.join(", "))
+        }
     }
 }
 

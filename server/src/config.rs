@@ -283,22 +283,6 @@ impl Config {
         self.handlers.get(handler).copied().unwrap_or_default()
     }
 
-    /// How calls from a handler to an interface go: by the configured rule, else called directly.
-    pub fn edge(&self, caller: &HandlerName, interface: &InterfaceName) -> EdgeRule {
-        self.edges
-            .iter()
-            .find(|(name, _)| name.caller == *caller && stands_for(&name.interface, interface))
-            .map_or_else(EdgeRule::default, |(_, rule)| rule.clone())
-    }
-
-    /// Who is configured to serve an interface.
-    pub fn provider(&self, interface: &InterfaceName) -> Option<&HandlerName> {
-        self.interfaces
-            .iter()
-            .find(|(name, _)| stands_for(name, interface))
-            .map(|(_, handler)| handler)
-    }
-
     /// The names in the file, and in the placement that holds instead of the file's, that are no handler's: to be asked
     /// once the handlers' folder was read.
     pub fn unknown_handlers(
@@ -359,7 +343,7 @@ impl Config {
 
 /// Whether an interface as configured stands for one as it is exported: without a version for all of them, with one
 /// for those of its semver track.
-fn stands_for(configured: &InterfaceName, exported: &InterfaceName) -> bool {
+pub fn stands_for(configured: &InterfaceName, exported: &InterfaceName) -> bool {
     match configured.version() {
         None => configured.as_str() == exported.unversioned(),
         Some(_) => configured.track() == exported.track(),

@@ -72,7 +72,16 @@ pub fn critical_path(detail: &TraceDetail) -> Option<String> {
     }
     let whole = by_handler.values().sum::<u64>() + travel;
     let (top, part) = by_handler.into_iter().max_by_key(|(_, part)| *part)?;
-    let mut text = format!("{} of it is {top}", format::percent(part as f64, whole as f64));
+    // The queue's part of a caller's path is not waiting in the queue: it is the message on its way to the disk.
+    let top_words = match top.as_str() {
+        "queue" => "writing a message to disk",
+        "state" => "reading and writing state",
+        name => name,
+    };
+    let mut text = format!(
+        "{} of it is {top_words}",
+        format::percent(part as f64, whole as f64)
+    );
     if let Some(wait) = waits.get(top).filter(|wait| **wait * 20 > part) {
         text.push_str(&format!(
             ", of which {} waited for an instance",

@@ -129,20 +129,18 @@ pub fn sentence(stages: &CallerStages, caller: &str, callee: &str, same_process:
     let total = total(&steps) as f64;
     let work = stages.callee.run + stages.callee.outgoing;
     let share = format::percent(work as f64, total);
+    let stubs = stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode;
     let mut text = if same_process {
+        // Between the two stubs lies no network, only the way from one part of the process to the other.
         format!(
-            "{caller} and {callee} share a process: nothing travelled, {} went into handing the values over.",
-            format::duration(
-                stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode
-            )
+            "{caller} and {callee} share a process: no network in between, {} went into handing the values over.",
+            format::duration(stubs + stages.travel)
         )
     } else {
         format!(
             "QUIC carried the arguments to {callee} and the result back in {}; packing and unpacking took {}.",
             format::duration(stages.travel),
-            format::duration(
-                stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode
-            )
+            format::duration(stubs)
         )
     };
     text.push_str(&format!(" {share} of the call was {callee}'s own work"));

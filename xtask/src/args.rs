@@ -15,7 +15,7 @@ cargo xtask: build, test and start Cleave
 Usage: cargo xtask COMMAND [OPTIONS]
 
 Commands:
-  up      Build everything and start the shop (about 15 minutes the first time, seconds afterwards)
+  up      Build everything and start the shop (about 20 minutes the first time, seconds afterwards)
   test    Run every check and every test, the browser's included
   build   Build the handlers, the web UI and the server
   lint    Check format, clippy and the licences of dependencies

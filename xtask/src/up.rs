@@ -56,7 +56,7 @@ fn announce(project: &Project) {
         return;
     }
     println!(
-        "The first time this takes about 15 minutes on 2 cores and {} GB in {}; afterwards, seconds.",
+        "The first time this takes about 20 minutes on 2 cores and {} GB in {}; afterwards, seconds.",
         DISK_BYTES / 1_000_000_000,
         project.relative(&project.target)
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Expect, Operation, Problem, Problems, Scenario, Source, Step, Template, Variable, nearest};
+use super::{Expect, Operation, Problem, Problems, Scenario, Source, Step, Template, Variable, hint};
 
 /// Steps of one operation: more is a script, not a mix.
 const STEPS_MAX: usize = 32;
@@ -286,7 +286,7 @@ impl Reader<'_> {
             return http::Method::GET;
         };
         if !METHODS.contains(&text.as_str()) {
-            let hint = nearest(&text, &METHODS);
+            let hint = hint(&text, &METHODS);
             self.fault(
                 value.span().start,
                 format!("method `{text}` of {what} is not one; {hint}"),
@@ -321,7 +321,7 @@ impl Reader<'_> {
     fn known(&mut self, table: &DeTable<'_>, keys: &[&str], what: &str) {
         for key in table.keys() {
             if !keys.contains(&key.get_ref().as_ref()) {
-                let hint = nearest(key.get_ref(), keys);
+                let hint = hint(key.get_ref(), keys);
                 self.fault(
                     key.span().start,
                     format!("unknown key `{}` in {what}; {hint}", key.get_ref()),

@@ -78,7 +78,7 @@ impl Template {
         known.push(SESSION);
         Err(format!(
             "`{{{name}}}` is not a variable; {}",
-            super::nearest(name, &known)
+            super::hint(name, &known)
         ))
     }
 

@@ -96,7 +96,8 @@ pub struct CallError {
 }
 
 impl CallError {
-    /// An error with a message, cut to [`MESSAGE_BYTES_MAX`].
+    /// An error with a message of at most [`MESSAGE_BYTES_MAX`]. What is too long loses its middle: a chain of failed calls
+    /// begins with who was called and ends with the reason.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -141,9 +142,15 @@ impl CallError {
     }
 }
 
-fn cut(mut message: String) -> String {
-    truncate(&mut message, MESSAGE_BYTES_MAX);
-    message
+fn cut(message: String) -> String {
+    const GAP: &str = " … ";
+    if message.len() <= MESSAGE_BYTES_MAX {
+        return message;
+    }
+    let kept = MESSAGE_BYTES_MAX - GAP.len();
+    let head = message.floor_char_boundary(kept / 2);
+    let tail = message.ceil_char_boundary(message.len() - (kept - head));
+    [&message[..head], GAP, &message[tail..]].concat()
 }
 
 fn truncate(text: &mut String, bytes_max: usize) {
@@ -188,8 +195,11 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        let error = CallError::new(ErrorCode::Trapped, "é".repeat(2000));
-        assert!(error.message.len() <= MESSAGE_BYTES_MAX);
-        assert!(error.message.chars().all(|c| c == 'é'));
+        let error = CallError::new(ErrorCode::Trapped, format!("a{}z", "é".repeat(2000)));
+        assert!(error.message.len() <= MESSAGE_BYTES_MAX && error.message.len() > MESSAGE_BYTES_MAX - 4);
+        assert!(error.message.starts_with("aéé") && error.message.ends_with("ééz"));
+        assert_eq!(error.message.matches(" … ").count(), 1);
+        let short = CallError::new(ErrorCode::Trapped, "é".repeat(MESSAGE_BYTES_MAX / 2));
+        assert_eq!(short.message.len(), MESSAGE_BYTES_MAX);
     }
 }

@@ -195,7 +195,10 @@ pub(super) fn queues(queues: &[Queue]) -> String {
             queue.dead.to_string(),
             queue.done.to_string(),
             queue.failed_attempts.to_string(),
-            duration(queue.oldest_ready_ms.saturating_mul(1_000_000)),
+            match queue.ready {
+                0 => "-".to_owned(),
+                _ => duration(queue.oldest_ready_ms.saturating_mul(1_000_000)),
+            },
             format!("{:.1}", queue.enqueue_rate_per_s),
             format!("{:.1}", queue.done_rate_per_s),
             queue.tries.to_string(),

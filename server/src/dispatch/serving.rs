@@ -30,12 +30,13 @@ impl Serving {
         callee: &HandlerName,
         name: &Arc<str>,
     ) -> Self {
+        let began = Instant::now();
         let mut span = OpenSpan::begin(recorder, &call.trace, kind, callee, name);
         if let Some(span) = &mut span {
             span.span_mut().peer = Some(call.caller.clone());
         }
         Self {
-            began: Instant::now(),
+            began,
             sampled: call.trace.sampled,
             span,
         }

@@ -10,7 +10,7 @@ use protocol::control::{EdgeTimeout, QueuedEdge};
 use protocol::{FunctionPath, HandlerName, QueueName};
 
 use super::handlers::Handlers;
-use crate::config::{ATTEMPT_TIMEOUT_DEFAULT, Config, EdgeName, Via};
+use crate::config::{ATTEMPT_TIMEOUT_DEFAULT, Config, EdgeName, Via, stands_for};
 use crate::queue::{Answer, EdgeSettings, Explain};
 use crate::quic::Exported;
 use crate::runtime::artifact::ExportedInterface;
@@ -38,10 +38,9 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
     let mut queued = Queued::default();
     let resolution = handlers.resolution();
     for (name, rule) in config.edges.iter().filter(|(_, rule)| rule.via == Via::Queue) {
-        let served = resolution
-            .served_by
-            .iter()
-            .find(|((caller, interface), _)| *caller == name.caller && stands_for(name, interface));
+        let served = resolution.served_by.iter().find(|((caller, interface), _)| {
+            *caller == name.caller && stands_for(&name.interface, interface)
+        });
         let Some(((caller, _), callee)) = served else {
             continue;
         };
@@ -52,7 +51,7 @@ pub(super) fn queued(config: &Config, handlers: &Handlers) -> Queued {
             .artifact()
             .exports
             .iter()
-            .find(|i| stands_for(name, &i.name))
+            .find(|i| stands_for(&name.interface, &i.name))
         else {
             continue;
         };
@@ -99,9 +98,9 @@ pub(super) fn edge_timeouts(config: &Config, handlers: &Handlers) -> Vec<EdgeTim
     rules
         .filter_map(|(name, rule)| Some((name, rule.timeout?)))
         .flat_map(|(name, timeout)| {
-            let meant = served_by
-                .keys()
-                .filter(|(caller, interface)| *caller == name.caller && stands_for(name, interface));
+            let meant = served_by.keys().filter(|(caller, interface)| {
+                *caller == name.caller && stands_for(&name.interface, interface)
+            });
             meant.map(move |(caller, interface)| EdgeTimeout {
                 caller: caller.clone(),
                 interface: interface.clone(),
@@ -130,13 +129,6 @@ pub(super) fn explain(handlers: Arc<Handlers>) -> Explain {
             error => Some(error.to_string()),
         }
     })
-}
-
-fn stands_for(name: &EdgeName, interface: &protocol::InterfaceName) -> bool {
-    match name.interface.version() {
-        None => name.interface.as_str() == interface.unversioned(),
-        Some(_) => name.interface.track() == interface.track(),
-    }
 }
 
 fn answers(interface: &ExportedInterface) -> Result<HashMap<Arc<str>, Answer>, String> {

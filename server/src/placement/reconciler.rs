@@ -349,7 +349,7 @@ impl<F: Fleet> Reconciler<F> {
         tracing::info!(
             generation,
             nodes,
-            "placement {generation} is in force on {nodes} nodes"
+            "placement {generation} is in force; nodes: {nodes}"
         );
         leaving.into_iter().for_each(|name| self.launch_drain(name));
     }

@@ -31,8 +31,9 @@ pub(super) fn of_call(
         } else {
             CallError::new(
                 ErrorCode::Trapped,
+                // The root of a chain of failed calls stands last, where it survives a cut.
                 format!(
-                    "`{handler}` could not go on in `{what}`, as {failed}; its error has no case `call-failed`"
+                    "`{handler}` could not go on in `{what}` (no case `call-failed` to take it): {failed}"
                 ),
             )
         };

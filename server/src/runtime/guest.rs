@@ -17,6 +17,9 @@ use super::limits::MemoryLimiter;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 
+/// Handles to host resources (streams, buckets, pollables) that an instance holds at once; beyond it opening one traps.
+const HANDLES_MAX: usize = 10_000;
+
 /// The data of a store.
 pub(super) struct Guest {
     pub(super) handler: HandlerName,
@@ -69,12 +72,14 @@ impl Guest {
         let stdio = Stdio::default();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES_MAX);
         Self {
             handler,
             router,
             limiter: MemoryLimiter::new(memory_bytes_max),
             call,
-            table: ResourceTable::new(),
+            table,
             clock,
             stdio,
             wasi: wasi.build(),

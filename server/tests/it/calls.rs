@@ -100,7 +100,7 @@ fn a_call_that_does_not_fit_says_where() {
         "convert",
         unknown,
         400,
-        Some("/args/0"),
+        Some("/args/0/cents"),
         "`cents` is not known",
     );
     check(CURRENCY, "convert", json!([money(1)]), 400, Some("/args"), "to");

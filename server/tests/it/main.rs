@@ -22,6 +22,8 @@ mod deploy;
 mod equivalence;
 /// The commands of the examples' READMEs.
 mod examples;
+/// Twenty guests that do what no compiler would make, and their neighbour.
+mod hostile;
 /// Limits of calls and handlers, together and apart.
 mod limits;
 /// The queued edge: delivered, dead, retried, and never lost.

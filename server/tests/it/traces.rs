@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::Page;
-use protocol::api::traces::{SpanRow, TraceDetail, TraceSummary};
+use protocol::api::traces::{SpanRow, TraceDetail, TraceSummary, TypicalSteps};
 use protocol::span::{CalleeStages, CallerStages, Stages};
-use protocol::{SpanId, SpanKind};
+use protocol::{SpanId, SpanKind, Transport};
 use serde_json::Value;
 
 use crate::support::{Home, card_form, wait_for};
@@ -334,4 +334,38 @@ fn traces_are_found_counted_and_kept() {
     let after: Value = home.api.get(&path);
     assert_eq!(after["spans"], before["spans"]);
     assert_eq!(after["summary"], before["summary"]);
+}
+
+#[test]
+fn what_a_call_is_made_of_is_told_by_the_way_it_goes() {
+    let home = Home::shop().start();
+    let steps = || -> Vec<TypicalSteps> {
+        home.api
+            .list("/api/v1/steps?caller=frontend&function=shop:catalog/catalog.list-products")
+    };
+    assert_eq!(steps(), [], "nobody called yet");
+    let called = |transport: Transport| {
+        wait_for(&format!("calls over {transport:?}"), || {
+            home.visitor().page("/");
+            let steps = steps();
+            match steps.iter().find(|steps| steps.transport == transport) {
+                Some(found) if found.samples >= 3 => Ok(found.clone()),
+                _ => Err(format!("{steps:?}")),
+            }
+        })
+    };
+    let together = called(Transport::Direct);
+    home.place_apart();
+    let apart = called(Transport::Quic);
+    assert!(apart.newest_unix_ns > together.newest_unix_ns);
+    for typical in [&together, &apart] {
+        let stages = typical.stages;
+        assert!(stages.callee.run > 0, "{typical:?}");
+        assert!(
+            is_close(callee_parts(&stages.callee), stages.callee.total),
+            "{typical:?}"
+        );
+    }
+    let ways: Vec<Transport> = steps().iter().map(|steps| steps.transport).collect();
+    assert_eq!(ways.len(), 2, "both ways are kept: {ways:?}");
 }

@@ -5,8 +5,8 @@
 //! step has a bound, so that an edge that never was together costs some milliseconds and no more.
 
 use protocol::{SpanKind, TraceId};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::steps::{SAMPLES_MAX, Sample};
 use super::row::{self, SPAN_COLUMNS};

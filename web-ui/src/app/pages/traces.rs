@@ -260,7 +260,6 @@ fn row(traces: Traces, id: TraceId, longest: Memo<u64>) -> AnyView {
 
 /// A trace as a row of a table.
 pub fn summary_row(trace: &TraceSummary, longest: Memo<u64>) -> AnyView {
-    let hue = live().hue(trace.handler.clone());
     let length = trace.duration_ns;
     let width = move || {
         format!(
@@ -284,7 +283,6 @@ pub fn summary_row(trace: &TraceSummary, longest: Memo<u64>) -> AnyView {
             <td class="num-left faint when">{shell::time_of_day(ended)}</td>
             <td>
                 <a class="row-link" data-row="" href=Route::Trace(trace.trace_id, None).path()>
-                    <i class=move || format!("dot {}", hue()) aria-hidden="true"></i>
                     <span>{trace.name.clone()}</span>
                 </a>
                 {trace.error.clone().map(|error| view! { <p class="small trouble">{error}</p> })}
