@@ -12,6 +12,7 @@ mod home;
 mod local;
 mod lock;
 mod queued;
+mod renewal;
 mod seat;
 mod station;
 mod stores;

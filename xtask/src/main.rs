@@ -14,6 +14,7 @@
 )]
 
 mod args;
+mod bench;
 mod browser;
 mod build;
 mod command;
@@ -60,6 +61,7 @@ fn run(invocation: Invocation) -> anyhow::Result<()> {
             println!("{text}");
             Ok(())
         }
+        Invocation::Bench(name) => bench::run(&Project::find()?, &name),
         Invocation::Build(options) => build::run(&Project::find()?, &options),
         Invocation::Lint => lint::run(&Project::find()?),
         Invocation::Test(options) => test::run(&Project::find()?, &options),

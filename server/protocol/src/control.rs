@@ -49,6 +49,25 @@ pub enum Control {
         /// Handlers that could not be loaded, with the reason.
         failed: Vec<(HandlerName, String)>,
     },
+    /// Home → child: show these from now on, because the former ones end.
+    Papers(Box<Papers>),
+}
+
+/// What a node proves its name with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Papers {
+    /// The authority's certificate, PEM.
+    pub authority_pem: String,
+    /// The node's own certificate, PEM.
+    pub certificate_pem: String,
+    /// The node's own private key, PEM.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Papers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Papers").finish_non_exhaustive()
+    }
 }
 
 /// Who serves what. The first provider of an interface that is not the caller itself is called.
