@@ -89,6 +89,12 @@ pub fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
+/// Whether asking for a placement makes what was found: replicas that it does not name stay as they are.
+fn is_same(asked: &Placement, found: &Placement) -> bool {
+    let same_replicas = asked.replicas.is_empty() || asked.replicas == found.replicas;
+    asked.mode == found.mode && asked.groups == found.groups && same_replicas
+}
+
 /// Compares, restores the placement and reports.
 pub async fn run(compare: &Compare, stop: &Stop, sink: &Sink) -> anyhow::Result<Report> {
     if compare.sides.len() < 2 {
@@ -275,7 +281,7 @@ impl Run<'_> {
     async fn restore(&mut self, found: &Placement) -> anyhow::Result<()> {
         let is_in_force = self
             .in_force
-            .is_some_and(|side| self.compare.sides[side].placement == *found);
+            .is_some_and(|side| is_same(&self.compare.sides[side].placement, found));
         if is_in_force {
             return Ok(());
         }

@@ -61,7 +61,7 @@ impl Fake {
                 1,
                 Placement {
                     mode: Mode::Together,
-                    groups: Vec::new(),
+                    ..Placement::default()
                 },
             )),
             stalled_until: Mutex::new(None),

@@ -7,14 +7,17 @@
 mod call;
 mod check;
 mod client;
+mod drain;
 mod error;
 mod load;
 mod ls;
 mod output;
 mod place;
 mod queue;
+mod scale;
 mod trace;
 pub mod up;
+mod wait;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -61,6 +64,10 @@ enum Command {
     Call(call::CallArgs),
     /// Change which handlers share a process, while calls run
     Place(place::PlaceArgs),
+    /// Change how many processes serve a handler, while calls run
+    Scale(scale::ScaleArgs),
+    /// Let a node's process start anew, while others serve its handlers
+    Drain(drain::DrainArgs),
     /// List traces, show one, or follow them
     Trace(trace::TraceArgs),
     /// Look at queues and messages, retry dead ones
@@ -101,6 +108,8 @@ pub fn run() -> ExitCode {
         Command::Ls(args) => answer("ls", async move { ls::run(&args).await }),
         Command::Call(args) => answer("call", async move { call::run(&args).await }),
         Command::Place(args) => answer("place", async move { place::run(&args).await }),
+        Command::Scale(args) => answer("scale", async move { scale::run(&args).await }),
+        Command::Drain(args) => answer("drain", async move { drain::run(&args).await }),
         Command::Trace(args) => answer("trace", async move { trace::run(&args).await }),
         Command::Queue(args) => answer("queue", async move { queue::run(&args).await }),
     }

@@ -28,6 +28,16 @@ impl Clock {
         })
     }
 
+    /// The same time read anew: after a suspend, or when somebody set the machine's clock, it is not the one that was
+    /// carried forward. A test clock is itself.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        match self.0 {
+            Source::System { .. } => Self::system(),
+            Source::Test(_) => self.clone(),
+        }
+    }
+
     /// A clock that stands still until [`Clock::advance`].
     pub fn test(unix_ms: u64) -> Self {
         Self(Source::Test(Arc::new(AtomicU64::new(unix_ms * 1_000_000))))

@@ -33,10 +33,12 @@ pub const ATTEMPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `[placement]`: which handlers share a node at the start.
+    /// `[placement]`: which handlers share a node at the start; with `replicas` of `[handler.NAME]`.
     pub placement: Placement,
     /// `[handler.NAME]`: limits of the handlers named here. Ask [`Config::limits`].
     pub handlers: BTreeMap<HandlerName, Limits>,
+    /// `affinity` of `[handler.NAME]`: the parameter by which its calls find their replica.
+    pub affinities: BTreeMap<HandlerName, Affinity>,
     /// `[edge."CALLER -> INTERFACE"]`. Ask [`Config::edge`].
     pub edges: BTreeMap<EdgeName, EdgeRule>,
     /// `[interface."NAME"]`: who serves it where several could. Ask [`Config::provider`].
@@ -54,6 +56,14 @@ pub struct Config {
     /// Where it was read, for messages.
     file: Option<PathBuf>,
     mentions: Vec<Mention>,
+}
+
+/// The parameter of a handler's functions by which their calls find their replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Affinity {
+    /// Its name, as in WIT.
+    pub parameter: String,
+    line: usize,
 }
 
 /// The door for outside traffic.
@@ -291,7 +301,7 @@ impl Config {
         known: &BTreeSet<HandlerName>,
         folder: &Path,
     ) -> Vec<Problem> {
-        let asked_for = (*in_force != self.placement).then_some(&in_force.groups);
+        let asked_for = (in_force.groups != self.placement.groups).then_some(&in_force.groups);
         let asked_for = asked_for.into_iter().flatten().flatten().map(|handler| Mention {
             line: 0,
             key: "--placement".to_owned(),
@@ -314,6 +324,18 @@ impl Config {
                     .map(str::to_owned),
             })
             .collect()
+    }
+
+    /// An affinity that none of a handler's functions knows, as a problem at its line.
+    pub fn affinity_problem(&self, handler: &HandlerName, known: &BTreeSet<&str>) -> Option<Problem> {
+        let Affinity { parameter, line } = self.affinities.get(handler)?;
+        Some(Problem {
+            line: *line,
+            key: format!("handler.{handler}.affinity"),
+            value: Some(format!("{parameter:?}")),
+            reason: format!("no function of `{handler}` has such a parameter"),
+            nearest: nearest(parameter, known.iter().copied()).map(str::to_owned),
+        })
     }
 
     /// What was found wrong after the file was read, as one error; nothing where nothing was.
@@ -359,7 +381,7 @@ pub fn placement_argument(argument: &str) -> Result<Placement, Error> {
     };
     Ok(Placement {
         mode,
-        groups: Vec::new(),
+        ..Placement::default()
     })
 }
 

@@ -163,8 +163,15 @@ impl Db {
         let mut connection = SqliteConnection::connect_with(&writing)
             .await
             .map_err(|source| classify(path, source))?;
-        check_sqlite(path, &mut connection).await?;
-        migrate(path, &mut connection, migrations).await?;
+        let fit = match check_sqlite(path, &mut connection).await {
+            Ok(()) => migrate(path, &mut connection, migrations).await,
+            refused => refused,
+        };
+        if let Err(error) = fit {
+            // Dropped, it would be closed by a thread that the end of the process may overtake.
+            let _ = connection.close().await;
+            return Err(error);
+        }
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_TIMEOUT)

@@ -4,6 +4,7 @@
 //! doors, stores and placement; `child` is started by home and only serves. Both follow home's routes by the same
 //! `station`.
 
+mod affinity;
 mod child;
 mod fleet;
 mod handlers;
@@ -11,6 +12,7 @@ mod home;
 mod local;
 mod lock;
 mod queued;
+mod renewal;
 mod seat;
 mod station;
 mod stores;

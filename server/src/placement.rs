@@ -14,9 +14,11 @@ pub mod routes;
 pub mod summary;
 pub mod usage;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use protocol::api::placement::{Accepted, Placement, PlacementStatus};
+use protocol::{HandlerName, NodeName, nearest};
 use tokio::sync::watch;
 
 pub use children::{Child, ChildEvent, Children};
@@ -34,6 +36,17 @@ pub enum Error {
         /// What speaks against it.
         refusals: Vec<Refusal>,
     },
+    /// Home cannot be drained.
+    #[error("home cannot start anew while it serves; end it with Ctrl-C and start it again")]
+    HomeStays,
+    /// There is no such node.
+    #[error("no node is called `{name}`{}", nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownNode {
+        /// The name.
+        name: NodeName,
+        /// The nearest one that there is.
+        nearest: Option<String>,
+    },
 }
 
 /// What shall be: the newest accepted placement and the handlers that there are.
@@ -42,6 +55,8 @@ pub(crate) struct Want {
     generation: u64,
     placement: Placement,
     inventory: Arc<Inventory>,
+    /// Nodes that shall start anew, by the generation that asked for it.
+    renewals: BTreeMap<NodeName, u64>,
 }
 
 /// The front of placement; clones share it.
@@ -69,12 +84,14 @@ impl Desired {
             settled: false,
             file,
             handlers: Default::default(),
+            notes: Vec::new(),
             error: None,
         };
         let (want, want_out) = watch::channel(Want {
             generation: 1,
             placement: start,
             inventory: Arc::new(inventory),
+            renewals: BTreeMap::new(),
         });
         let (status, status_out) = watch::channel(status);
         let desired = Self {
@@ -90,24 +107,84 @@ impl Desired {
 
     /// Accepts a placement, which supersedes one that is still on its way; or refuses it, and nothing changes.
     pub fn put(&self, placement: Placement) -> Result<Accepted, Error> {
-        let mut outcome = Ok(Accepted { generation: 0 });
-        self.want.send_if_modified(
-            |want| match plan::plan(&placement, &want.inventory.members(true)) {
-                Ok(_) => {
-                    want.generation += 1;
-                    want.placement = placement;
-                    outcome = Ok(Accepted {
-                        generation: want.generation,
-                    });
-                    true
-                }
-                Err(refusals) => {
-                    outcome = Err(Error::Refused { refusals });
-                    false
-                }
-            },
-        );
-        outcome
+        self.accept(|want| {
+            plan::plan(&placement, &want.inventory.members(true))?;
+            want.placement = placement;
+            Ok(())
+        })
+    }
+
+    /// The same for a placement that says nothing of replicas: they stay as they are.
+    pub fn put_beside_replicas(&self, placement: Placement) -> Result<Accepted, Error> {
+        self.accept(|want| {
+            let replicas = want.placement.replicas.clone();
+            let placement = Placement {
+                replicas,
+                ..placement
+            };
+            plan::plan(&placement, &want.inventory.members(true))?;
+            want.placement = placement;
+            Ok(())
+        })
+    }
+
+    /// Lets these handlers have so many replicas, all else as it is.
+    pub fn scale(&self, replicas: &BTreeMap<HandlerName, u32>) -> Result<Accepted, Error> {
+        self.accept(|want| {
+            let mut placement = want.placement.clone();
+            placement
+                .replicas
+                .extend(replicas.iter().map(|(name, wanted)| (name.clone(), *wanted)));
+            plan::scaled(&placement, replicas, &want.inventory.members(true))?;
+            want.placement = placement;
+            Ok(())
+        })
+    }
+
+    /// Lets a child finish what it accepted and start anew, while others serve its handlers.
+    pub fn drain(&self, node: &NodeName) -> Result<Accepted, Error> {
+        if *node == NodeName::home() {
+            return Err(Error::HomeStays);
+        }
+        let status = self.status.borrow().clone();
+        let nodes: Vec<&str> = status
+            .handlers
+            .values()
+            .flat_map(|place| &place.nodes)
+            .map(NodeName::as_str)
+            .collect();
+        if !nodes.contains(&node.as_str()) {
+            return Err(Error::UnknownNode {
+                name: node.clone(),
+                nearest: nearest(node.as_str(), nodes).map(str::to_owned),
+            });
+        }
+        self.accept(|want| {
+            // Those that are gone meanwhile have nothing left to do.
+            want.renewals.retain(|name, _| nodes.contains(&name.as_str()));
+            want.renewals.insert(node.clone(), want.generation + 1);
+            Ok(())
+        })
+    }
+
+    /// Changes the wish, which then has the next generation; or not, for the reasons given.
+    fn accept(&self, change: impl FnOnce(&mut Want) -> Result<(), Vec<Refusal>>) -> Result<Accepted, Error> {
+        let mut outcome = Ok(());
+        let mut generation = 0;
+        self.want.send_if_modified(|want| {
+            outcome = change(want);
+            if outcome.is_ok() {
+                want.generation += 1;
+                // One is what a handler has anyway: equal placements shall be equal.
+                want.placement.replicas.retain(|_, wanted| *wanted > 1);
+                generation = want.generation;
+            }
+            outcome.is_ok()
+        });
+        match outcome {
+            Ok(()) => Ok(Accepted { generation }),
+            Err(refusals) => Err(Error::Refused { refusals }),
+        }
     }
 
     /// Says which handlers there are now. What is the same is not touched; a handler's new version is announced with

@@ -15,12 +15,14 @@ mod identity;
 mod link;
 mod listener;
 mod peer;
+mod renewal;
 mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod traffic;
+mod transport;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, UdpSocket};
@@ -33,11 +35,11 @@ use futures_util::future::join_all;
 use protocol::control::Control;
 use protocol::frame::{FUNCTION_BYTES_MAX, FrameError, encode_control};
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, NodeName, TypeHash};
-use quinn::{Endpoint, EndpointConfig, IdleTimeout, TokioRuntime, TransportConfig, VarInt};
+use quinn::{Endpoint, TokioRuntime, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-pub use authority::Authority;
+pub use authority::{Authority, RENEWED_EVERY};
 pub use client::PeerClient;
 pub use error::Error;
 pub use identity::Identity;
@@ -113,7 +115,9 @@ pub struct Quic {
     node: NodeName,
     incarnation: u64,
     endpoint: Endpoint,
-    tls: Tls,
+    tls: ArcSwap<Tls>,
+    /// How often `tls` was replaced.
+    papers: AtomicU64,
     transport: Arc<TransportConfig>,
     local: Dispatcher,
     control: mpsc::Sender<(NodeName, Control)>,
@@ -153,19 +157,15 @@ impl Quic {
         tasks: Tasks,
     ) -> Result<Arc<Self>, Error> {
         let tls = Tls::new(&config.identity)?;
-        let transport = Arc::new(transport(&config));
-        let mut server = quinn::ServerConfig::with_crypto(tls.server());
-        server.transport_config(Arc::clone(&transport));
-        // Nodes do not move; a packet from elsewhere is not theirs.
-        server.migration(false);
-        server.max_incoming(CONNECTIONS_MAX);
+        let transport = Arc::new(transport::connection(&config));
+        let server = transport::server(&tls, &transport);
         let failed = |source| Error::Bind {
             address: config.listen,
             source,
         };
         let socket = UdpSocket::bind(config.listen).map_err(failed)?;
         let endpoint = Endpoint::new(
-            EndpointConfig::default(),
+            transport::endpoint(&config),
             Some(server),
             socket,
             Arc::new(TokioRuntime),
@@ -175,7 +175,8 @@ impl Quic {
             node: config.identity.node,
             incarnation: config.incarnation,
             endpoint,
-            tls,
+            tls: ArcSwap::from_pointee(tls),
+            papers: AtomicU64::new(0),
             transport,
             local,
             control,
@@ -265,17 +266,33 @@ impl Quic {
             node: node.clone(),
             source,
         })?;
-        let link = self
-            .connect(&self.peer(node), (address, 0))
-            .await
-            .map_err(|error| unreachable(error.message))?;
-        tokio::select! {
-            sent = timeout(SEND_MAX, link.control.send(message)) => match sent {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(unreachable("the connection is closed".to_owned())),
-                Err(_) => Err(unreachable(format!("it took no message for {SEND_MAX:?}"))),
-            },
-            error = link.connection.closed() => Err(unreachable(error.to_string())),
+        let peer = self.peer(node);
+        let sent = timeout(SEND_MAX, async {
+            loop {
+                let messenger = peer.reach().messenger(address);
+                let link = match messenger {
+                    Some(link) => link,
+                    None => self
+                        .connect(&peer, (address, 0))
+                        .await
+                        .map_err(|error| error.message)?,
+                };
+                tokio::select! {
+                    biased;
+                    // What waits on a connection that ends in order is read before this message leaves on the next one.
+                    ended = link.connection.closed(), if link.closing.is_cancelled() => drop(ended),
+                    sent = link.control.send(message.clone()) => match sent {
+                        Ok(()) => return Ok(()),
+                        Err(_) if link.closing.is_cancelled() => {}
+                        Err(_) => return Err("the connection is closed".to_owned()),
+                    },
+                    error = link.connection.closed() => return Err(error.to_string()),
+                }
+            }
+        });
+        match sent.await {
+            Ok(sent) => sent.map_err(unreachable),
+            Err(_) => Err(unreachable(format!("it took no message for {SEND_MAX:?}"))),
         }
     }
 
@@ -450,20 +467,4 @@ impl Quic {
             format!("node `{node}` may not call in the name of {caller}"),
         )
     }
-}
-
-fn transport(config: &Config) -> TransportConfig {
-    let mut transport = TransportConfig::default();
-    transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(config.streams_max))
-        // The control stream, and no other: a second one cannot even be opened.
-        .max_concurrent_uni_streams(VarInt::from_u32(1))
-        .keep_alive_interval(Some(config.keep_alive))
-        .max_idle_timeout(IdleTimeout::try_from(config.idle_timeout).ok())
-        // What one peer may have in flight to us: a few of the largest bodies.
-        .receive_window(VarInt::from_u32(64 << 20))
-        .stream_receive_window(VarInt::from_u32(4 << 20))
-        .send_window(64 << 20)
-        .datagram_receive_buffer_size(None);
-    transport
 }

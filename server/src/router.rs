@@ -5,12 +5,14 @@
 //! twice: when it comes and when it is answered.
 
 mod line;
+mod replica;
 pub mod table;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use protocol::api::placement::REPLICAS_MAX;
 use protocol::span::{CallerStages, Stages, Value};
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, Transport};
 
@@ -19,8 +21,12 @@ use crate::edges::{EdgeKey, Edges, Ended, Outcome};
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
 use line::Line;
+use replica::Chosen;
 use table::Route;
 pub use table::{RouteTable, Target};
+
+/// How often a call that nobody has begun is looked up again: once for each replica that is not there, at most.
+const LOOKS_MAX: u32 = REPLICAS_MAX;
 
 /// Decides who serves a call.
 pub struct Router {
@@ -41,6 +47,7 @@ impl Router {
 
     /// Replaces the table; calls in flight end on the old one.
     pub fn swap(&self, table: RouteTable) {
+        let table = table.after(&self.table.load());
         self.table.store(Arc::new(table));
     }
 
@@ -55,7 +62,8 @@ impl Router {
             self.leave_span(&call, None, entered, failed(&error));
             return Err(error);
         }
-        let attempt = self.attempt(&call, line, entered)?;
+        let route = self.resolve(&call, line, entered)?;
+        let attempt = self.attempt(&route, &call, line, entered)?;
         // What is left here of the call: to tell of it, and to send it once more.
         let left = call.clone();
         let send = attempt.until_sent(entered);
@@ -64,48 +72,81 @@ impl Router {
             Err(error) => Err(error),
         };
         let answer = Answer::at(outcome, &left, send, entered);
-        if answer.missed() && self.table.load().version() != attempt.route.version {
-            // Withdrawn while the call was on its way, or gone before it was reached: nothing ran, and newer routes
-            // know better. So neither the edge nor the trace keeps anything of it.
+        if answer.missed() && self.knows_better(&attempt, &answer) {
             attempt.forget();
             return Box::pin(self.route_anew(left, line, entered)).await;
         }
         self.settle(attempt, &left, entered, answer)
     }
 
-    /// The second and last look at where a call goes.
+    /// Further looks at where a call goes that nobody has begun.
     async fn route_anew(
         &self,
         call: Call,
         line: Option<&Line>,
         entered: Instant,
     ) -> Result<Reply, CallError> {
-        let attempt = self.attempt(&call, line, entered)?;
-        let left = call.clone();
-        let send = attempt.until_sent(entered);
-        let addressed = attempt.address(call, entered);
-        // The first look may have used the time up.
-        let outcome = match addressed.remaining().is_zero() {
-            true => Err(addressed.deadline_error()),
-            false => match attempt.send(addressed) {
-                Ok(reply) => reply.await,
-                Err(error) => Err(error),
-            },
+        let mut looks = 1;
+        loop {
+            let route = self.resolve(&call, line, entered)?;
+            let attempt = self.attempt(&route, &call, line, entered)?;
+            let send = attempt.until_sent(entered);
+            let addressed = attempt.address(call.clone(), entered);
+            // The looks before may have used the time up.
+            let outcome = match addressed.remaining().is_zero() {
+                true => Err(addressed.deadline_error()),
+                false => match attempt.send(addressed) {
+                    Ok(reply) => reply.await,
+                    Err(error) => Err(error),
+                },
+            };
+            let answer = Answer::at(outcome, &call, send, entered);
+            if !answer.missed() || looks == LOOKS_MAX || !self.knows_better(&attempt, &answer) {
+                return self.settle(attempt, &call, entered, answer);
+            }
+            attempt.forget();
+            looks += 1;
+        }
+    }
+
+    /// Whether another look helps a call that was withdrawn while it was on its way, or whose node was gone before it was
+    /// reached: nothing ran, and newer routes or another replica know better. So neither the edge nor the trace keeps
+    /// anything of such an attempt. A replica that was not reached is left out from now on.
+    fn knows_better(&self, attempt: &Attempt<'_>, answer: &Answer) -> bool {
+        let others_serve = attempt.leave_out(answer);
+        self.table.load().version() != attempt.route.version || others_serve
+    }
+
+    /// Chooses one of the nodes and opens the call's span.
+    fn attempt<'r>(
+        &self,
+        route: &'r Route,
+        call: &Call,
+        line: Option<&Line>,
+        entered: Instant,
+    ) -> Result<Attempt<'r>, CallError> {
+        let Some((target, replica)) = route.replicas.choose(call) else {
+            let error = table::down(&route.callee);
+            self.leave_span(call, None, entered, failed(&error));
+            return Err(error);
         };
-        let answer = Answer::at(outcome, &left, send, entered);
-        self.settle(attempt, &left, entered, answer)
+        let mut attempt = Attempt {
+            route,
+            target,
+            replica,
+            span: None,
+        };
+        attempt.span = self.open_span(&attempt, call, line, entered);
+        Ok(attempt)
     }
 
-    /// Resolves a call and opens its span.
-    fn attempt(&self, call: &Call, line: Option<&Line>, entered: Instant) -> Result<Attempt, CallError> {
-        let route = self.resolve(call, line).inspect_err(|error| {
+    fn resolve(&self, call: &Call, line: Option<&Line>, entered: Instant) -> Result<Arc<Route>, CallError> {
+        self.look_up(call, line).inspect_err(|error| {
             self.leave_span(call, None, entered, failed(error));
-        })?;
-        let span = self.open_span(&route, call, line, entered);
-        Ok(Attempt { route, span })
+        })
     }
 
-    fn resolve(&self, call: &Call, line: Option<&Line>) -> Result<Arc<Route>, CallError> {
+    fn look_up(&self, call: &Call, line: Option<&Line>) -> Result<Arc<Route>, CallError> {
         let table = self.table.load();
         if let Some(route) = line.and_then(|line| line.kept(&table)) {
             return Ok(route);
@@ -120,7 +161,7 @@ impl Router {
             cell: self.edges.cell(&key),
             callee: key.callee,
             handler: resolved.handler.clone(),
-            target: resolved.target.clone(),
+            replicas: Arc::clone(resolved.replicas),
             timeout: resolved.timeout,
             placement: Arc::clone(table.placement()),
             version: table.version(),
@@ -135,20 +176,21 @@ impl Router {
     /// Counts an ended call, and ends its span or leaves one.
     fn settle(
         &self,
-        attempt: Attempt,
+        mut attempt: Attempt<'_>,
         call: &Call,
         entered: Instant,
         answer: Answer,
     ) -> Result<Reply, CallError> {
-        let Attempt { route, mut span } = attempt;
-        route.cell.record(answer.ended(call, route.target.transport));
+        let mut span = attempt.span.take();
+        let cell = &attempt.route.cell;
+        cell.record(answer.ended(call, attempt.target.transport));
         let latency = answer.latency;
         match answer.outcome {
             Ok(mut reply) => {
                 if let Some(span) = &mut span {
                     close_span(span, call, &reply, (answer.send, latency, entered));
-                } else if route.cell.is_slow(latency.as_nanos() as u64) {
-                    self.leave_span(call, Some(&route), entered, SpanStatus::Ok);
+                } else if cell.is_slow(latency.as_nanos() as u64) {
+                    self.leave_span(call, Some(&attempt), entered, SpanStatus::Ok);
                 }
                 reply.span = span;
                 Ok(reply)
@@ -156,7 +198,7 @@ impl Router {
             Err(error) => {
                 match &mut span {
                     Some(span) => span.span_mut().status = failed(&error),
-                    None => self.leave_span(call, Some(&route), entered, failed(&error)),
+                    None => self.leave_span(call, Some(&attempt), entered, failed(&error)),
                 }
                 Err(error)
             }
@@ -165,7 +207,7 @@ impl Router {
 
     fn open_span(
         &self,
-        route: &Route,
+        attempt: &Attempt<'_>,
         call: &Call,
         line: Option<&Line>,
         entered: Instant,
@@ -181,8 +223,9 @@ impl Router {
         let of = (SpanKind::Client, &call.caller, &name);
         let mut span = OpenSpan::begin_at(&self.recorder, &call.trace, of, began);
         let record = span.span_mut();
+        let route = attempt.route;
         record.peer = Some(route.callee.clone());
-        record.transport = Some(route.target.transport);
+        record.transport = Some(attempt.target.transport);
         let text = |text: &Arc<str>| Value::Text(Arc::clone(text));
         record.attributes.extend([
             (fields::EDGE.into(), text(route.edge(call))),
@@ -192,7 +235,8 @@ impl Router {
     }
 
     /// The one span of a call that failed or was slow in an unsampled trace, or that nobody serves.
-    fn leave_span(&self, call: &Call, route: Option<&Route>, entered: Instant, status: SpanStatus) {
+    fn leave_span(&self, call: &Call, attempt: Option<&Attempt<'_>>, entered: Instant, status: SpanStatus) {
+        let route = attempt.map(|attempt| attempt.route);
         let name = Arc::from(call.function.to_string());
         let of = (SpanKind::Client, &call.caller, &name);
         let mut span = OpenSpan::begin_at(&self.recorder, &call.trace, of, entered);
@@ -201,7 +245,7 @@ impl Router {
             record.parent_id = None;
         }
         record.peer = route.map(|route| route.callee.clone());
-        record.transport = Some(route.map_or(Transport::Direct, |route| route.target.transport));
+        record.transport = Some(attempt.map_or(Transport::Direct, |attempt| attempt.target.transport));
         let edge = route.map_or_else(|| table::edge_name(call), |route| Arc::clone(route.edge(call)));
         record.attributes.push((fields::EDGE.into(), Value::Text(edge)));
         record.status = status;
@@ -209,8 +253,11 @@ impl Router {
 }
 
 /// One way to serve a call.
-struct Attempt {
-    route: Arc<Route>,
+struct Attempt<'r> {
+    route: &'r Route,
+    target: &'r Target,
+    /// Which of the route's replicas that is, where there are several.
+    replica: Option<Chosen<'r>>,
     span: Option<OpenSpan>,
 }
 
@@ -223,7 +270,7 @@ struct Answer {
     latency: Duration,
 }
 
-impl Attempt {
+impl Attempt<'_> {
     /// The call as its target gets it.
     fn address(&self, mut call: Call, entered: Instant) -> Call {
         call.handler = Some(self.route.handler.clone());
@@ -239,7 +286,23 @@ impl Attempt {
     /// Hands a call on. No `async fn`: the call would lie in one more future, and those are copied.
     fn send(&self, addressed: Call) -> Result<ReplyFuture<'_>, CallError> {
         addressed.check_args()?;
-        Ok(self.route.target.dispatcher.dispatch(addressed))
+        let reply = self.target.dispatcher.dispatch(addressed);
+        Ok(match self.replica {
+            None => reply,
+            Some(replica) => {
+                let in_flight = replica.enter();
+                Box::pin(async move {
+                    let _in_flight = in_flight;
+                    reply.await
+                })
+            }
+        })
+    }
+
+    /// Leaves a replica that was not reached out from now on; whether others are there.
+    fn leave_out(&self, answer: &Answer) -> bool {
+        let replica = self.replica.filter(|_| answer.unreached());
+        replica.is_some_and(|replica| replica.leave_out())
     }
 
     /// What passed until the call is handed on, where a span tells of it.
@@ -270,11 +333,12 @@ impl Answer {
 
     /// Whether nobody was met under the address that the table gave, so that nothing ran.
     fn missed(&self) -> bool {
-        matches!(
-            &self.outcome,
-            Err(error) if error.code == ErrorCode::NotFound
-                || (error.code == ErrorCode::Unreachable && error.unsent)
-        )
+        matches!(&self.outcome, Err(error) if error.code == ErrorCode::NotFound) || self.unreached()
+    }
+
+    /// Whether the call never left.
+    fn unreached(&self) -> bool {
+        matches!(&self.outcome, Err(error) if error.code == ErrorCode::Unreachable && error.unsent)
     }
 
     fn ended(&self, call: &Call, transport: Transport) -> Ended {

@@ -1,25 +1,24 @@
 //! `Tasks`: named tasks with one cancellation, and a drain with a deadline.
 //!
 //! Every task of a node starts here. A panic in a task is logged under its name and does not take the node down. A
-//! loop selects on [`Tasks::cancelled`] first.
+//! loop selects on [`Tasks::cancelled`] first. Starting and ending a task takes no lock: every call that arrives is one.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
-use tokio_util::task::TaskTracker;
 
 /// The tasks of one part of a node; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
-    tracker: TaskTracker,
     token: CancellationToken,
-    running: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    running: Arc<Running>,
 }
 
 impl Tasks {
@@ -44,24 +43,13 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let running = Arc::clone(&self.running);
-        *running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(name)
-            .or_default() += 1;
-        tokio::spawn(self.tracker.track_future(async move {
-            let outcome = AssertUnwindSafe(task).catch_unwind().await;
-            let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = running.get_mut(name) {
-                *count -= 1;
-                if *count == 0 {
-                    running.remove(name);
-                }
-            }
+        let counted = Counted::new(self.running.of(name));
+        // Combinators, because an async block would hold the task twice.
+        tokio::spawn(AssertUnwindSafe(task).catch_unwind().map(move |outcome| {
             if outcome.is_err() {
                 tracing::error!(task.name = name, "task `{name}` panicked");
             }
+            drop(counted);
             outcome.ok()
         }))
     }
@@ -89,13 +77,95 @@ impl Tasks {
     /// Asks every task to end and waits for them; the names of those that still run when the time is over.
     pub async fn drain(&self, within: Duration) -> Result<(), Vec<&'static str>> {
         self.cancel();
-        self.tracker.close();
-        match tokio::time::timeout(within, self.tracker.wait()).await {
+        match tokio::time::timeout(within, self.running.none()).await {
             Ok(()) => Ok(()),
-            Err(_) => {
-                let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                Err(running.keys().copied().collect())
+            Err(_) => Err(self.running.names()),
+        }
+    }
+}
+
+/// How many tasks of each name run. The names are a list that only grows, and has as many entries as the code has names.
+#[derive(Debug, Default)]
+struct Running {
+    first: OnceLock<Arc<Name>>,
+    waiting: Arc<Waiting>,
+}
+
+/// The running tasks of one name.
+#[derive(Debug)]
+struct Name {
+    name: &'static str,
+    count: AtomicUsize,
+    waiting: Arc<Waiting>,
+    next: OnceLock<Arc<Self>>,
+}
+
+/// Who waits for the last task.
+#[derive(Debug, Default)]
+struct Waiting {
+    anyone: AtomicBool,
+    ended: Notify,
+}
+
+impl Running {
+    fn of(&self, name: &'static str) -> Arc<Name> {
+        let mut place = &self.first;
+        loop {
+            let found = place.get_or_init(|| {
+                Arc::new(Name {
+                    name,
+                    count: AtomicUsize::new(0),
+                    waiting: Arc::clone(&self.waiting),
+                    next: OnceLock::new(),
+                })
+            });
+            if found.name == name {
+                return Arc::clone(found);
             }
+            place = &found.next;
+        }
+    }
+
+    /// The names of which tasks run.
+    fn names(&self) -> Vec<&'static str> {
+        let first = self.first.get();
+        std::iter::successors(first, |name| name.next.get())
+            .filter(|name| name.count.load(Ordering::SeqCst) > 0)
+            .map(|name| name.name)
+            .collect()
+    }
+
+    /// Resolves at a moment without any.
+    async fn none(&self) {
+        // Said before looking: a task that ends afterwards sees it, one that ended before is not counted any more.
+        self.waiting.anyone.store(true, Ordering::SeqCst);
+        loop {
+            let ended = self.waiting.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.names().is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// One running task; counted until it is dropped.
+struct Counted(Arc<Name>);
+
+impl Counted {
+    fn new(name: Arc<Name>) -> Self {
+        name.count.fetch_add(1, Ordering::SeqCst);
+        Self(name)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let last = self.0.count.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last && self.0.waiting.anyone.load(Ordering::SeqCst) {
+            self.0.waiting.ended.notify_waiters();
         }
     }
 }
@@ -117,6 +187,25 @@ mod tests {
             tasks.drain(Duration::from_millis(10)).await,
             Err(vec!["stubborn"])
         );
+    }
+
+    #[tokio::test]
+    async fn drain_waits_for_the_last_of_many_names_and_counts_aborted_ones_out() {
+        let tasks = Tasks::new();
+        let names = ["a", "b", "c", "b", "a"];
+        let mut handles = Vec::new();
+        for name in names {
+            let waits = tasks.token();
+            handles.push(tasks.spawn(name, async move {
+                waits.cancelled().await;
+                tokio::task::yield_now().await;
+            }));
+        }
+        handles.push(tasks.spawn("aborted", std::future::pending()));
+        assert_eq!(tasks.running.names(), ["a", "b", "c", "aborted"]);
+        handles.last().unwrap().abort();
+        assert_eq!(tasks.drain(Duration::from_secs(30)).await, Ok(()));
+        assert!(tasks.running.names().is_empty());
     }
 
     #[tokio::test]

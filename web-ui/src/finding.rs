@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::api::edges::Edge;
 use protocol::api::handlers::{Handler, HandlerState};
 use protocol::api::nodes::{Node, NodeState};
-use protocol::api::placement::{Mode, PlacementStatus};
+use protocol::api::placement::{Mode, Placement, PlacementStatus};
 use protocol::api::traces::{TraceDetail, TraceSummary};
 use protocol::span::Stages;
 use protocol::{HandlerName, SpanKind, SpanStatus, Transport};
@@ -197,7 +197,7 @@ pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
         let mut used: Vec<_> = status
             .handlers
             .values()
-            .filter_map(|place| place.node.as_ref())
+            .flat_map(|place| place.node.iter().chain(&place.nodes))
             .collect();
         used.sort();
         used.dedup();
@@ -207,11 +207,7 @@ pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
             format::plural(used.len() as u64, "node", "nodes")
         );
     }
-    let there = status
-        .handlers
-        .values()
-        .filter(|place| place.node.as_ref() == Some(&place.desired_node) && place.state == "serving")
-        .count();
+    let there = status.handlers.values().filter(|place| place.is_there()).count();
     let starting = nodes
         .iter()
         .filter(|node| node.state == NodeState::Starting)
@@ -249,6 +245,15 @@ pub fn mode(mode: Mode) -> &'static str {
     }
 }
 
+/// A placement in a few words: its name, and how many nodes serve a handler where not one.
+pub fn wish(placement: &Placement) -> String {
+    let mut words = mode(placement.mode).to_owned();
+    for (handler, replicas) in &placement.replicas {
+        words.push_str(&format!(", {handler} ×{replicas}"));
+    }
+    words
+}
+
 /// Makes a fragment the beginning of a sentence; its own full stop is dropped.
 pub fn sentence_case(text: &str) -> String {
     let text = text.trim_end_matches('.');
@@ -277,6 +282,7 @@ mod tests {
             version: String::new(),
             size_bytes: 0,
             compile_ms: 0,
+            refused: None,
             since_unix_ms: None,
             http: false,
             exports: Vec::new(),

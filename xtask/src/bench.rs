@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::server;
 
 /// The benchmarks, with what each tells.
-pub const NAMES: [&str; 1] = ["calls"];
+pub const NAMES: [&str; 2] = ["calls", "wire"];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;

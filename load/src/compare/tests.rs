@@ -42,7 +42,7 @@ fn side(mode: Mode) -> Side {
         name: mode_name(mode).to_owned(),
         placement: Placement {
             mode,
-            groups: Vec::new(),
+            ..Placement::default()
         },
     }
 }

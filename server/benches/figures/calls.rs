@@ -70,10 +70,7 @@ impl House {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
                 incarnation: 1,
             }],
-            handlers: Vec::new(),
-            interfaces: Vec::new(),
-            queued: Vec::new(),
-            edge_timeouts: Vec::new(),
+            ..Routes::default()
         };
         Self {
             router,

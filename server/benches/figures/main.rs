@@ -1,12 +1,13 @@
 //! The figures: benchmarks that compare side by side in one run, and print ratios.
 //!
-//! `cargo xtask bench calls` runs this program. It judges nothing and asserts no time: a bound that is missed is printed
+//! `cargo xtask bench NAME` runs this program. It judges nothing and asserts no time: a bound that is missed is printed
 //! as missed. The last lines name the machine, because absolute figures are only about it.
 
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
 mod table;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -34,8 +35,9 @@ fn main() -> ExitCode {
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
         "calls" => calls::rows(&executor),
+        "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls");
+            println!("figures: no benchmark `{other}`; there are: calls, wire");
             return ExitCode::from(2);
         }
     };

@@ -1,7 +1,9 @@
 //! What a call between two nodes costs: against bare quinn, which carries the same bytes, and against gRPC with TLS.
 //!
-//! Both ends of all three are in this process, so that its CPU time is that of both sides. Each carries 200 bytes there
-//! and back, over TLS 1.3, with a deadline; ours and bare quinn ask the client for a certificate too.
+//! Both ends of all three are in this process, on one runtime, so that its CPU time is that of both sides. Each carries
+//! 200 bytes there and back over one connection of TLS 1.3 with certificates on both sides, and one task a call at the
+//! callee. Ours and gRPC carry a deadline that both sides keep, names of what is called, and lengths; bare quinn carries
+//! the bytes alone, with quinn's own settings, and has no deadline. gRPC goes over TCP, the other two over UDP.
 
 mod bare;
 mod grpc;
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use server::shutdown::Tasks;
 
 use crate::table::{Bound, Row, paired, quantile};
 
@@ -37,8 +40,9 @@ trait Wire: Send + Sync + 'static {
 /// All rows of `wire`.
 pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
     let ours = Arc::new(executor.block_on(ours::Ours::start()));
+    let tasks = Tasks::new();
     let bare = Arc::new(executor.block_on(bare::Bare::start()));
-    let grpc = Arc::new(executor.block_on(grpc::Grpc::start()));
+    let grpc = Arc::new(executor.block_on(grpc::Grpc::start(&tasks)));
     let against_grpc = paired(
         TURNS,
         || calls_per_cpu_second(executor, &ours),
@@ -55,9 +59,24 @@ pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
         || round_trip_us(executor, &grpc),
     );
     vec![
-        against_grpc.row("wire_cpu_vs_tonic", Bound::AtLeast(1.7), 2.5, ("Cleave", "tonic", "calls/CPU-s")),
-        against_bare.row("wire_cpu_vs_quinn", Bound::AtLeast(0.7), 0.9, ("Cleave", "quinn", "calls/CPU-s")),
-        alone.row("wire_p50_vs_tonic", Bound::AtMost(0.8), 0.6, ("Cleave", "tonic", "µs")),
+        against_grpc.row(
+            "wire_cpu_vs_tonic",
+            Bound::AtLeast(1.7),
+            2.5,
+            ("Cleave", "tonic", "calls/CPU-s"),
+        ),
+        against_bare.row(
+            "wire_cpu_vs_quinn",
+            Bound::AtLeast(0.7),
+            0.9,
+            ("Cleave", "quinn", "calls/CPU-s"),
+        ),
+        alone.row(
+            "wire_p50_vs_tonic",
+            Bound::AtMost(0.8),
+            0.6,
+            ("Cleave", "tonic", "µs"),
+        ),
     ]
 }
 
@@ -69,7 +88,11 @@ fn calls_per_cpu_second<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<
         let (wire, body) = (Arc::clone(wire), body.clone());
         executor.spawn(async move {
             for _ in 0..CALLS / IN_FLIGHT {
-                assert_eq!(wire.echo(body.clone()).await.len(), BODY_BYTES, "an echo has its length");
+                assert_eq!(
+                    wire.echo(body.clone()).await.len(),
+                    BODY_BYTES,
+                    "an echo has its length"
+                );
             }
         })
     });

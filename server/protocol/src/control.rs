@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::api::handlers::InstanceEnds;
-use crate::name::{HandlerName, InterfaceName, NodeName, QueueName};
+use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
+use crate::shape::Shape;
 use crate::span::{Span, Transport};
 
 /// The longest control message, in bytes: a batch of spans stays far below it.
@@ -49,6 +50,25 @@ pub enum Control {
         /// Handlers that could not be loaded, with the reason.
         failed: Vec<(HandlerName, String)>,
     },
+    /// Home → child: show these from now on, because the former ones end.
+    Papers(Box<Papers>),
+}
+
+/// What a node proves its name with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Papers {
+    /// The authority's certificate, PEM.
+    pub authority_pem: String,
+    /// The node's own certificate, PEM.
+    pub certificate_pem: String,
+    /// The node's own private key, PEM.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Papers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Papers").finish_non_exhaustive()
+    }
 }
 
 /// Who serves what. The first provider of an interface that is not the caller itself is called.
@@ -60,7 +80,7 @@ pub struct Routes {
     pub placement: String,
     /// The nodes.
     pub nodes: Vec<NodeRoute>,
-    /// The handlers.
+    /// The handlers; one that has replicas stands here once for each.
     pub handlers: Vec<HandlerRoute>,
     /// Providers by interface.
     pub interfaces: Vec<InterfaceRoute>,
@@ -69,6 +89,9 @@ pub struct Routes {
     /// Edges whose calls may take less time than their caller has left.
     #[serde(default)]
     pub edge_timeouts: Vec<EdgeTimeout>,
+    /// Functions whose calls find their replica by a parameter.
+    #[serde(default)]
+    pub affinities: Vec<Affinity>,
 }
 
 /// A node and how to reach it.
@@ -164,6 +187,19 @@ pub struct EdgeTimeout {
     pub interface: InterfaceName,
     /// The time, in ms.
     pub timeout_ms: u64,
+}
+
+/// A function of which calls with an equal parameter go to the same replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affinity {
+    /// Who serves it.
+    pub handler: HandlerName,
+    /// The function.
+    pub function: FunctionPath,
+    /// The parameters before that one.
+    pub before: Vec<Shape>,
+    /// The parameter.
+    pub parameter: Shape,
 }
 
 /// A child's counters, whole since its start.

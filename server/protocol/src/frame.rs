@@ -40,7 +40,7 @@ pub use table::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]
 pub enum Version {
-    /// Calls and replies, exports and callers, control messages in postcard, sync, drain.
+    /// Calls and replies, exports and callers, control messages in postcard, sync, drain, retire.
     V1 = 1,
 }
 

@@ -13,6 +13,7 @@ pub mod exchange;
 pub mod frame;
 pub mod name;
 pub mod nearest;
+pub mod shape;
 pub mod span;
 pub mod trace;
 pub mod value;

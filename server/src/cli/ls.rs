@@ -74,7 +74,7 @@ fn handlers(handlers: &[Handler]) -> String {
         let figures = &handler.figures;
         table.row([
             handler.shown_name().to_owned(),
-            state(&handler.state),
+            state(handler),
             list(&handler.nodes),
             handler.version.clone(),
             size(handler.size_bytes),
@@ -98,9 +98,10 @@ fn handlers(handlers: &[Handler]) -> String {
     }
 }
 
-fn state(state: &HandlerState) -> String {
-    match state {
+fn state(handler: &Handler) -> String {
+    match &handler.state {
         HandlerState::Loading => "loading".to_owned(),
+        HandlerState::Serving if handler.refused.is_some() => "serving (newer file refused)".to_owned(),
         HandlerState::Serving => "serving".to_owned(),
         HandlerState::Waiting { on } => format!("waiting for {}", list(on)),
         HandlerState::Rejected { .. } => "rejected".to_owned(),

@@ -25,6 +25,8 @@ fn the_documented_lines_are_accepted() {
         "cleave call audit@shop:email/email send - --timeout 1s",
         "cleave place together --timeout 30s",
         "cleave place",
+        "cleave scale catalog=2 cart=3 --timeout 1m",
+        "cleave drain catalog-2 --json",
         "cleave trace",
         "cleave trace 4bf92f3577b34da6a3ce929d0e0e4736",
         "cleave trace --follow --handler cart",
@@ -52,6 +54,10 @@ fn what_makes_no_sense_is_a_matter_of_usage() {
         "cleave queue show Not-A-Queue",
         "cleave ls --server 127.0.0.1:7070",
         "cleave place apart --timeout soon",
+        "cleave scale",
+        "cleave scale catalog=0",
+        "cleave drain",
+        "cleave drain No-Node",
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use protocol::api::placement::{Mode, Placement};
+use protocol::api::placement::{Mode, Placement, REPLICAS_MAX};
 use protocol::control::{InstancePolicy, Limits};
 use protocol::{HandlerName, InterfaceName};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
-use super::{Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
+use super::{Affinity, Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
 use crate::db::Synchronous;
 use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX};
 
@@ -122,12 +122,8 @@ fn placement(root: &mut Section<'_, '_>, config: &mut Config) {
 fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
     for (name, mut section) in root.sections("handler") {
         let mut limits = Limits::default();
-        if let Some(replicas) = section.find("replicas", whole(1..=u32::MAX))
-            && replicas.value != 1
-        {
-            let reason = "a handler has one replica for now; write 1 or leave the key out";
-            section.refuse(&replicas, reason.to_owned());
-        }
+        let replicas = section.find("replicas", whole(1..=REPLICAS_MAX));
+        let affinity = section.find("affinity", text(parameter));
         section.set(
             "memory",
             &mut limits.memory_bytes_max,
@@ -146,6 +142,18 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         match deployable(&name.value) {
             Ok(handler) => {
                 mention(config, &name, handler.clone());
+                if let Some(replicas) = replicas.filter(|found| found.value > 1) {
+                    config.placement.replicas.insert(handler.clone(), replicas.value);
+                }
+                if let Some(Found { value, line, .. }) = affinity {
+                    config.affinities.insert(
+                        handler.clone(),
+                        Affinity {
+                            parameter: value,
+                            line,
+                        },
+                    );
+                }
                 config.handlers.insert(handler, limits);
             }
             Err(reason) => section.refuse(&name, reason),
@@ -266,6 +274,16 @@ fn deployable(name: &str) -> Result<HandlerName, String> {
         ));
     }
     Ok(handler)
+}
+
+/// A parameter's name as in WIT.
+fn parameter(name: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(plain) {
+        Ok(name.to_owned())
+    } else {
+        Err("not a parameter's name; write it as in WIT: \"user-id\"".to_owned())
+    }
 }
 
 fn edge_name(name: &str) -> Result<EdgeName, String> {

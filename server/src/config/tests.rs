@@ -137,7 +137,7 @@ mode = "appart"
 groups = [["cart", "checkout"], ["cart", "Email"], "ad"]
 
 [handler.catalog]
-replicas = 2
+replicas = 17
 memory = "64"
 instances = 0
 timeout = "10"
@@ -176,11 +176,11 @@ concurrency = 4
     line 4: `placement.groups` = "Email": `Email` is not a handler name: use a to z, 0 to 9 and `-`, starting with a letter, at most 63 characters
     line 4: `placement.groups` = "ad": expected an array of names, as [["cart", "checkout"]]
     line 4: `placement.groups` = "cart": already in a group on line 4; a handler is in one group
-    line 7: `handler.catalog.replicas` = 2: a handler has one replica for now; write 1 or leave the key out
+    line 7: `handler.catalog.replicas` = 17: expected a whole number, 1 to 16
     line 8: `handler.catalog.memory` = "64": not a size; write a whole number and its unit, as `64MiB` or `1GiB`
     line 9: `handler.catalog.instances` = 0: expected a whole number, 1 to 1000
     line 10: `handler.catalog.timeout` = "10": not a duration; write a number and its unit, as `10s` or `500ms`
-    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `memory`, `instances`, `policy`, `timeout`
+    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `affinity`, `memory`, `instances`, `policy`, `timeout`
     line 13: `handler.queue`: `queue` is the platform's own name, no handler can have it
     line 16: `edge."checkout shop:email/email"`: an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`
     line 20: `edge."checkout -> shop:email/email".via` = "mail": expected "call" or "queue"; did you mean `call`?
@@ -226,6 +226,7 @@ handler = "warehouse"
     let in_force = Placement {
         mode: Mode::Groups,
         groups: vec![vec![handler("catlog"), handler("cart")]],
+        ..Placement::default()
     };
     let problems = config.unknown_handlers(&in_force, &known, folder);
     insta::assert_snapshot!(config.refuse(problems).unwrap_err(), @r#"
@@ -358,4 +359,24 @@ fn a_handler_s_timeout_is_read() {
     let config = Config::parse("[handler.catalog]\ntimeout = \"1500ms\"\n").unwrap();
     assert_eq!(config.limits(&handler("catalog")).timeout_ms, Some(1_500));
     assert_eq!(config.limits(&handler("cart")).timeout_ms, None);
+}
+
+#[test]
+fn replicas_belong_to_the_placement_and_affinity_to_the_handler() {
+    let config =
+        Config::parse("[handler.cart]\nreplicas = 3\naffinity = \"user-id\"\n[handler.ad]\nreplicas = 1\n")
+            .unwrap();
+    assert_eq!(config.placement.replicas, [(handler("cart"), 3)].into());
+    assert_eq!(config.affinities[&handler("cart")].parameter, "user-id");
+    let problem = config
+        .affinity_problem(&handler("cart"), &["product-id", "used-id"].into())
+        .unwrap();
+    assert_eq!(
+        problem.to_string(),
+        "line 3: `handler.cart.affinity` = \"user-id\": no function of `cart` has such a parameter; did you mean `used-id`?"
+    );
+    assert_eq!(
+        problems("[handler.cart]\naffinity = \"user id\"\n"),
+        "line 2: `handler.cart.affinity` = \"user id\": not a parameter's name; write it as in WIT: \"user-id\"\n"
+    );
 }

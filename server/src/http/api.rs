@@ -50,7 +50,11 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
             "/handlers/{name}",
             get(handlers::show).put(handlers::put).delete(handlers::delete),
         )
-        .route("/placement", get(placement::show).put(placement::put))
+        .route(
+            "/placement",
+            get(placement::show).put(placement::put).patch(placement::scale),
+        )
+        .route("/nodes/{name}/drain", post(placement::drain))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/messages", get(queues::messages))
         .route("/queues/{name}/retry", post(queues::retry))

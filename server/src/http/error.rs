@@ -240,6 +240,9 @@ impl From<Rejection> for Failure {
 
 impl From<placement::Error> for Failure {
     fn from(error: placement::Error) -> Self {
+        if let placement::Error::UnknownNode { .. } = error {
+            return Self::not_found(error.to_string());
+        }
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         Self::new(
             status,

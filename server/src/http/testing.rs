@@ -118,6 +118,7 @@ impl FakeHome {
                 1
             },
             compile_ms: 0,
+            refused: None,
             since_unix_ms: None,
             http: true,
             exports: vec![export],

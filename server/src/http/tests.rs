@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use protocol::span::Value;
 use protocol::{QueueName, TraceId};
 
-use super::testing::{Doors, INTERFACE, WATCHDOG, name, request};
+use super::testing::{Answer, Doors, INTERFACE, WATCHDOG, name, request};
 use super::*;
 use crate::queue::NewMessage;
 use crate::telemetry::fields;
@@ -356,6 +356,60 @@ async fn placements_are_accepted_or_refused() {
         assert!(detail.contains(says), "{body}: {problem}");
         assert_eq!(detail.contains("line"), pointer.is_none(), "{body}: {problem}");
     }
+}
+
+#[tokio::test]
+async fn scaling_and_draining_are_asked_of_the_placement() {
+    let doors = Doors::open().await;
+    let check = |answer: &Answer, status: u16, says: &str| {
+        let problem = answer.json();
+        assert_eq!(answer.status.as_u16(), status, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+    };
+    let scaled = doors
+        .json("PATCH", "/api/v1/placement", r#"{"replicas": {"nobody": 2}}"#)
+        .await;
+    check(&scaled, 422, "no handler is called `nobody`");
+    let scaled = doors
+        .json("PATCH", "/api/v1/placement", r#"{"replicas": {"till": -1}}"#)
+        .await;
+    check(&scaled, 400, "-1");
+    let scaled = doors
+        .json("PATCH", "/api/v1/placement", r#"{"mode": "apart"}"#)
+        .await;
+    check(&scaled, 400, "`replicas`");
+    let put = r#"{"mode": "apart", "replicas": {"till": 17}}"#;
+    check(
+        &doors.json("PUT", "/api/v1/placement", put).await,
+        422,
+        "write 1 to 16",
+    );
+    // Replicas that a placement brings along stay through one that says nothing of them.
+    for body in [
+        r#"{"mode": "apart", "replicas": {"till": 3, "cart": 1}}"#,
+        r#"{"mode": "together"}"#,
+    ] {
+        assert_eq!(
+            doors.json("PUT", "/api/v1/placement", body).await.status.as_u16(),
+            202
+        );
+        let status = doors.get("/api/v1/placement").await.json();
+        assert_eq!(
+            status["desired"]["replicas"],
+            serde_json::json!({"till": 3}),
+            "{body}"
+        );
+    }
+    check(
+        &doors.json("POST", "/api/v1/nodes/till/drain", "{}").await,
+        404,
+        "no node is called `till`",
+    );
+    check(
+        &doors.json("POST", "/api/v1/nodes/home/drain", "{}").await,
+        422,
+        "Ctrl-C",
+    );
 }
 
 #[tokio::test]

@@ -71,12 +71,7 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
     let runtime = Arc::new(Runtime::new(&birth.cache, dispatcher, Arc::clone(&recorder))?);
     runtime.start(&tasks);
     let local = Local::dispatcher(Arc::clone(&runtime), None);
-    let identity = Identity {
-        node: birth.node.clone(),
-        authority_pem: birth.authority_pem,
-        certificate_pem: birth.certificate_pem,
-        key_pem: birth.key_pem,
-    };
+    let identity = Identity::from(&birth);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let (control, inbox) = mpsc::channel(256);
     let config = quic::Config::new(listen, identity, birth.incarnation);
@@ -90,6 +85,7 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
         tasks: tasks.child(),
         built_in_exports: Mutex::default(),
         routes: Mutex::default(),
+        loaded: Mutex::default(),
     });
     life::announce(station.quic.local_addr())?;
     let seat = Seat {
@@ -173,6 +169,12 @@ impl Seat {
                 let generation = routes.generation;
                 self.station.apply(&Arc::new(*routes));
                 self.send(Control::Ready { generation, failed }).await;
+            }
+            Control::Papers(papers) => {
+                let identity = Identity::with_papers(self.station.node.clone(), *papers);
+                if let Err(error) = self.station.quic.renew(&identity) {
+                    tracing::error!("this node keeps its old papers: {error}");
+                }
             }
             Control::PeerDown { node, incarnation } => self.station.quic.peer_down(&node, incarnation),
             _ => {}

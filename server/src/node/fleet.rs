@@ -191,6 +191,37 @@ impl Nodes {
             .collect()
     }
 
+    /// New papers for home and every child: for what runs now over the wire, and for a child's next start.
+    pub(super) async fn renew_papers(&self) {
+        let issue = |node: &NodeName| {
+            let issued = self.authority.issue(node);
+            issued.inspect_err(
+                |error| tracing::error!(node = %node, "no new papers for node `{node}`: {error}"),
+            )
+        };
+        if let Ok(identity) = issue(&self.station.node)
+            && let Err(error) = self.quic().renew(&identity)
+        {
+            tracing::error!("home keeps its old papers: {error}");
+        }
+        for (node, address) in self.addresses() {
+            let Ok(identity) = issue(&node) else { continue };
+            let papers = identity.into_papers();
+            self.held(|held| {
+                if let Some(child) = held.get(&node).and_then(|held| held.child.as_ref()) {
+                    child.set_papers(papers.clone());
+                }
+            });
+            if let Err(error) = self
+                .quic()
+                .send(&node, address, Control::Papers(Box::new(papers)))
+                .await
+            {
+                tracing::warn!(node = %node, "node `{node}` keeps its old papers until the next renewal: {error}");
+            }
+        }
+    }
+
     async fn ask(&self, route: &NodeRoute, step: Step, control: Control) -> Result<Failed, String> {
         let (sender, answer) = oneshot::channel();
         self.waiting
@@ -356,6 +387,8 @@ impl Fleet for Nodes {
     }
 
     async fn publish(&self, routes: Arc<Routes>) {
+        // After a move that was given up home may hold other versions than these routes name.
+        self.station.prepare(&routes);
         self.station.apply(&routes);
         let tell = self.addresses().into_iter().map(|(name, address)| {
             let routes = Arc::clone(&routes);

@@ -1,15 +1,15 @@
 //! `Handlers`: the files of the handlers folder as home knows them, from bytes to what placement and the API ask.
 //!
 //! One task reads what the folder reports, inspects and compiles off the async threads, and resolves all imports anew
-//! after each change. A file that is rejected leaves the version before it serving; one that no handler can be called
-//! like is listed as rejected under a name like its own.
+//! after each change. A file that is rejected, or that may not take over from the version that serves, leaves that one
+//! serving; one that no handler can be called like is listed as rejected under a name like its own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::HandlerName;
-use protocol::api::handlers::{Handler, HandlerState};
+use protocol::api::handlers::{Handler, HandlerState, RefusedFile};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -19,7 +19,7 @@ use crate::placement::{Deployed, Inventory};
 use crate::runtime::Runtime;
 use crate::runtime::accepted::Accepted;
 use crate::runtime::artifact::Artifact;
-use crate::runtime::catalog::{self, Known, Resolution};
+use crate::runtime::catalog::{self, Known, Resolution, swap};
 use crate::runtime::inspect::Rejection;
 use crate::runtime::{describe, folder};
 
@@ -44,20 +44,72 @@ impl Version {
 #[derive(Default)]
 struct Entry {
     version: Option<Version>,
+    /// What stands in the folder instead, and may not take over yet.
+    newer: Option<Version>,
     /// Why the file that stands there now is not usable.
     rejection: Option<Rejection>,
-    /// Which reading told this.
-    reading: u64,
 }
 
 #[derive(Default)]
 struct Book {
-    /// Counts what was read.
-    readings: u64,
     entries: BTreeMap<HandlerName, Entry>,
     /// Files that no handler can be called like, by their name, with the reason.
     misnamed: BTreeMap<String, Rejection>,
     resolution: Resolution,
+}
+
+impl Book {
+    /// What serves.
+    fn serving(&self) -> Known {
+        let versions = self
+            .entries
+            .iter()
+            .filter_map(|(name, entry)| Some((name, entry.version.as_ref()?)));
+        versions
+            .map(|(name, version)| (name.clone(), Arc::clone(version.artifact())))
+            .collect()
+    }
+
+    /// What would like to.
+    fn newer(&self) -> Known {
+        let versions = self
+            .entries
+            .iter()
+            .filter_map(|(name, entry)| Some((name, entry.newer.as_ref()?)));
+        versions
+            .map(|(name, version)| (name.clone(), Arc::clone(version.artifact())))
+            .collect()
+    }
+
+    fn refusals(&self, newer: &Known, config: &Config) -> BTreeMap<HandlerName, Rejection> {
+        if newer.is_empty() {
+            return BTreeMap::new();
+        }
+        swap::refusals(&self.serving(), newer, &config.interfaces, &config.ingress.root)
+    }
+
+    /// Lets the newer versions serve that may, all at once.
+    fn take_over(&mut self, config: &Config) {
+        let mut refused = self.refusals(&self.newer(), config);
+        for (name, entry) in &mut self.entries {
+            let Some(newer) = entry.newer.take() else { continue };
+            let rejection = refused.remove(name);
+            let version = newer.short_hash();
+            match &rejection {
+                None => tracing::info!(handler = %name, version, "`{name}` has a newer version"),
+                Some(reason) if entry.rejection.as_ref() != Some(reason) => {
+                    tracing::warn!(handler = %name, version, "`{name}.wasm` does not take over: {reason}");
+                }
+                Some(_) => {}
+            }
+            if rejection.is_none() {
+                entry.version = Some(newer);
+            } else {
+                entry.newer = Some(newer);
+            }
+            entry.rejection = rejection;
+        }
+    }
 }
 
 /// The handlers.
@@ -105,10 +157,13 @@ impl Handlers {
         let outcome = tokio::task::spawn_blocking(move || handlers.load(&file, &task_name)).await;
         let outcome =
             outcome.unwrap_or_else(|_| Err(Rejection::new("reading it failed", "report this as a bug")));
-        let is_good = outcome.as_ref().map(|_| name.clone()).map_err(Rejection::clone);
         self.note(&name, outcome);
         self.resolve();
-        is_good
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
+        match book.entries.get(&name).and_then(|entry| entry.rejection.clone()) {
+            Some(rejection) => Err(rejection),
+            None => Ok(name),
+        }
     }
 
     fn load(&self, path: &Path, name: &HandlerName) -> Result<Option<Version>, Rejection> {
@@ -124,28 +179,24 @@ impl Handlers {
 
     fn note(&self, name: &HandlerName, outcome: Result<Option<Version>, Rejection>) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        book.readings += 1;
-        let reading = book.readings;
+        if let Ok(None) = outcome {
+            book.entries.remove(name);
+            tracing::info!(handler = %name, "`{name}` is gone");
+            return;
+        }
+        let entry = book.entries.entry(name.clone()).or_default();
+        entry.newer = None;
+        entry.rejection = None;
         match outcome {
-            Ok(None) => {
-                book.entries.remove(name);
-                tracing::info!(handler = %name, "`{name}` is gone");
-            }
-            Ok(Some(version)) => {
-                let hash = version.short_hash();
-                tracing::info!(handler = %name, version = hash, "`{name}` is read");
-                let entry = Entry {
-                    version: Some(version),
-                    rejection: None,
-                    reading,
-                };
-                book.entries.insert(name.clone(), entry);
-            }
+            Ok(version) => match (&entry.version, version) {
+                // The file that serves is back in its place.
+                (Some(serving), Some(version)) if serving.artifact().hash == version.artifact().hash => {}
+                (Some(_), version) => entry.newer = version,
+                (None, version) => entry.version = version,
+            },
             Err(rejection) => {
                 tracing::warn!(handler = %name, "`{name}.wasm` is rejected: {rejection}");
-                let entry = book.entries.entry(name.clone()).or_default();
                 entry.rejection = Some(rejection);
-                entry.reading = reading;
             }
         }
     }
@@ -166,14 +217,31 @@ impl Handlers {
 
     fn resolve(&self) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        let known: Known = book
-            .entries
-            .iter()
-            .filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.version.as_ref()?.artifact()))))
-            .collect();
-        book.resolution = catalog::resolve(&known, &self.config.interfaces);
+        book.take_over(&self.config);
+        book.resolution = catalog::resolve(&book.serving(), &self.config.interfaces);
         drop(book);
         self.touch();
+    }
+
+    /// Whether a file could serve as this handler now, beside the others as they are; its version. Blocks for as long
+    /// as compiling takes.
+    pub(super) fn admit(&self, path: &Path, name: &HandlerName) -> Result<String, Rejection> {
+        let gone = || Rejection::new("the file is gone", "put it there again");
+        let version = self.load(path, name)?.ok_or_else(gone)?;
+        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
+        let mut newer = book.newer();
+        if book
+            .entries
+            .get(name)
+            .is_some_and(|entry| entry.version.is_some())
+        {
+            newer.insert(name.clone(), Arc::clone(version.artifact()));
+        }
+        let mut refused = book.refusals(&newer, &self.config);
+        match refused.remove(name) {
+            Some(rejection) => Err(rejection),
+            None => Ok(version.short_hash().to_owned()),
+        }
     }
 
     /// The names that there are.
@@ -186,12 +254,6 @@ impl Handlers {
     pub(super) fn version(&self, name: &HandlerName) -> Option<Version> {
         let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
         book.entries.get(name)?.version.clone()
-    }
-
-    /// The number of the reading that told what is known of a handler; another one after its file was read again.
-    pub(super) fn reading(&self, name: &HandlerName) -> Option<u64> {
-        let book = self.book.read().unwrap_or_else(PoisonError::into_inner);
-        Some(book.entries.get(name)?.reading)
     }
 
     /// How the imports are met.
@@ -268,6 +330,12 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler
             format!("a newer file is rejected, the version before it serves: {rejection}"),
         );
     }
+    let refused = entry.rejection.as_ref().filter(|_| entry.version.is_some());
+    let refused = refused.map(|rejection| RefusedFile {
+        version: entry.newer.as_ref().map(|newer| newer.short_hash().to_owned()),
+        reason: rejection.reason.clone(),
+        remedy: rejection.remedy.clone(),
+    });
     let version = entry.version.as_ref();
     let accepted = version.map(|version| &version.accepted);
     let artifact = version.map(Version::artifact);
@@ -280,6 +348,7 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler
             .unwrap_or_default(),
         size_bytes: accepted.map_or(0, |accepted| accepted.size_bytes),
         compile_ms: accepted.map_or(0, |accepted| accepted.compile_ms),
+        refused,
         since_unix_ms: version.map(|version| version.since_unix_ms),
         http: artifact.is_some_and(|artifact| artifact.http),
         exports: accepted

@@ -16,6 +16,7 @@ use protocol::control::Control;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::affinity::affinities;
 use super::fleet::Nodes;
 use super::handlers::Handlers;
 use super::local::BuiltIns;
@@ -64,7 +65,10 @@ async fn run(args: UpArgs) -> anyhow::Result<()> {
     let data = args.data.clone();
     let config = Arc::new(configuration(&args)?);
     let placement = match &args.placement {
-        Some(text) => config::placement_argument(text)?,
+        Some(text) => Placement {
+            replicas: config.placement.replicas.clone(),
+            ..config::placement_argument(text)?
+        },
         None => config.placement.clone(),
     };
     let _lock = DataLock::take(&data)?;
@@ -271,7 +275,12 @@ impl Home {
             exports.extend(queued.exports);
         }
         self.station.export();
+        let affinities = affinities(&self.config, &self.handlers);
+        for handler in affinities.unknown.keys() {
+            tracing::warn!(handler = %handler, "no function of `{handler}` has the parameter of its `affinity`; its replicas are chosen by load");
+        }
         let inventory = Inventory {
+            affinities: affinities.routes,
             queued: queued.edges,
             edge_timeouts: edge_timeouts(&self.config, &self.handlers),
             ..self.handlers.inventory()
@@ -348,6 +357,11 @@ impl Home {
         let mut problems = self.config.unknown_handlers(&placement, &known, &folder);
         let queued = queued(&self.config, &self.handlers).problems.into_iter();
         problems.extend(queued.map(|(edge, reason)| self.config.edge_problem(&edge, reason)));
+        let unknown = affinities(&self.config, &self.handlers).unknown;
+        problems.extend(unknown.iter().filter_map(|(handler, parameters)| {
+            let parameters = parameters.iter().map(String::as_str).collect();
+            self.config.affinity_problem(handler, &parameters)
+        }));
         Ok(self.config.refuse(problems)?)
     }
 

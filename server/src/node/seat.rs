@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::fleet::{Nodes, Parts};
 use super::local::{BuiltIns, Local};
+use super::renewal;
 use super::station::Station;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
@@ -53,8 +54,8 @@ impl Seat<'_> {
             router,
             work,
         } = self;
-        let authority = Authority::open(&data.join("identity"))?;
         let clock = recorder.clock().clone();
+        let authority = Authority::open(&data.join("identity"), &clock)?;
         let cache = data.join("code");
         let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
         let runtime = Arc::new(Runtime::new(&cache, dispatcher, Arc::clone(recorder))?);
@@ -79,6 +80,7 @@ impl Seat<'_> {
             tasks: work.child(),
             built_in_exports: Mutex::new(built_in_exports()),
             routes: Mutex::default(),
+            loaded: Mutex::default(),
         });
         let (children, child_events) =
             Children::new(Program::node()?, Pace::default(), work.child(), clock.clone());
@@ -90,6 +92,11 @@ impl Seat<'_> {
             sampling: config.traces.sampling.to_string(),
             started_unix_ms: clock.unix_ms() as u64,
         });
+        let renewals = renewal::keep_renewed(Arc::clone(&nodes), clock);
+        work.spawn(
+            "renewal of papers",
+            work.token().run_until_cancelled_owned(renewals),
+        );
         let (desired, intake) = Desired::channel(config.placement.clone(), placement, Inventory::default());
         let reconciler = Reconciler::new(Arc::clone(&nodes), home_route, intake, node_events);
         work.spawn("reconciler", reconciler.run(work.token()));

@@ -31,11 +31,16 @@ pub(super) struct Station {
     /// Built-in functions and queued edges that home serves to its children.
     pub(super) built_in_exports: Mutex<Vec<Exported>>,
     pub(super) routes: Mutex<Arc<Routes>>,
+    /// What the routes that were prepared last assign to this node, in force or not: it must not be unloaded. Held while
+    /// handlers are loaded or unloaded.
+    pub(super) loaded: Mutex<HashSet<HandlerName>>,
 }
 
 impl Station {
     /// Loads what the routes assign to this node; the handlers that could not be loaded.
     pub(super) fn prepare(&self, routes: &Routes) -> Vec<(HandlerName, String)> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        *loaded = assigned(routes, &self.node);
         let deployed: HashMap<_, _> = self
             .runtime
             .deployed()
@@ -130,19 +135,19 @@ impl Station {
                 return;
             }
             station.allow_callers(&[&routes]);
-            let assigned: HashSet<_> = routes
-                .handlers
-                .iter()
-                .filter(|h| h.node == station.node)
-                .map(|h| &h.name)
-                .collect();
-            for (name, ..) in station.runtime.deployed() {
-                if !assigned.contains(&name) {
-                    station.runtime.withdraw(&name);
-                }
-            }
-            station.export();
+            station.unload(&assigned(&routes, &station.node));
         });
+    }
+
+    /// Unloads what these do not name, nor the routes that are being prepared.
+    fn unload(&self, assigned: &HashSet<HandlerName>) {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, ..) in self.runtime.deployed() {
+            if !assigned.contains(&name) && !loaded.contains(&name) {
+                self.runtime.withdraw(&name);
+            }
+        }
+        self.export();
     }
 
     /// Tells the peers what can be called here.
@@ -172,4 +177,10 @@ impl Station {
             tracing::error!(%error, "peers cannot be told what is served here");
         }
     }
+}
+
+/// The handlers that routes assign to a node.
+fn assigned(routes: &Routes, node: &NodeName) -> HashSet<HandlerName> {
+    let own = routes.handlers.iter().filter(|handler| handler.node == *node);
+    own.map(|handler| handler.name.clone()).collect()
 }

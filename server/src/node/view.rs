@@ -1,7 +1,7 @@
 //! `View`: what the doors see of home, put together from its parts at each look.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::edges::Edges;
 use crate::http::{CallableFunction, HomeView};
 use crate::placement::Desired;
 use crate::runtime::accepted::within_size;
-use crate::runtime::inspect::{Rejection, inspect};
+use crate::runtime::inspect::Rejection;
 use crate::telemetry::Sampling;
 use crate::traces::Traces;
 
@@ -59,18 +59,15 @@ impl View {
             .collect();
         for handler in &mut listed {
             let place = status.handlers.get(&handler.name);
-            handler.nodes = place.and_then(|place| place.node.clone()).into_iter().collect();
-            let node = handler
-                .nodes
-                .first()
-                .and_then(|name| nodes.iter().find(|node| node.name == *name));
-            if let Some(node) = node.filter(|node| node.state == NodeState::Down)
-                && handler.state == HandlerState::Serving
-            {
-                let reason = node
-                    .last_error
-                    .clone()
-                    .unwrap_or_else(|| "its node ended".to_owned());
+            handler.nodes = place.map(|place| place.nodes.clone()).unwrap_or_default();
+            let own: Vec<&Node> = nodes
+                .iter()
+                .filter(|node| handler.nodes.contains(&node.name))
+                .collect();
+            let is_down = !own.is_empty() && own.iter().all(|node| node.state == NodeState::Down);
+            if is_down && handler.state == HandlerState::Serving {
+                let reasons = own.iter().find_map(|node| node.last_error.clone());
+                let reason = reasons.unwrap_or_else(|| "its node ended".to_owned());
                 handler.state = HandlerState::Down { reason };
             }
             for edge in edges.iter().filter(|edge| edge.callee == handler.name) {
@@ -96,19 +93,14 @@ impl View {
             ));
         }
         within_size(bytes.len() as u64)?;
-        // Looked at before it is written: a rejected upload leaves the folder as it is. What is compiled may be a
-        // component made from the file.
-        let component = inspect(&bytes)?.component;
-        let version = blake3::hash(&component).to_hex().as_str()[..12].to_owned();
-        drop(component);
         let mut changes = self.handlers.changes();
-        let before = self.handlers.reading(&name);
         let folder = self.data.join("handlers");
+        let handlers = Arc::clone(&self.handlers);
         let written = tokio::task::spawn_blocking({
             let name = name.clone();
-            move || write(&folder, &name, &bytes)
+            move || write(&handlers, &folder, &name, &bytes)
         });
-        written
+        let version = written
             .await
             .map_err(|_| Rejection::new("writing it failed", "try again"))??;
         let outcome = tokio::time::timeout(DEPLOY_MAX, async {
@@ -116,16 +108,21 @@ impl View {
                 changes.borrow_and_update();
                 let mut listed = self.handlers().into_iter();
                 let found = listed.find(|handler| handler.name == name && handler.file.is_none());
-                // What is said of the file before this one is no answer.
-                match found.filter(|_| self.handlers.reading(&name) != before) {
-                    Some(handler) if handler.version == version && is_settled(&handler) => {
-                        return Ok(handler);
-                    }
+                // A rejection is of the file before this one, which was looked at already; unless it may not take over
+                // from a version that came meanwhile.
+                match found {
                     Some(Handler {
-                        state: HandlerState::Rejected { reason, remedy },
+                        refused: Some(refused),
                         ..
-                    }) => {
-                        return Err(Rejection { reason, remedy });
+                    }) if refused.version.as_ref() == Some(&version) => {
+                        return Err(Rejection::new(refused.reason, refused.remedy));
+                    }
+                    Some(handler)
+                        if handler.version == version
+                            && handler.refused.is_none()
+                            && is_settled(&handler) =>
+                    {
+                        return Ok(handler);
                     }
                     _ => {}
                 }
@@ -151,17 +148,29 @@ fn is_settled(handler: &Handler) -> bool {
     }
 }
 
-fn write(folder: &std::path::Path, name: &HandlerName, bytes: &[u8]) -> Result<(), Rejection> {
+/// Writes a handler's file, once it was looked at: an upload that is rejected leaves the folder as it is. Its version.
+fn write(handlers: &Handlers, folder: &Path, name: &HandlerName, bytes: &[u8]) -> Result<String, Rejection> {
     let temporary = folder.join(format!(".{name}.upload"));
     let target = folder.join(format!("{name}.wasm"));
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, &target))
-        .map_err(|error| {
-            Rejection::new(
-                format!("`{}` cannot be written: {error}", target.display()),
-                "check the folder's permissions",
-            )
-        })
+    let failed = |error| {
+        Rejection::new(
+            format!("`{}` cannot be written: {error}", target.display()),
+            "check the folder's permissions",
+        )
+    };
+    let written = std::fs::write(&temporary, bytes)
+        .map_err(failed)
+        .and_then(|()| handlers.admit(&temporary, name))
+        .and_then(|version| {
+            std::fs::rename(&temporary, &target)
+                .map_err(failed)
+                .map(|()| version)
+        });
+    if written.is_err() {
+        // What is left of it is no handler's file, and the next upload replaces it.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
 }
 
 impl HomeView for View {
@@ -229,7 +238,7 @@ impl HomeView for View {
         let of_home = status
             .handlers
             .iter()
-            .filter(|(_, place)| place.node.as_ref() == Some(&home));
+            .filter(|(_, place)| place.nodes.contains(&home));
         self.nodes.list(of_home.map(|(name, _)| name.clone()).collect())
     }
 

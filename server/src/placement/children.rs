@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::NodeName;
-use protocol::control::Birth;
+use protocol::control::{Birth, Papers};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::backoff::Backoff;
@@ -174,6 +174,7 @@ pub struct Children {
 pub struct Child {
     node: NodeName,
     stop: watch::Sender<Option<Duration>>,
+    papers: watch::Sender<Option<Papers>>,
     status: watch::Receiver<ChildStatus>,
 }
 
@@ -202,6 +203,7 @@ impl Children {
     pub async fn start(&self, birth: Birth) -> Result<Child, Error> {
         let node = birth.node.clone();
         let (stop, stop_out) = watch::channel(None);
+        let (papers, papers_out) = watch::channel(None);
         let (status, status_out) = watch::channel(ChildStatus {
             pid: None,
             address: None,
@@ -213,6 +215,7 @@ impl Children {
         let child = Child {
             node,
             stop,
+            papers,
             status: status_out,
         };
         let (first, begun) = oneshot::channel();
@@ -220,6 +223,7 @@ impl Children {
             children: self.clone(),
             birth,
             stop: stop_out,
+            papers: papers_out,
             status,
         };
         self.tasks.spawn("child", supervisor.run(first));
@@ -249,6 +253,11 @@ impl Child {
         self.status.borrow().clone()
     }
 
+    /// From its next start on it is born with these papers. The running process gets them over the wire.
+    pub fn set_papers(&self, papers: Papers) {
+        self.papers.send_replace(Some(papers));
+    }
+
     /// Ends it for good: it has `grace` to end by itself, as after a drain; then its stdin ends, then it is killed.
     /// Returns once it has ended.
     pub async fn stop(mut self, grace: Duration) {
@@ -263,6 +272,7 @@ struct Supervisor {
     children: Children,
     birth: Birth,
     stop: watch::Receiver<Option<Duration>>,
+    papers: watch::Receiver<Option<Papers>>,
     status: watch::Sender<ChildStatus>,
 }
 
@@ -278,6 +288,11 @@ impl Supervisor {
         let mut backoff = Backoff::new(&self.children.pace);
         loop {
             self.birth.incarnation = self.children.next_incarnation(&self.birth.node);
+            if let Some(papers) = self.papers.borrow_and_update().clone() {
+                self.birth.authority_pem = papers.authority_pem;
+                self.birth.certificate_pem = papers.certificate_pem;
+                self.birth.key_pem = papers.key_pem;
+            }
             let began = Instant::now();
             let started = tokio::select! {
                 biased;

@@ -3,13 +3,14 @@
 //! [`plan`] is strict: whatever does not fit is refused, all of it at once. [`arrange`] makes the best of the same
 //! input and is for handlers that come and go while a placement is in force: it passes over names that no handler has
 //! and leaves out whoever would call a function that cannot leave its process. A child node's name follows from its
-//! handlers, so that the same set of handlers is the same node in every placement that has it.
+//! handlers, so that the same set of handlers is the same node in every placement that has it. Replicas are for handlers
+//! that are alone on their child; the first keeps the child's name, so that scaling leaves it alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::handlers::{Handler, ImportKind, Reach};
-use protocol::api::placement::{Mode, Placement};
-use protocol::{FunctionPath, HandlerName, NodeName, name, nearest};
+use protocol::api::placement::{Mode, Placement, REPLICAS_MAX};
+use protocol::{FunctionPath, HandlerName, NodeName, nearest};
 
 /// The most child nodes: each is a process with its own runtime, some 20 MiB and a handful of threads.
 pub const CHILDREN_MAX: usize = 64;
@@ -80,10 +81,35 @@ impl Plan {
         self
     }
 
-    /// The node that shall serve a handler.
+    /// The node that shall serve a handler; the first of its replicas.
     pub fn node_of(&self, handler: &HandlerName) -> Option<&NodeName> {
-        let node = self.nodes.iter().find(|node| node.handlers.contains(handler));
-        node.map(|node| &node.name)
+        self.nodes_of(handler).next()
+    }
+
+    /// The nodes that shall serve a handler.
+    pub fn nodes_of(&self, handler: &HandlerName) -> impl Iterator<Item = &NodeName> {
+        let nodes = self.nodes.iter().filter(|node| node.handlers.contains(handler));
+        nodes.map(|node| &node.name)
+    }
+
+    /// The plan while some children are away: home serves their handlers, unless another node does anyway.
+    #[must_use]
+    pub fn without(mut self, away: &BTreeSet<NodeName>) -> Self {
+        let (gone, kept) = self.nodes.into_iter().partition(|node| away.contains(&node.name));
+        self.nodes = kept;
+        self.serve_in_home(gone);
+        self
+    }
+
+    /// Gives home the handlers of nodes that shall not be, as far as nobody else serves them.
+    fn serve_in_home(&mut self, gone: Vec<NodeSpec>) {
+        for handler in gone.into_iter().flat_map(|node| node.handlers) {
+            if self.node_of(&handler).is_none() {
+                let home = self.nodes.first_mut().expect("a plan begins with home");
+                home.handlers.push(handler);
+                home.handlers.sort();
+            }
+        }
     }
 }
 
@@ -123,6 +149,25 @@ pub enum Refusal {
         callee: HandlerName,
         /// The function.
         function: FunctionPath,
+    },
+    /// No such number of replicas.
+    #[error("`{name}` cannot have {wanted} replicas; write 1 to {REPLICAS_MAX}")]
+    Replicas {
+        /// The handler.
+        name: HandlerName,
+        /// How many were asked for.
+        wanted: u32,
+    },
+    /// Replicas of a handler that has no child of its own.
+    #[error(
+        "`{name}` is served by `{node}` with others or by home itself, and replicas need nodes of their own; place it \
+         `apart`, or in a group of its own"
+    )]
+    NotAlone {
+        /// The handler.
+        name: HandlerName,
+        /// Who serves it.
+        node: NodeName,
     },
     /// Too many processes.
     #[error(
@@ -175,6 +220,7 @@ fn bindings(handler: &Handler, by_name: &BTreeMap<&HandlerName, &Handler>) -> Ve
 /// The nodes of a placement, or everything that speaks against it.
 pub fn plan(placement: &Placement, members: &[Member]) -> Result<Plan, Vec<Refusal>> {
     let mut refusals = group_refusals(placement, members);
+    refusals.extend(replica_refusals(&placement.replicas));
     let (plan, left_out) = arrange(placement, members);
     refusals.extend(left_out);
     if refusals.is_empty() {
@@ -182,6 +228,47 @@ pub fn plan(placement: &Placement, members: &[Member]) -> Result<Plan, Vec<Refus
     } else {
         Err(refusals)
     }
+}
+
+/// Whether these handlers can have so many replicas in a placement: who asks for replicas by name expects them, whereas
+/// those that a placement brings along wait for a child of their own.
+pub fn scaled(
+    placement: &Placement,
+    replicas: &BTreeMap<HandlerName, u32>,
+    members: &[Member],
+) -> Result<(), Vec<Refusal>> {
+    let plan = plan(placement, members)?;
+    let mut refusals = replica_refusals(replicas);
+    for (name, wanted) in replicas {
+        match plan.node_of(name) {
+            None => refusals.push(unknown(name, members)),
+            Some(node) if *wanted > 1 && plan.nodes_of(name).count() == 1 => {
+                refusals.push(Refusal::NotAlone {
+                    name: name.clone(),
+                    node: node.clone(),
+                })
+            }
+            Some(_) => {}
+        }
+    }
+    if refusals.is_empty() {
+        Ok(())
+    } else {
+        Err(refusals)
+    }
+}
+
+/// What of a placement has no effect: replicas of handlers that have no child of their own.
+pub fn notes(placement: &Placement, plan: &Plan) -> Vec<String> {
+    let wanted = placement.replicas.iter().filter(|(_, wanted)| **wanted > 1);
+    let notes = wanted.filter_map(|(name, wanted)| {
+        let node = plan.node_of(name).filter(|_| plan.nodes_of(name).count() == 1)?;
+        Some(format!(
+            "`{name}` has one replica instead of {wanted}, as `{node}` is not its own; replicas need a node that serves \
+             nothing else, as with `apart`"
+        ))
+    });
+    notes.collect()
 }
 
 /// The nodes of a placement as far as it can be: who would call a function that cannot leave its process is left out,
@@ -229,16 +316,31 @@ fn group_refusals(placement: &Placement, members: &[Member]) -> Vec<Refusal> {
             }
             seen.insert(name, index + 1);
             if !members.iter().any(|member| member.name == *name) {
-                let known = members.iter().map(|member| member.name.as_str());
-                let near = nearest(name.as_str(), known);
-                refusals.push(Refusal::UnknownHandler {
-                    name: name.clone(),
-                    nearest: near.and_then(|near| HandlerName::parse(near).ok()),
-                });
+                refusals.push(unknown(name, members));
             }
         }
     }
     refusals
+}
+
+fn unknown(name: &HandlerName, members: &[Member]) -> Refusal {
+    let known = members.iter().map(|member| member.name.as_str());
+    let near = nearest(name.as_str(), known);
+    Refusal::UnknownHandler {
+        name: name.clone(),
+        nearest: near.and_then(|near| HandlerName::parse(near).ok()),
+    }
+}
+
+fn replica_refusals(replicas: &BTreeMap<HandlerName, u32>) -> Vec<Refusal> {
+    let wrong = replicas
+        .iter()
+        .filter(|(_, wanted)| !(1..=REPLICAS_MAX).contains(*wanted));
+    let refusals = wrong.map(|(name, wanted)| Refusal::Replicas {
+        name: name.clone(),
+        wanted: *wanted,
+    });
+    refusals.collect()
 }
 
 /// The nodes for the handlers that there are; a group's missing members are passed over.
@@ -268,6 +370,7 @@ fn nodes(placement: &Placement, names: &BTreeSet<&HandlerName>) -> Plan {
         handlers.sort();
         children.push(NodeSpec { name, handlers });
     }
+    children.extend(further_replicas(placement, &children, &mut taken));
     children.sort();
     let mut nodes = vec![NodeSpec {
         name: NodeName::home(),
@@ -277,14 +380,40 @@ fn nodes(placement: &Placement, names: &BTreeSet<&HandlerName>) -> Plan {
     Plan { nodes }
 }
 
+/// The replicas beside the first, of the handlers that are alone on their child: `catalog-2`, `catalog-3`.
+fn further_replicas(
+    placement: &Placement,
+    children: &[NodeSpec],
+    taken: &mut BTreeSet<NodeName>,
+) -> Vec<NodeSpec> {
+    let mut further = Vec::new();
+    for node in children {
+        let [handler] = node.handlers.as_slice() else {
+            continue;
+        };
+        let wanted = placement.replicas.get(handler).copied().unwrap_or(1);
+        for number in 2..=wanted.min(REPLICAS_MAX) {
+            let named = std::iter::once(format!("{handler}-{number}"));
+            let numbered = (1..=taken.len() + 1).map(|number| format!("replica-{number}"));
+            let name = first_free(named.chain(numbered), taken);
+            taken.insert(name.clone());
+            let handlers = vec![handler.clone()];
+            further.push(NodeSpec { name, handlers });
+        }
+    }
+    further
+}
+
 /// The members joined by `-`; where that is too long or taken, `group-1` and so on.
 fn node_name(handlers: &[HandlerName], taken: &BTreeSet<NodeName>) -> NodeName {
     let parts: Vec<&str> = handlers.iter().map(HandlerName::as_str).collect();
     let joined = parts.join("-");
     let numbered = (1..=taken.len() + 1).map(|number| format!("group-{number}"));
-    std::iter::once(joined)
-        .filter(|name| name.len() <= name::NAME_BYTES_MAX)
-        .chain(numbered)
+    first_free(std::iter::once(joined).chain(numbered), taken)
+}
+
+fn first_free(names: impl Iterator<Item = String>, taken: &BTreeSet<NodeName>) -> NodeName {
+    names
         .filter_map(|name| NodeName::parse(&name).ok())
         .find(|name| !taken.contains(name))
         .expect("there are more numbers than taken names")
@@ -309,13 +438,18 @@ fn separated(plan: &Plan, members: &[&Member]) -> Vec<(HandlerName, Refusal)> {
     cut
 }
 
-/// The plan with the children beyond the limit served by home.
+/// The plan with the children beyond the limit left out: further replicas first, then home serves for them.
 fn kept_in_home(mut plan: Plan) -> Plan {
-    let beyond = plan.nodes.split_off(1 + CHILDREN_MAX);
-    let home = plan.nodes.first_mut().expect("a plan begins with home");
-    home.handlers
-        .extend(beyond.into_iter().flat_map(|node| node.handlers));
-    home.handlers.sort();
+    let children = plan.nodes.split_off(1);
+    let mut seen = BTreeSet::new();
+    let (mut kept, further): (Vec<NodeSpec>, Vec<NodeSpec>) = children
+        .into_iter()
+        .partition(|node| seen.insert(node.handlers.clone()));
+    kept.extend(further);
+    let beyond = kept.split_off(CHILDREN_MAX);
+    kept.sort();
+    plan.nodes.extend(kept);
+    plan.serve_in_home(beyond);
     plan
 }
 

@@ -3,10 +3,13 @@
 //! A move starts the new nodes, has each load its handlers, publishes routes, then drains the old nodes: in this order,
 //! so that no call fails. Until the routes are published a newer wish supersedes the move, and what it started is kept
 //! where it still fits. A placement that was asked for comes whole or not at all; at the start, and when handlers come
-//! and go, what cannot be served is left out, named, and tried again. A child that died is loaded again when its
-//! process is back. The pure parts are `plan` and `routes`; `step` is what runs meanwhile,
-//! `event` what comes of it, `report` the status.
+//! and go, what cannot be served is left out, named, and tried again. A handler's newer version is loaded wherever it is
+//! served before routes name it; where it cannot be, the version before it stays. A child that died is loaded again when
+//! its process is back. A node that shall start anew is taken out of service first, by the same move: another replica or
+//! home serves meanwhile. The pure parts are `plan` and `routes`; `step` is what runs meanwhile,
+//! `event` what comes of it, `commit` how a move takes effect, `report` the status.
 
+mod commit;
 mod event;
 mod report;
 mod step;
@@ -27,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::step::Running;
 use super::fleet::{Fleet, NodeEvent};
 use super::plan::{self, NodeSpec, Plan};
-use super::routes::{self, Inventory};
+use super::routes::{Inventory, Places};
 use super::{Intake, Want};
 
 /// A process that cannot be talked to by then will not be: ten of them start in two seconds on two busy cores.
@@ -55,6 +58,8 @@ pub struct Reconciler<F> {
     draining: BTreeSet<NodeName>,
     moving: Option<Move>,
     actual: Option<Actual>,
+    /// The nodes that were taken out of service to start anew, by the generation that asked for it.
+    vacated: BTreeMap<NodeName, u64>,
     /// The generation that did not come about, with the reason; the one before stays in force.
     given_up: Option<(u64, String)>,
     /// What the placement in force leaves out, with the reasons.
@@ -86,6 +91,8 @@ enum Health {
 struct Arrival {
     spec: NodeSpec,
     phase: Phase,
+    /// Whether routes lead to it already, and it loads other handlers or newer versions: home, for one.
+    serves: bool,
     /// The incarnation that ended before its start was reported.
     died: Option<(u64, String)>,
     cancel: CancellationToken,
@@ -114,7 +121,11 @@ struct Move {
     whole: bool,
     /// What is left out, with the reason.
     left_out: Vec<String>,
-    broken: BTreeMap<HandlerName, String>,
+    broken: Broken,
+    /// The nodes that this move takes out of service, so that they can start anew.
+    away: BTreeMap<NodeName, u64>,
+    /// Handlers whose newer version could not be loaded somewhere, with the reason.
+    stale: BTreeMap<HandlerName, String>,
 }
 
 /// What is in force.
@@ -122,9 +133,12 @@ struct Actual {
     generation: u64,
     placement: Placement,
     inventory: Arc<Inventory>,
-    places: BTreeMap<HandlerName, NodeName>,
-    broken: BTreeMap<HandlerName, String>,
+    places: Places,
+    broken: Broken,
 }
+
+/// Handlers that nodes could not load, with the reasons.
+type Broken = BTreeMap<(HandlerName, NodeName), String>;
 
 impl<F: Fleet> Reconciler<F> {
     /// A reconciler with nothing in force yet. `events` are about children that [`Fleet::start`] has returned.
@@ -140,6 +154,7 @@ impl<F: Fleet> Reconciler<F> {
             draining: BTreeSet::new(),
             moving: None,
             actual: None,
+            vacated: BTreeMap::new(),
             given_up: None,
             left_out: None,
             routes_generation: 0,
@@ -188,6 +203,8 @@ impl<F: Fleet> Reconciler<F> {
         let (plan, refusals) = plan::arrange(&placement, &want.inventory.members(false));
         let running: Vec<NodeSpec> = self.serving.values().map(|node| node.spec.clone()).collect();
         let plan = plan.beside(&running);
+        let away = self.note_away(&want, &plan);
+        let plan = plan.without(&away.keys().cloned().collect());
         let new: Vec<NodeSpec> = plan
             .children()
             .iter()
@@ -201,9 +218,12 @@ impl<F: Fleet> Reconciler<F> {
             plan,
             whole,
             left_out,
+            away,
             broken: BTreeMap::new(),
+            stale: BTreeMap::new(),
         });
         self.keep_arrivals(&new);
+        self.renew_versions();
         for spec in new {
             if !self.arrivals.contains_key(&spec.name) {
                 self.launch_start(spec);
@@ -212,10 +232,34 @@ impl<F: Fleet> Reconciler<F> {
         self.advance().await;
     }
 
-    /// Keeps the arrivals that the new plan has too; the others are undone. Home begins anew.
+    /// The nodes that shall start anew and were not taken out of service for it yet. One that goes or is gone anyway needs
+    /// nothing more.
+    fn note_away(&mut self, want: &Want, plan: &Plan) -> BTreeMap<NodeName, u64> {
+        let mut away = BTreeMap::new();
+        self.vacated.retain(|name, _| want.renewals.contains_key(name));
+        for (name, generation) in &want.renewals {
+            if self
+                .vacated
+                .get(name)
+                .is_some_and(|vacated| vacated >= generation)
+            {
+                continue;
+            }
+            let node = self.serving.get(name);
+            if node.is_some_and(|node| plan.children().contains(&node.spec)) {
+                away.insert(name.clone(), *generation);
+            } else {
+                self.vacated.insert(name.clone(), *generation);
+            }
+        }
+        away
+    }
+
+    /// Keeps the arrivals that the new plan has too; the others are undone. Those that serve begin anew.
     fn keep_arrivals(&mut self, new: &[NodeSpec]) {
         for (name, arrival) in std::mem::take(&mut self.arrivals) {
-            if new.contains(&arrival.spec) && !matches!(arrival.phase, Phase::Failed { .. }) {
+            let goes_on = !arrival.serves && !matches!(arrival.phase, Phase::Failed { .. });
+            if goes_on && new.contains(&arrival.spec) {
                 self.arrivals.insert(name, arrival);
             } else {
                 self.undo(arrival);
@@ -223,13 +267,28 @@ impl<F: Fleet> Reconciler<F> {
         }
         let spec = self.moving.as_ref().map(|moving| moving.plan.home().clone());
         let spec = spec.expect("a move is on its way when arrivals are kept");
-        let home = Arrival {
-            spec,
-            phase: Phase::Started(self.home.clone()),
-            died: None,
-            cancel: CancellationToken::new(),
-        };
+        let home = Arrival::serving(spec, self.home.clone());
         self.arrivals.insert(NodeName::home(), home);
+    }
+
+    /// Children that stay and whose handlers have newer versions or other limits load those as well.
+    fn renew_versions(&mut self) {
+        let (Some(moving), Some(actual)) = (&self.moving, &self.actual) else {
+            return;
+        };
+        let version = |inventory: &Inventory, name: &HandlerName| {
+            let handler = inventory.handlers.iter().find(|handler| handler.name == *name);
+            handler.map(|handler| (handler.artifact.clone(), handler.limits))
+        };
+        let is_renewed =
+            |name: &HandlerName| version(&moving.want.inventory, name) != version(&actual.inventory, name);
+        for (name, node) in &self.serving {
+            let stays = moving.plan.children().contains(&node.spec) && matches!(node.health, Health::Up);
+            if stays && node.spec.handlers.iter().any(is_renewed) {
+                let arrival = Arrival::serving(node.spec.clone(), node.route.clone());
+                self.arrivals.insert(name.clone(), arrival);
+            }
+        }
     }
 
     fn undo(&mut self, arrival: Arrival) {
@@ -239,7 +298,7 @@ impl<F: Fleet> Reconciler<F> {
             Phase::Started(_) | Phase::Preparing(_) | Phase::Ready(_) => true,
             Phase::Failed { started, .. } => started,
         };
-        if started && arrival.spec.name != NodeName::home() {
+        if started && !arrival.serves {
             self.launch_drain(arrival.spec.name);
         }
     }
@@ -298,95 +357,13 @@ impl<F: Fleet> Reconciler<F> {
         self.given_up = Some((generation, reasons));
         // Home may have loaded handlers for the move; the routes in force tell it to let them go.
         self.publish().await;
-        if self
-            .actual
-            .as_ref()
-            .is_some_and(|actual| actual.inventory != moving.want.inventory)
-        {
+        let Some(actual) = &self.actual else { return };
+        if actual.inventory != moving.want.inventory {
             // Handlers that came or went meanwhile are served by the placement in force.
             self.retry_at = Some(Instant::now());
-        }
-    }
-
-    /// All is ready: routes first, then the old nodes go.
-    async fn commit(&mut self, failed: Vec<String>) {
-        let Some(moving) = self.moving.take() else {
-            return;
-        };
-        let mut leaving = self.take_arrivals();
-        let stays = |name: &NodeName, node: &Serving| {
-            moving
-                .plan
-                .nodes
-                .iter()
-                .any(|spec| spec.name == *name && *spec == node.spec)
-        };
-        leaving.extend(
-            self.serving
-                .extract_if(.., |name, node| !stays(name, node))
-                .map(|(name, _)| name),
-        );
-        let served =
-            |spec: &&NodeSpec| spec.name == NodeName::home() || self.serving.contains_key(&spec.name);
-        let served = moving.plan.nodes.iter().filter(served);
-        let places: BTreeMap<HandlerName, NodeName> = served.flat_map(places_of).collect();
-        let mut broken = self.still_broken(&places);
-        broken.extend(moving.broken);
-        self.note_left_out(moving.left_out, failed, &broken);
-        let generation = match &self.actual {
-            Some(actual) if self.gave_up(moving.want.generation) => actual.generation,
-            _ => moving.want.generation,
-        };
-        let nodes = self.serving.len() + 1;
-        self.actual = Some(Actual {
-            generation,
-            placement: moving.placement,
-            inventory: moving.want.inventory,
-            places,
-            broken,
-        });
-        self.publish().await;
-        tracing::info!(
-            generation,
-            nodes,
-            "placement {generation} is in force; nodes: {nodes}"
-        );
-        leaving.into_iter().for_each(|name| self.launch_drain(name));
-    }
-
-    /// The handlers that a child could not load before and was not asked to load again.
-    fn still_broken(&self, places: &BTreeMap<HandlerName, NodeName>) -> BTreeMap<HandlerName, String> {
-        let Some(before) = &self.actual else {
-            return BTreeMap::new();
-        };
-        let stays = |handler: &HandlerName| {
-            let node = places.get(handler).filter(|node| **node != NodeName::home());
-            node.is_some() && node == before.places.get(handler)
-        };
-        let broken = before.broken.iter().filter(|(handler, _)| stays(handler));
-        broken
-            .map(|(handler, reason)| (handler.clone(), reason.clone()))
-            .collect()
-    }
-
-    /// Keeps what could not be served, for the status; what may go better another time is tried again.
-    fn note_left_out(
-        &mut self,
-        refused: Vec<String>,
-        failed: Vec<String>,
-        broken: &BTreeMap<HandlerName, String>,
-    ) {
-        let broken = broken
-            .iter()
-            .map(|(handler, reason)| format!("handler `{handler}`: {reason}"));
-        let failed: Vec<String> = failed.into_iter().chain(broken).collect();
-        if !failed.is_empty() {
+        } else if actual.placement == moving.want.placement {
+            // A node that shall start anew does not; home serves for it until it does.
             self.retry_at = Some(Instant::now() + RETRY_PAUSE);
-        }
-        let left_out: Vec<String> = refused.into_iter().chain(failed).collect();
-        self.left_out = (!left_out.is_empty()).then(|| left_out.join("; "));
-        if let Some(left_out) = &self.left_out {
-            tracing::warn!("placement leaves something out: {left_out}");
         }
     }
 
@@ -396,65 +373,33 @@ impl<F: Fleet> Reconciler<F> {
             .is_some_and(|(given_up, _)| *given_up == generation)
     }
 
-    /// Those that are ready serve from now on; answers those that failed after their process had started.
-    fn take_arrivals(&mut self) -> Vec<NodeName> {
-        let mut failed = Vec::new();
-        for (name, Arrival { spec, phase, .. }) in std::mem::take(&mut self.arrivals) {
-            match phase {
-                _ if name == NodeName::home() => {}
-                Phase::Ready(route) => {
-                    let health = Health::Up;
-                    self.serving.insert(name, Serving { spec, route, health });
-                }
-                Phase::Failed { started: true, .. } => failed.push(name),
-                _ => {}
-            }
-        }
-        failed
-    }
-
-    /// Everyone gets the routes in force.
-    async fn publish(&mut self) {
-        let Some(actual) = &self.actual else {
-            return;
-        };
-        let mut places = actual.places.clone();
-        places.retain(|handler, _| !actual.broken.contains_key(handler));
-        let nodes = self.serving.values().map(|node| node.route.clone());
-        let nodes = std::iter::once(self.home.clone()).chain(nodes).collect();
-        self.routes_generation += 1;
-        let routes = routes::routes(
-            self.routes_generation,
-            actual.placement.mode,
-            nodes,
-            &places,
-            &actual.inventory,
-        );
-        let publish = self.fleet.publish(Arc::new(routes));
-        if tokio::time::timeout(PUBLISH_LIMIT, publish).await.is_err() {
-            tracing::warn!(
-                "some nodes have not taken routes {} in time",
-                self.routes_generation
-            );
-        }
-    }
-
     /// Tries again what was left out.
     async fn handle_retry(&mut self) {
         self.retry_at = None;
         let broken = self.actual.iter().flat_map(|actual| actual.broken.keys());
-        let broken: BTreeSet<HandlerName> = broken.cloned().collect();
+        let broken: BTreeSet<NodeName> = broken.map(|(_, node)| node.clone()).collect();
         let again = self.serving.values().filter_map(|node| match &node.health {
             Health::Failed(route) => Some(route.clone()),
-            Health::Up if node.spec.handlers.iter().any(|handler| broken.contains(handler)) => {
-                Some(node.route.clone())
-            }
+            Health::Up if broken.contains(&node.spec.name) => Some(node.route.clone()),
             _ => None,
         });
         let again: Vec<NodeRoute> = again.collect();
         again.into_iter().for_each(|route| self.launch_restore(route));
         if self.moving.is_none() {
             self.begin().await;
+        }
+    }
+}
+
+impl Arrival {
+    /// A node to which routes lead already.
+    fn serving(spec: NodeSpec, route: NodeRoute) -> Self {
+        Self {
+            spec,
+            phase: Phase::Started(route),
+            serves: true,
+            died: None,
+            cancel: CancellationToken::new(),
         }
     }
 }
@@ -468,12 +413,6 @@ impl Serving {
             Health::Restoring(route, _) | Health::Failed(route) => route.incarnation,
         }
     }
-}
-
-fn places_of(spec: &NodeSpec) -> impl Iterator<Item = (HandlerName, NodeName)> {
-    spec.handlers
-        .iter()
-        .map(|handler| (handler.clone(), spec.name.clone()))
 }
 
 #[cfg(test)]

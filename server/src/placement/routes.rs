@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::placement::Mode;
-use protocol::control::{EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes};
+use protocol::control::{
+    Affinity, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes,
+};
 use protocol::{HandlerName, NodeName};
 
-use super::plan::{LocalEdge, Member};
+use super::plan::{LocalEdge, Member, NodeSpec};
 
 /// The handlers that there are, and how they hang together, wherever they are served.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +21,22 @@ pub struct Inventory {
     pub queued: Vec<QueuedEdge>,
     /// Edges whose calls may take less time than their caller has left.
     pub edge_timeouts: Vec<EdgeTimeout>,
+    /// Functions whose calls find their replica by a parameter.
+    pub affinities: Vec<Affinity>,
+}
+
+/// Who serves what: of each handler its nodes.
+pub type Places = BTreeMap<HandlerName, Vec<NodeName>>;
+
+/// The places that nodes give their handlers.
+pub fn places<'a>(nodes: impl IntoIterator<Item = &'a NodeSpec>) -> Places {
+    let mut places = Places::new();
+    for node in nodes {
+        for handler in &node.handlers {
+            places.entry(handler.clone()).or_default().push(node.name.clone());
+        }
+    }
+    places
 }
 
 /// A handler that can be served.
@@ -54,28 +72,28 @@ impl Inventory {
     }
 }
 
-/// The snapshot: each handler on its node, as far as that node is known. A node that is down keeps its handlers, so
+/// The snapshot: each handler on its nodes, as far as those are known. A node that is down keeps its handlers, so
 /// that a call to them ends with `Unreachable` and not with `NotFound`; `nodes` has its last address.
 pub fn routes(
     generation: u64,
     mode: Mode,
     nodes: Vec<NodeRoute>,
-    places: &BTreeMap<HandlerName, NodeName>,
+    places: &Places,
     inventory: &Inventory,
 ) -> Routes {
     let known: BTreeSet<&NodeName> = nodes.iter().map(|node| &node.name).collect();
     let mut handlers = Vec::new();
     for handler in &inventory.handlers {
-        let Some(node) = places.get(&handler.name).filter(|node| known.contains(*node)) else {
-            continue;
-        };
-        handlers.push(HandlerRoute {
-            name: handler.name.clone(),
-            node: node.clone(),
-            artifact: handler.artifact.clone(),
-            http: handler.http,
-            limits: handler.limits,
-        });
+        let nodes = places.get(&handler.name).into_iter().flatten();
+        for node in nodes.filter(|node| known.contains(*node)) {
+            handlers.push(HandlerRoute {
+                name: handler.name.clone(),
+                node: node.clone(),
+                artifact: handler.artifact.clone(),
+                http: handler.http,
+                limits: handler.limits,
+            });
+        }
     }
     let served: BTreeSet<&HandlerName> = handlers.iter().map(|handler| &handler.name).collect();
     let mut interfaces = inventory.interfaces.clone();
@@ -91,6 +109,7 @@ pub fn routes(
         interfaces,
         queued: inventory.queued.clone(),
         edge_timeouts: inventory.edge_timeouts.clone(),
+        affinities: inventory.affinities.clone(),
     }
 }
 
@@ -142,13 +161,18 @@ mod tests {
             ],
             ..Inventory::default()
         };
-        let nodes = ["home", "cart"].map(|name| NodeRoute {
+        let nodes = ["home", "cart", "cart-2"].map(|name| NodeRoute {
             name: NodeName::parse(name).unwrap(),
             address: SocketAddr::from(([127, 0, 0, 1], 4_000)),
             incarnation: 1,
         });
-        let places = [("frontend", "home"), ("cart", "cart"), ("email", "email")];
-        let places = places.map(|(name, node)| (handler(name), NodeName::parse(node).unwrap()));
+        let places = [
+            ("frontend", vec!["home"]),
+            ("cart", vec!["cart", "cart-2"]),
+            ("email", vec!["email"]),
+        ];
+        let node = |name: &str| NodeName::parse(name).unwrap();
+        let places = places.map(|(name, nodes)| (handler(name), nodes.into_iter().map(node).collect()));
         let routes = routes(7, Mode::Apart, nodes.to_vec(), &places.into(), &inventory);
         assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
         let served: Vec<_> = routes
@@ -156,7 +180,14 @@ mod tests {
             .iter()
             .map(|h| (h.name.as_str(), h.node.as_str(), h.http))
             .collect();
-        assert_eq!(served, [("frontend", "home", true), ("cart", "cart", false)]);
+        assert_eq!(
+            served,
+            [
+                ("frontend", "home", true),
+                ("cart", "cart", false),
+                ("cart", "cart-2", false)
+            ]
+        );
         assert_eq!(routes.interfaces.len(), 1);
         assert_eq!(routes.interfaces[0].providers, [handler("cart")]);
     }

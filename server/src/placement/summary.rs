@@ -27,6 +27,7 @@ pub fn summary(status: &PlacementStatus) -> String {
     if let Some(error) = &status.error {
         lines.push(format!("error: {error}"));
     }
+    lines.extend(status.notes.iter().map(|note| format!("note: {note}")));
     let nodes = nodes(status);
     let width = nodes
         .iter()
@@ -48,12 +49,19 @@ pub fn summary(status: &PlacementStatus) -> String {
 fn nodes(status: &PlacementStatus) -> Vec<(NodeName, Vec<String>)> {
     let mut children: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
     for (handler, place) in &status.handlers {
-        let node = place.node.as_ref().unwrap_or(&place.desired_node).clone();
+        let planned = std::slice::from_ref(&place.desired_node);
+        let served = if place.nodes.is_empty() {
+            planned
+        } else {
+            &place.nodes
+        };
         let shown = match place.state.as_str() {
             "serving" => handler.to_string(),
             state => format!("{handler} ({state})"),
         };
-        children.entry(node).or_default().push(shown);
+        for node in served {
+            children.entry(node.clone()).or_default().push(shown.clone());
+        }
     }
     let home = NodeName::home();
     let in_home = children.remove(&home).unwrap_or_default();
@@ -92,10 +100,12 @@ mod tests {
         let members = SHOP.map(member);
         let plan = plan::plan(&placement, &members).unwrap();
         let place = |member: &Member| {
-            let node = plan.node_of(&member.name).unwrap().clone();
+            let nodes: Vec<NodeName> = plan.nodes_of(&member.name).cloned().collect();
             let place = HandlerPlace {
-                node: Some(node.clone()),
-                desired_node: node,
+                node: nodes.first().cloned(),
+                desired_node: nodes[0].clone(),
+                nodes: nodes.clone(),
+                desired_nodes: nodes,
                 state: "serving".to_owned(),
             };
             (member.name.clone(), place)
@@ -104,10 +114,11 @@ mod tests {
             generation,
             actual_generation: generation,
             desired: placement.clone(),
-            actual: placement,
+            actual: placement.clone(),
             settled: true,
             file: Placement::default(),
             handlers: members.iter().map(place).collect(),
+            notes: plan::notes(&placement, &plan),
             error: None,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Certificate and key lie in one file (0600) in one directory (0700), so that there is no half of an authority. What
 //! others can read is refused rather than repaired: the key may have been copied. Only home has one; children get what
-//! it issues on their stdin.
+//! it issues on their stdin, and later papers from home over the wire. It lasts ten years, and is founded anew when home
+//! starts in its last one.
 
 use std::fs;
 use std::io::Write;
@@ -16,22 +17,31 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::Error;
-use super::identity::{Identity, URI_PREFIX};
+use super::identity::{Identity, URI_PREFIX, end_of};
 use crate::clock::Clock;
 
 const FILE: &str = "authority.pem";
 
-/// A node runs for weeks, and a restart renews.
-const LEAF_VALID: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a node's certificate is valid: a machine may sleep for weeks between two renewals.
+const LEAF_VALID: Duration = Duration::from_secs(30 * DAY.as_secs());
+/// How often home gives every node new papers: at a third of their life, so that two renewals may fail.
+pub const RENEWED_EVERY: Duration = Duration::from_secs(LEAF_VALID.as_secs() / 3);
 /// The directory outlives the machine.
-const AUTHORITY_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const AUTHORITY_VALID: Duration = Duration::from_secs(10 * 365 * DAY.as_secs());
+/// An authority with less left is replaced when home starts: everyone who believes it starts then too.
+const AUTHORITY_LEFT_MIN: Duration = Duration::from_secs(365 * DAY.as_secs());
 /// Clocks that were set back a little do not refuse a fresh certificate.
 const BACKDATED: Duration = Duration::from_secs(60 * 60);
 
 /// Issues the certificates of nodes.
 pub struct Authority {
+    clock: Clock,
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -43,8 +53,8 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Opens the authority in `dir`, or founds one where there is none.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    /// Opens the authority in `dir`, or founds one where there is none, or none that lasts.
+    pub fn open(dir: &Path, clock: &Clock) -> Result<Self, Error> {
         let storage = |source| Error::Storage {
             path: dir.to_owned(),
             source,
@@ -61,15 +71,37 @@ impl Authority {
         match fs::read_to_string(&path) {
             Ok(pem) => {
                 refuse_exposed(&path, 0o600)?;
-                Self::from_pem(&pem, &path)
+                let authority = Self::from_pem(&pem, &path, clock)?;
+                if authority.lasts(&path)? {
+                    return Ok(authority);
+                }
+                tracing::info!(
+                    "the authority in `{}` ends soon: a new one is founded",
+                    path.display()
+                );
+                Self::found(&path, clock)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let pem = found().map_err(|error| unusable(&path, error))?;
-                write_private(&path, &pem).map_err(storage)?;
-                Self::from_pem(&pem, &path)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::found(&path, clock),
             Err(error) => Err(storage(error)),
         }
+    }
+
+    fn found(path: &Path, clock: &Clock) -> Result<Self, Error> {
+        let pem = new_authority(clock).map_err(|error| unusable(path, error))?;
+        write_private(path, &pem).map_err(|source| Error::Storage {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_pem(&pem, path, clock)
+    }
+
+    /// Whether it outlives what is issued in the next months.
+    fn lasts(&self, path: &Path) -> Result<bool, Error> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
+            .map_err(|_| unusable(path, "the certificate is not PEM"))?;
+        let end = end_of(&certificate).ok_or_else(|| unusable(path, "the certificate says no end"))?;
+        let needed = now(&self.clock) + AUTHORITY_LEFT_MIN;
+        Ok(u64::try_from(end).is_ok_and(|end| end >= needed.as_secs()))
     }
 
     /// A fresh key and certificate for a node.
@@ -79,7 +111,7 @@ impl Authority {
             reason: error.to_string(),
         };
         let uri = Ia5String::try_from(format!("{URI_PREFIX}{node}")).map_err(failed)?;
-        let mut params = params(&format!("cleave node {node}"), LEAF_VALID);
+        let mut params = params(&format!("cleave node {node}"), &self.clock, LEAF_VALID);
         params.subject_alt_names = vec![SanType::URI(uri)];
         params.is_ca = IsCa::ExplicitNoCa;
         params.use_authority_key_identifier_extension = true;
@@ -98,7 +130,7 @@ impl Authority {
         })
     }
 
-    fn from_pem(pem: &str, path: &Path) -> Result<Self, Error> {
+    fn from_pem(pem: &str, path: &Path, clock: &Clock) -> Result<Self, Error> {
         // Each block alone: the key must not travel with the certificate.
         let end = "-----END CERTIFICATE-----\n";
         let (certificate, key) = pem
@@ -109,6 +141,7 @@ impl Authority {
         let key = KeyPair::from_pem(key).map_err(|error| unusable(path, error))?;
         let issuer = Issuer::from_ca_cert_pem(certificate, key).map_err(|error| unusable(path, error))?;
         Ok(Self {
+            clock: clock.clone(),
             certificate_pem: certificate.to_owned(),
             issuer,
         })
@@ -116,8 +149,8 @@ impl Authority {
 }
 
 /// A new authority: its certificate, then its key.
-fn found() -> Result<String, rcgen::Error> {
-    let mut params = params("cleave authority", AUTHORITY_VALID);
+fn new_authority(clock: &Clock) -> Result<String, rcgen::Error> {
+    let mut params = params("cleave authority", clock, AUTHORITY_VALID);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate()?;
@@ -126,8 +159,12 @@ fn found() -> Result<String, rcgen::Error> {
     Ok(format!("{}{}", certificate.pem(), key.serialize_pem()).replace("\r\n", "\n"))
 }
 
-fn params(name: &str, valid: Duration) -> CertificateParams {
-    let now = Duration::from_nanos(Clock::system().unix_ns());
+fn now(clock: &Clock) -> Duration {
+    Duration::from_nanos(clock.anew().unix_ns())
+}
+
+fn params(name: &str, clock: &Clock, valid: Duration) -> CertificateParams {
+    let now = now(clock);
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let mut params = CertificateParams::default();
     params.not_before = epoch + now.saturating_sub(BACKDATED);
@@ -187,8 +224,8 @@ mod tests {
     fn an_authority_is_founded_once_and_private() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("data/identity");
-        let first = Authority::open(&dir).unwrap();
-        let again = Authority::open(&dir).unwrap();
+        let first = Authority::open(&dir, &Clock::system()).unwrap();
+        let again = Authority::open(&dir, &Clock::system()).unwrap();
         assert_eq!(first.certificate_pem, again.certificate_pem);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&dir), 0o700);
@@ -199,7 +236,7 @@ mod tests {
     #[test]
     fn an_identity_names_its_node_and_carries_no_key_of_the_authority() {
         let temp = tempfile::tempdir().unwrap();
-        let authority = Authority::open(&temp.path().join("identity")).unwrap();
+        let authority = Authority::open(&temp.path().join("identity"), &Clock::system()).unwrap();
         let node = NodeName::parse("cart-").unwrap();
         let identity = authority.issue(&node).unwrap();
         assert_eq!(node_of(&identity.certificate().unwrap()), Some(node));
@@ -213,18 +250,46 @@ mod tests {
     }
 
     #[test]
+    fn an_authority_in_its_last_year_is_founded_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("identity");
+        let clock = Clock::test(1_800_000_000_000);
+        let first = Authority::open(&dir, &clock).unwrap();
+        let later = |by: Duration| {
+            clock.advance(by);
+            Authority::open(&dir, &clock).unwrap().certificate_pem
+        };
+        assert_eq!(later(AUTHORITY_VALID - AUTHORITY_LEFT_MIN), first.certificate_pem);
+        let second = later(DAY);
+        assert_ne!(second, first.certificate_pem);
+        assert_eq!(later(DAY), second);
+    }
+
+    #[test]
+    fn a_certificate_lasts_for_three_renewals() {
+        let temp = tempfile::tempdir().unwrap();
+        let clock = Clock::test(1_800_000_000_000);
+        let authority = Authority::open(&temp.path().join("identity"), &clock).unwrap();
+        let ends = || end_of(&authority.issue(&NodeName::home()).unwrap().certificate().unwrap()).unwrap();
+        let first = ends();
+        assert_eq!(first, 1_800_000_000 + 3 * RENEWED_EVERY.as_secs() as i64);
+        clock.advance(RENEWED_EVERY);
+        assert_eq!(ends() - first, RENEWED_EVERY.as_secs() as i64);
+    }
+
+    #[test]
     fn what_others_can_read_is_refused_with_the_remedy() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("identity");
-        Authority::open(&dir).unwrap();
+        Authority::open(&dir, &Clock::system()).unwrap();
         set_mode(&dir.join(FILE), 0o640);
-        let error = Authority::open(&dir).unwrap_err();
+        let error = Authority::open(&dir, &Clock::system()).unwrap_err();
         assert!(matches!(&error, Error::Exposed { found: 0o640, .. }), "{error}");
         assert!(error.to_string().contains("chmod 600"), "{error}");
         set_mode(&dir.join(FILE), 0o600);
         set_mode(&dir, 0o755);
         assert!(matches!(
-            Authority::open(&dir),
+            Authority::open(&dir, &Clock::system()),
             Err(Error::Exposed { mode: 0o700, .. })
         ));
     }
@@ -233,12 +298,15 @@ mod tests {
     fn a_damaged_authority_is_refused_and_left_alone() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("identity");
-        Authority::open(&dir).unwrap();
+        Authority::open(&dir, &Clock::system()).unwrap();
         let path = dir.join(FILE);
         let whole = fs::read_to_string(&path).unwrap();
         for damaged in ["", "hello", &whole[..whole.len() / 2], &whole[10..]] {
             fs::write(&path, damaged).unwrap();
-            assert!(matches!(Authority::open(&dir), Err(Error::Authority { .. })));
+            assert!(matches!(
+                Authority::open(&dir, &Clock::system()),
+                Err(Error::Authority { .. })
+            ));
             assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
         }
     }

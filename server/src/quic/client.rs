@@ -13,12 +13,13 @@ use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use protocol::frame::{self, CALL_HEAD_BYTES_MAX, CallHead, Status};
 use protocol::{CallError, ErrorCode};
-use quinn::{RecvStream, SendStream};
+use quinn::{ConnectionError, SendStream};
 use tokio::time::timeout_at;
 
+use super::gauge::Guard;
 use super::link::Link;
 use super::peer::Peer;
-use super::stream::{Fault, INLINE_BYTES_MAX, read_body, read_head, write};
+use super::stream::{Fault, INLINE_BYTES_MAX, Receiver, read_body, read_head, write};
 use super::{CANCELLED, Quic};
 use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
 
@@ -72,19 +73,13 @@ impl PeerClient {
     }
 
     async fn exchange(&self, call: &Call, began: Instant) -> Result<Reply, CallError> {
-        let link = self.link().await.map_err(CallError::unsent)?;
-        // Counted before looking, so that a peer that drains waits for this call or this call sees that it drains.
-        let _under_way = link.outgoing.enter();
-        if link.peer_drains() {
-            let node = &self.peer.node;
-            return Err(CallError::new(
-                ErrorCode::NotFound,
-                format!("node `{node}` takes no new calls"),
-            ));
-        }
-        let head = self.head(&link, call).await.map_err(CallError::unsent)?;
-        let lost = |error| link.lost(&error).unsent();
-        let (send, mut recv) = link.connection.open_bi().await.map_err(lost)?;
+        let Open {
+            link,
+            head,
+            send,
+            recv,
+            under_way: _under_way,
+        } = self.open(call).await?;
         let mut send = Sending { send, done: false };
         match write(&mut send.send, head, call.args.clone()).await {
             Ok(()) => {}
@@ -93,8 +88,12 @@ impl PeerClient {
             Err(Fault::Lost(error)) => return Err(link.lost(&error)),
             Err(Fault::Malformed(error)) => return Err(self.malformed(&link, &error)),
         }
-        let sent_ns = began.elapsed().as_nanos() as u64;
-        let reply = read_reply(&mut recv, call.trace.sampled).await;
+        // The clock is read where somebody will look at the step.
+        let sent_ns = match call.trace.sampled {
+            true => began.elapsed().as_nanos() as u64,
+            false => 0,
+        };
+        let reply = read_reply(recv, call.trace.sampled).await;
         send.done = true;
         match reply {
             Ok(Ok(reply)) => Ok(Reply { sent_ns, ..reply }),
@@ -108,8 +107,49 @@ impl PeerClient {
         }
     }
 
+    /// A stream for a call, on a connection that takes it. An error means that nothing left.
+    async fn open(&self, call: &Call) -> Result<Open, CallError> {
+        let mut lost_one = false;
+        loop {
+            let link = self.link().await.map_err(CallError::unsent)?;
+            // Counted before looking, so that a peer that drains waits for this call or this call sees that it drains.
+            let under_way = link.outgoing.enter();
+            if link.peer_drains() {
+                let node = &self.peer.node;
+                return Err(CallError::new(
+                    ErrorCode::NotFound,
+                    format!("node `{node}` takes no new calls"),
+                ));
+            }
+            if link.is_retired() {
+                continue;
+            }
+            let head = self.head(&link, call).await.map_err(CallError::unsent)?;
+            match link.connection.open_bi().await {
+                Ok((send, recv)) => {
+                    return Ok(Open {
+                        link,
+                        head,
+                        send,
+                        recv: Receiver::new(recv),
+                        under_way,
+                    });
+                }
+                Err(error) => {
+                    link.set_lost();
+                    let said_why = matches!(error, ConnectionError::ApplicationClosed(_));
+                    if said_why || lost_one {
+                        return Err(link.lost(&error).unsent());
+                    }
+                    // It ended since the last call.
+                    lost_one = true;
+                }
+            }
+        }
+    }
+
     async fn link(&self) -> Result<Arc<Link>, CallError> {
-        if let Some(link) = self.link.load_full().filter(|link| link.is_open()) {
+        if let Some(link) = self.link.load_full().filter(|link| link.takes_calls()) {
             return Ok(link);
         }
         let link = self
@@ -157,9 +197,21 @@ impl PeerClient {
     }
 }
 
-async fn read_reply(recv: &mut RecvStream, staged: bool) -> Result<Result<Reply, CallError>, Fault> {
-    let (head, rest) = read_head(recv, Bytes::new(), |bytes| frame::decode_reply(bytes, staged)).await?;
-    let body = read_body(recv, rest, head.len).await?;
+/// A stream for a call, counted as under way until it is dropped.
+struct Open {
+    link: Arc<Link>,
+    head: BytesMut,
+    send: SendStream,
+    recv: Receiver,
+    under_way: Guard,
+}
+
+async fn read_reply(mut recv: Receiver, staged: bool) -> Result<Result<Reply, CallError>, Fault> {
+    let (head, rest) = read_head(&mut recv, Bytes::new(), |bytes| {
+        frame::decode_reply(bytes, staged)
+    })
+    .await?;
+    let body = read_body(&mut recv, rest, head.len).await?;
     if head.status == Status::Failed {
         return Ok(Err(frame::decode_error(&body)?));
     }

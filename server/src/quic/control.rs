@@ -10,12 +10,12 @@ use bytes::{Bytes, BytesMut};
 use protocol::NodeName;
 use protocol::control::Control;
 use protocol::frame::{self, Envelope, FrameError, Hello, Kind, VERSION};
-use quinn::{RecvStream, SendStream};
+use quinn::SendStream;
 use tokio::sync::mpsc;
 
 use super::Quic;
 use super::link::Link;
-use super::stream::{Fault, read_exact, read_head, read_some};
+use super::stream::{Fault, Receiver, read_exact, read_head};
 use crate::peers::PeerState;
 
 /// A peer that is alive reads the end of the stream within this time.
@@ -30,6 +30,7 @@ struct Told {
     synced: u64,
     drain: bool,
     drained: bool,
+    retire: bool,
 }
 
 /// Opens our stream with the hello.
@@ -44,7 +45,7 @@ pub(super) fn hello(incarnation: u64) -> Bytes {
 }
 
 /// Reads the peer's hello, and gives what came behind it.
-pub(super) async fn read_hello(recv: &mut RecvStream) -> Result<(Hello, Bytes), Fault> {
+pub(super) async fn read_hello(recv: &mut Receiver) -> Result<(Hello, Bytes), Fault> {
     let mut rest = Bytes::new();
     match read_frame(recv, &mut rest).await? {
         Some((Kind::Hello, body)) => Ok((frame::decode_hello(&body)?, rest)),
@@ -53,9 +54,9 @@ pub(super) async fn read_hello(recv: &mut RecvStream) -> Result<(Hello, Bytes), 
 }
 
 /// The next frame; `None` where the stream ends between two.
-async fn read_frame(recv: &mut RecvStream, rest: &mut Bytes) -> Result<Option<(Kind, Bytes)>, Fault> {
+async fn read_frame(recv: &mut Receiver, rest: &mut Bytes) -> Result<Option<(Kind, Bytes)>, Fault> {
     if rest.is_empty() {
-        match read_some(recv).await? {
+        match recv.read().await? {
             Some(bytes) => *rest = bytes,
             None => return Ok(None),
         }
@@ -69,16 +70,12 @@ async fn read_frame(recv: &mut RecvStream, rest: &mut Bytes) -> Result<Option<(K
 
 impl Quic {
     /// Takes in the peer's control stream until it or the connection ends.
-    pub(super) async fn read_control(
-        self: Arc<Self>,
-        link: Arc<Link>,
-        mut recv: RecvStream,
-        mut rest: Bytes,
-    ) {
+    pub(super) async fn read_control(self: Arc<Self>, link: Arc<Link>, mut recv: Receiver, mut rest: Bytes) {
         loop {
             let taken = match read_frame(&mut recv, &mut rest).await {
                 Ok(Some((kind, body))) => self.take_in(&link, kind, &body).await,
-                Ok(None) | Err(Fault::Lost(_)) => return,
+                Ok(None) => return link.set_read_out(),
+                Err(Fault::Lost(_)) => return,
                 Err(Fault::Malformed(error)) => Err(error),
                 Err(Fault::Reset) => Err(FrameError::CutShort),
             };
@@ -111,6 +108,7 @@ impl Quic {
                 self.observe(link, PeerState::Draining, None);
             }
             Kind::Drained => link.drained.cancel(),
+            Kind::Retire => link.set_retired(),
         }
         Ok(())
     }
@@ -131,7 +129,7 @@ impl Quic {
                 }
                 continue;
             }
-            let owes_drained = link.peer_drains() && !told.drained;
+            let owes_drained = (link.peer_drains() || link.is_retired()) && !told.drained;
             tokio::select! {
                 biased;
                 _ = link.connection.closed() => return,
@@ -150,7 +148,13 @@ impl Quic {
                 () = link.closing.cancelled() => break,
             }
         }
-        // Messages come before `closing` in the choice above, so that none waits any more.
+        // Who comes with a message from now on learns that it is not taken here.
+        messages.close();
+        while let Some(message) = messages.recv().await {
+            if send.write_chunk(message).await.is_err() {
+                return;
+            }
+        }
         let _ = send.finish();
         let _ = tokio::time::timeout(FLUSH_MAX, send.stopped()).await;
         link.flushed.cancel();
@@ -195,6 +199,10 @@ impl Quic {
             told.drain = true;
             out.extend_from_slice(&mark(Kind::Drain));
         }
+        if link.asked_to_retire() && !told.retire {
+            told.retire = true;
+            out.extend_from_slice(&mark(Kind::Retire));
+        }
         out.freeze()
     }
 }
@@ -224,9 +232,11 @@ fn put_table<T>(
 /// Home directs, children report.
 fn may_send(node: &NodeName, control: &Control) -> bool {
     match control {
-        Control::Routes(_) | Control::Prepare(_) | Control::PeerDown { .. } | Control::Drain => {
-            *node == NodeName::home()
-        }
+        Control::Routes(_)
+        | Control::Prepare(_)
+        | Control::PeerDown { .. }
+        | Control::Drain
+        | Control::Papers(_) => *node == NodeName::home(),
         Control::Ready { .. } | Control::Prepared { .. } | Control::Spans(_) | Control::Figures(_) => true,
     }
 }

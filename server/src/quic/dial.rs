@@ -57,6 +57,8 @@ impl Quic {
         let (quic, peer) = (Arc::clone(self), Arc::clone(peer));
         let stopped = unreachable(&peer, "this node stops");
         let task = self.tasks.spawn("quic connect", async move {
+            quic.peers
+                .observe(&peer.node, aim.0, aim.1, PeerState::Connecting, None);
             let connected = tokio::select! {
                 biased;
                 () = quic.tasks.cancelled() => Err("this node stops".to_owned()),
@@ -77,23 +79,27 @@ impl Quic {
     }
 
     /// Dials until it succeeds, is refused, or the time is over.
-    async fn dial(
+    pub(super) async fn dial(
         self: &Arc<Self>,
         peer: &Arc<Peer>,
         (address, incarnation): Aim,
     ) -> Result<Arc<Link>, String> {
         let until = Instant::now() + CONNECT_MAX;
-        self.peers
-            .observe(&peer.node, address, incarnation, PeerState::Connecting, None);
         loop {
-            let mut config = quinn::ClientConfig::new(self.tls.client(&peer.node));
+            // Read before the papers themselves: at worst the connection is taken for an older one, and replaced.
+            let papers = self.papers();
+            let mut config = quinn::ClientConfig::new(self.tls.load().client(&peer.node));
             config.transport_config(Arc::clone(&self.transport));
             let connecting = self
                 .endpoint
                 .connect_with(config, address, SERVER_NAME)
                 .map_err(|error| error.to_string())?;
             match connecting.await {
-                Ok(connection) => return self.establish(connection, Arc::clone(peer), incarnation).await,
+                Ok(connection) => {
+                    return self
+                        .establish(connection, Arc::clone(peer), (incarnation, papers))
+                        .await;
+                }
                 Err(ConnectionError::TimedOut) if Instant::now() < until => {}
                 Err(ConnectionError::TimedOut) => return Err(format!("nobody answers at {address}")),
                 Err(error) => return Err(error.to_string()),

@@ -4,7 +4,7 @@
 //! says who it is. Keys are never printed.
 
 use protocol::NodeName;
-use protocol::control::Birth;
+use protocol::control::{Birth, Papers};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
@@ -47,6 +47,25 @@ impl From<&Birth> for Identity {
 }
 
 impl Identity {
+    /// A node with the papers that home sent it.
+    pub fn with_papers(node: NodeName, papers: Papers) -> Self {
+        Self {
+            node,
+            authority_pem: papers.authority_pem,
+            certificate_pem: papers.certificate_pem,
+            key_pem: papers.key_pem,
+        }
+    }
+
+    /// What its node needs to be told.
+    pub fn into_papers(self) -> Papers {
+        Papers {
+            authority_pem: self.authority_pem,
+            certificate_pem: self.certificate_pem,
+            key_pem: self.key_pem,
+        }
+    }
+
     pub(super) fn authority(&self) -> Result<CertificateDer<'static>, Error> {
         CertificateDer::from_pem_slice(self.authority_pem.as_bytes())
             .map_err(|_| self.unusable("the authority's certificate is not PEM"))
@@ -73,6 +92,12 @@ impl Identity {
             reason: reason.to_string(),
         }
     }
+}
+
+/// When a certificate ends, in seconds since the Unix epoch.
+pub(super) fn end_of(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let (_, certificate) = parse_x509_certificate(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 /// The node that a certificate names: its one URI, in our form. Whether to believe it is not decided here.

@@ -43,6 +43,8 @@ pub(super) struct Link {
     /// The peer's, as its hello said.
     pub(super) incarnation: u64,
     pub(super) address: SocketAddr,
+    /// Which of our papers the peer saw, by their number.
+    pub(super) papers: u64,
     /// Calls from here to the peer.
     pub(super) outgoing: Arc<Gauge>,
     /// Control messages for the writer.
@@ -54,6 +56,8 @@ pub(super) struct Link {
     pub(super) flushed: CancellationToken,
     /// The peer has no call under way to us.
     pub(super) drained: CancellationToken,
+    /// The peer has ended its control stream, and all of it is taken in.
+    pub(super) read_out: CancellationToken,
     /// What the peer exports.
     imports: ArcSwap<Imports>,
     /// For whom the peer speaks, by its ids.
@@ -63,6 +67,12 @@ pub(super) struct Link {
     /// We take no new calls; the peer takes none.
     asked_to_drain: AtomicBool,
     peer_drains: AtomicBool,
+    /// Another connection takes its place; we said so to the peer.
+    retired: AtomicBool,
+    asked_to_retire: AtomicBool,
+    replacing: AtomicBool,
+    /// The connection ended, whoever ended it.
+    lost: AtomicBool,
     /// Our last question, the peer's last answer, the peer's last question.
     sync_asked: AtomicU64,
     synced: watch::Sender<u64>,
@@ -80,7 +90,7 @@ impl Link {
     pub(super) fn new(
         connection: Connection,
         peer: Arc<Peer>,
-        incarnation: u64,
+        (incarnation, papers): (u64, u64),
         control: mpsc::Sender<Bytes>,
     ) -> Self {
         Self {
@@ -88,17 +98,23 @@ impl Link {
             connection,
             peer,
             incarnation,
+            papers,
             outgoing: Arc::default(),
             control,
             changed: Notify::new(),
             closing: CancellationToken::new(),
             flushed: CancellationToken::new(),
             drained: CancellationToken::new(),
+            read_out: CancellationToken::new(),
             imports: ArcSwap::default(),
             heard: ArcSwap::default(),
             speaks: Mutex::default(),
             asked_to_drain: AtomicBool::new(false),
             peer_drains: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            asked_to_retire: AtomicBool::new(false),
+            replacing: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             sync_asked: AtomicU64::new(0),
             synced: watch::Sender::new(0),
             sync_due: AtomicU64::new(0),
@@ -108,6 +124,15 @@ impl Link {
 
     pub(super) fn is_open(&self) -> bool {
         self.ended.get().is_none() && self.connection.close_reason().is_none()
+    }
+
+    /// Whether a call may begin on it, as far as is known without asking the connection, which has a lock.
+    pub(super) fn takes_calls(&self) -> bool {
+        self.ended.get().is_none() && !self.lost.load(Ordering::SeqCst) && !self.is_retired()
+    }
+
+    pub(super) fn set_lost(&self) {
+        self.lost.store(true, Ordering::SeqCst);
     }
 
     /// Whether we closed it in order.
@@ -177,7 +202,7 @@ impl Link {
     }
 
     /// Waits until all that the peer exported before this call is in the table.
-    async fn sync(&self) -> Result<(), CallError> {
+    pub(super) async fn sync(&self) -> Result<(), CallError> {
         let number = self.sync_asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut synced = self.synced.subscribe();
         self.changed.notify_one();
@@ -260,6 +285,39 @@ impl Link {
 
     pub(super) fn peer_drains(&self) -> bool {
         self.peer_drains.load(Ordering::SeqCst)
+    }
+
+    /// Whether nobody began to replace it before.
+    pub(super) fn is_first_to_replace(&self) -> bool {
+        !self.replacing.swap(true, Ordering::SeqCst)
+    }
+
+    /// Another connection takes the place of this one: it takes no new calls, and the peer is asked for the same.
+    pub(super) fn retire(&self) {
+        self.asked_to_retire.store(true, Ordering::SeqCst);
+        self.set_retired();
+    }
+
+    pub(super) fn asked_to_retire(&self) -> bool {
+        self.asked_to_retire.load(Ordering::SeqCst)
+    }
+
+    /// No call begins here any more. A call counts itself as outgoing before it looks at this.
+    pub(super) fn set_retired(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::SeqCst)
+    }
+
+    /// The peer has ended its control stream; where the connection is being replaced, ours ends too.
+    pub(super) fn set_read_out(&self) {
+        self.read_out.cancel();
+        if self.is_retired() {
+            self.closing.cancel();
+        }
     }
 
     pub(super) fn sync_asked(&self) -> u64 {

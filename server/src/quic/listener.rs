@@ -5,13 +5,16 @@
 //! stream that the peer gives up cancels its call. Bytes that are no frame close their connection, counted and logged;
 //! nobody else notices. The call's `hop` is passed on as it came: the router behind counts it.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::poll;
 use protocol::frame::{self, CallHead, FrameError, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION};
 use protocol::{CallError, CalleeStages, ErrorCode, HandlerName};
-use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt};
+use quinn::{Connection, Incoming, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{timeout, timeout_at};
@@ -19,7 +22,7 @@ use tokio::time::{timeout, timeout_at};
 use super::identity::node_of;
 use super::link::{Close, Link};
 use super::peer::Peer;
-use super::stream::{Fault, read_body, read_head, read_some, write};
+use super::stream::{Fault, Receiver, read_body, read_head, write};
 use super::{CANCELLED, CONTROL_WAITING_MAX, Quic, control};
 use crate::dispatch::{Call, Reply, check_result};
 use crate::peers::PeerState;
@@ -61,12 +64,14 @@ impl Quic {
     /// Takes a connection in whose peer proves to be one of ours.
     async fn greet(self: Arc<Self>, incoming: Incoming) {
         let address = incoming.remote_address();
+        // Read before the handshake shows them: at worst the connection is taken for an older one, and replaced.
+        let papers = self.papers();
         let greeted = timeout(GREETING_MAX, async {
             let connection = incoming.await.map_err(|error| error.to_string())?;
             let peer = self.peer_of(&connection).inspect_err(|reason| {
                 connection.close(VarInt::from_u32(Close::Stranger as u32), reason.as_bytes());
             })?;
-            self.establish(connection, peer, 0).await
+            self.establish(connection, peer, (0, papers)).await
         });
         match greeted.await {
             Ok(Ok(_)) => {}
@@ -90,12 +95,13 @@ impl Quic {
         Ok(self.peer(&node))
     }
 
-    /// Exchanges hellos on a connection, and starts its tasks. `expected` is the incarnation that must answer, 0 any.
+    /// Exchanges hellos on a connection, and starts its tasks. `expected` is the incarnation that must answer, 0 any;
+    /// `papers` are those that it showed at least.
     pub(super) async fn establish(
         self: &Arc<Self>,
         connection: Connection,
         peer: Arc<Peer>,
-        expected: u64,
+        (expected, papers): (u64, u64),
     ) -> Result<Arc<Link>, String> {
         self.traffic.opened(&connection);
         let hellos = async {
@@ -103,7 +109,8 @@ impl Quic {
             send.write_chunk(control::hello(self.incarnation))
                 .await
                 .map_err(|error| error.to_string())?;
-            let mut recv = connection.accept_uni().await.map_err(|error| error.to_string())?;
+            let recv = connection.accept_uni().await.map_err(|error| error.to_string())?;
+            let mut recv = Receiver::new(recv);
             let (hello, rest) = control::read_hello(&mut recv)
                 .await
                 .map_err(|fault| format!("no hello: {fault:?}"))?;
@@ -130,11 +137,12 @@ impl Quic {
             self.traffic.ended(&connection);
         })?;
         let (control, messages) = mpsc::channel(CONTROL_WAITING_MAX);
-        let link = Arc::new(Link::new(connection, peer, hello.incarnation, control));
+        let link = Arc::new(Link::new(connection, peer, (hello.incarnation, papers), control));
         link.peer.reach().links.push(Arc::clone(&link));
         if self.is_draining() {
             link.ask_to_drain();
         }
+        self.replace_outdated(&link);
         self.observe(&link, PeerState::Connected, None);
         let writer = Arc::clone(self).write_control(Arc::clone(&link), send, messages);
         self.tasks.spawn("quic control writer", writer);
@@ -154,13 +162,14 @@ impl Quic {
                         quic: Arc::clone(&self),
                         link: Arc::clone(&link),
                         send,
-                        recv,
+                        recv: Receiver::new(recv),
                     };
                     self.tasks.spawn("quic call", stream.run());
                 }
                 Err(error) => break error,
             }
         };
+        link.set_lost();
         self.traffic.ended(&link.connection);
         let another = {
             let mut reach = link.peer.reach();
@@ -196,7 +205,7 @@ struct Stream {
     quic: Arc<Quic>,
     link: Arc<Link>,
     send: SendStream,
-    recv: RecvStream,
+    recv: Receiver,
 }
 
 /// When the parts of a call began, on the callee's clock.
@@ -221,46 +230,54 @@ impl Stream {
 
     async fn answer(&mut self) -> Result<(), Fault> {
         let head = async {
-            let first = read_some(&mut self.recv).await?.ok_or(FrameError::CutShort)?;
+            let first = self.recv.read().await?.ok_or(FrameError::CutShort)?;
             let arrived = Instant::now();
             let (head, rest) = read_head(&mut self.recv, first, frame::decode_call).await?;
             Ok::<_, Fault>((arrived, head, rest))
         };
-        let Ok(head) = timeout(HEAD_MAX, head).await else {
+        let Some(head) = within(|| Instant::now() + HEAD_MAX, head).await else {
             return Err(FrameError::CutShort.into());
         };
         let (arrived, head, rest) = head?;
         let deadline = arrived + head.remaining;
         let mut permit = None;
-        let call = match timeout_at(deadline.into(), self.call(&head, rest, deadline, &mut permit)).await {
-            Ok(call) => call?,
-            Err(_) => Err(CallError::new(
+        let call = self.call(&head, rest, deadline, &mut permit);
+        let call = match within(|| deadline, call).await {
+            Some(call) => call?,
+            None => Err(CallError::new(
                 ErrorCode::Deadline,
                 "the deadline passed before the call had arrived",
             )),
         };
-        let dispatched = Instant::now();
+        // The clock is read where somebody will look at the steps.
+        let dispatched = head.stages.then(Instant::now);
         let outcome = match call {
-            Ok(call) => {
-                let function = Arc::clone(&call.function);
-                let stopped = self.send.stopped();
-                tokio::select! {
-                    biased;
-                    outcome = self.quic.local.dispatch(call) => {
-                        outcome.and_then(|reply| check_result(&function, &reply.value).map(|()| reply))
-                    }
-                    _ = stopped => return Err(Fault::Reset),
-                }
-            }
+            Ok(call) => self.carry_out(call).await?,
             Err(error) => Err(error),
         };
-        let times = Times {
+        let times = dispatched.map(|dispatched| Times {
             arrived,
             dispatched,
             answered: Instant::now(),
-        };
-        let (bytes, body) = reply(outcome, &times, head.stages);
+        });
+        let (bytes, body) = reply(outcome, times.as_ref());
         write(&mut self.send, bytes, body).await
+    }
+
+    /// Carries a call out here, unless its peer gives it up.
+    async fn carry_out(&self, call: Call) -> Result<Result<Reply, CallError>, Fault> {
+        let function = Arc::clone(&call.function);
+        let mut outcome = self.quic.local.dispatch(call);
+        // To watch for a reset takes the connection's lock and an allocation: a call that answers at once needs neither.
+        let outcome = match poll!(&mut outcome) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => tokio::select! {
+                biased;
+                outcome = &mut outcome => outcome,
+                _ = self.send.stopped() => return Err(Fault::Reset),
+            },
+        };
+        Ok(outcome.and_then(|reply| check_result(&function, &reply.value).map(|()| reply)))
     }
 
     /// The call behind a head, once it is allowed and its arguments are here.
@@ -333,8 +350,17 @@ impl Stream {
     }
 }
 
-/// The bytes of a reply: its head, with a small body behind it, and a large body.
-fn reply(outcome: Result<Reply, CallError>, times: &Times, staged: bool) -> (BytesMut, Bytes) {
+/// What a future comes to by a deadline, `None` where the deadline is first. What is ready at once costs no timer.
+async fn within<F: Future>(deadline: impl FnOnce() -> Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    match poll!(&mut future) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => timeout_at(deadline().into(), future).await.ok(),
+    }
+}
+
+/// The bytes of a reply: its head, with a small body behind it, and a large body. With times, with stages.
+fn reply(outcome: Result<Reply, CallError>, times: Option<&Times>) -> (BytesMut, Bytes) {
     let (status, body, stages) = match outcome {
         Ok(reply) if reply.is_err => (Status::Err, reply.value, reply.stages),
         Ok(reply) => (Status::Ok, reply.value, reply.stages),
@@ -346,7 +372,7 @@ fn reply(outcome: Result<Reply, CallError>, times: &Times, staged: bool) -> (Byt
     };
     let head = ReplyHead {
         status,
-        stages: staged.then(|| stages_of(stages, times, Instant::now())),
+        stages: times.map(|times| stages_of(stages, times, Instant::now())),
         len: body.len(),
     };
     let mut bytes =

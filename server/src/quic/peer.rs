@@ -26,6 +26,7 @@ pub(super) type Aim = (SocketAddr, u64);
 /// One other node.
 pub(super) struct Peer {
     pub(super) node: NodeName,
+    is_home: bool,
     /// Wakes calls that came before their caller was announced or allowed.
     pub(super) heard: Notify,
     speaks_for: ArcSwap<HashSet<HandlerName>>,
@@ -44,6 +45,7 @@ pub(super) struct Reach {
 impl Peer {
     pub(super) fn new(node: NodeName) -> Self {
         Self {
+            is_home: node == NodeName::home(),
             node,
             heard: Notify::new(),
             speaks_for: ArcSwap::default(),
@@ -58,7 +60,7 @@ impl Peer {
 
     /// Whether its calls may come from this handler. Home relays for everybody: ingress, queue, tools.
     pub(super) fn may_speak_for(&self, caller: &HandlerName) -> bool {
-        self.node == NodeName::home() || self.speaks_for.load().contains(caller)
+        self.is_home || self.speaks_for.load().contains(caller)
     }
 
     pub(super) fn set_speaks_for(&self, callers: HashSet<HandlerName>) {
@@ -95,9 +97,18 @@ impl Reach {
             .iter()
             .find(|link| {
                 link.is_open()
+                    && !link.is_retired()
                     && link.address == address
                     && (incarnation == 0 || link.incarnation == incarnation)
             })
+            .cloned()
+    }
+
+    /// The connection for messages to this address: one that is being replaced keeps them until it ends.
+    pub(super) fn messenger(&self, address: SocketAddr) -> Option<Arc<Link>> {
+        self.links
+            .iter()
+            .find(|link| link.is_open() && link.address == address)
             .cloned()
     }
 }

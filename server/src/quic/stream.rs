@@ -7,9 +7,6 @@ use bytes::{Bytes, BytesMut};
 use protocol::frame::{Body, FrameError};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, WriteError};
 
-/// The most that one read takes: several packets, one buffer.
-const CHUNK_BYTES_MAX: usize = 64 << 10;
-
 /// A result up to this size is copied behind its head, so that both leave in one piece.
 pub(super) const INLINE_BYTES_MAX: usize = 4 << 10;
 
@@ -53,17 +50,39 @@ impl From<WriteError> for Fault {
     }
 }
 
-/// The next bytes of the stream, `None` at its end.
-pub(super) async fn read_some(recv: &mut RecvStream) -> Result<Option<Bytes>, Fault> {
-    Ok(recv
-        .read_chunk(CHUNK_BYTES_MAX, true)
-        .await?
-        .map(|chunk| chunk.bytes))
+/// A receiving half, with what the last look at it brought too many.
+pub(super) struct Receiver {
+    recv: RecvStream,
+    held: Bytes,
+}
+
+impl Receiver {
+    pub(super) fn new(recv: RecvStream) -> Self {
+        Self {
+            recv,
+            held: Bytes::new(),
+        }
+    }
+
+    /// The next bytes of the stream, `None` at its end. Cancel-safe.
+    pub(super) async fn read(&mut self) -> Result<Option<Bytes>, Fault> {
+        if !self.held.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.held)));
+        }
+        // Places for two, so that one look, which takes the connection's lock, sees the end behind a single piece too.
+        let mut pieces = [const { Bytes::new() }; 2];
+        if self.recv.read_chunks(&mut pieces).await?.is_none() {
+            return Ok(None);
+        }
+        let [first, second] = pieces;
+        self.held = second;
+        Ok(Some(first))
+    }
 }
 
 /// Reads a head and gives it with the bytes that came behind it. `first` are bytes read before.
 pub(super) async fn read_head<H>(
-    recv: &mut RecvStream,
+    recv: &mut Receiver,
     first: Bytes,
     decode: impl Fn(&[u8]) -> Result<Option<(H, usize)>, FrameError>,
 ) -> Result<(H, Bytes), Fault> {
@@ -72,27 +91,27 @@ pub(super) async fn read_head<H>(
         if let Some((head, taken)) = decode(&bytes)? {
             return Ok((head, bytes.split_off(taken)));
         }
-        let more = read_some(recv).await?.ok_or(FrameError::CutShort)?;
+        let more = recv.read().await?.ok_or(FrameError::CutShort)?;
         bytes = join(&bytes, more);
     }
 }
 
 /// Reads the rest of a body, and the end of the stream behind it.
-pub(super) async fn read_body(recv: &mut RecvStream, first: Bytes, len: usize) -> Result<Bytes, Fault> {
+pub(super) async fn read_body(recv: &mut Receiver, first: Bytes, len: usize) -> Result<Bytes, Fault> {
     let mut body = Body::new(len);
     body.push(first)?;
-    while let Some(more) = read_some(recv).await? {
+    while let Some(more) = recv.read().await? {
         body.push(more)?;
     }
     Ok(body.finish()?)
 }
 
 /// Reads exactly `len` bytes behind `rest`, and leaves in it what came after them.
-pub(super) async fn read_exact(recv: &mut RecvStream, rest: &mut Bytes, len: usize) -> Result<Bytes, Fault> {
+pub(super) async fn read_exact(recv: &mut Receiver, rest: &mut Bytes, len: usize) -> Result<Bytes, Fault> {
     let mut body = Body::new(len);
     body.push(rest.split_to(rest.len().min(len)))?;
     while body.received() < len {
-        let mut more = read_some(recv).await?.ok_or(FrameError::CutShort)?;
+        let mut more = recv.read().await?.ok_or(FrameError::CutShort)?;
         let missing = len - body.received();
         *rest = more.split_off(more.len().min(missing));
         body.push(more)?;

@@ -6,6 +6,7 @@
 mod calls;
 mod foreign;
 mod life;
+mod renewal;
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -23,6 +24,7 @@ use protocol::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{Authority, Config, Exported, Identity, PeerClient, Quic};
+use crate::clock::Clock;
 use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
 use crate::shutdown::Tasks;
 
@@ -186,14 +188,14 @@ impl Drop for Node {
 /// An authority whose directory goes with it.
 struct World {
     authority: Authority,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let authority = Authority::open(&Path::join(dir.path(), "identity")).unwrap();
-        Self { authority, _dir: dir }
+        let authority = Authority::open(&Path::join(dir.path(), "identity"), &Clock::system()).unwrap();
+        Self { authority, dir }
     }
 
     fn identity(&self, node: &str) -> Identity {

@@ -1,7 +1,8 @@
 //! `RouteTable`: an immutable snapshot of who serves what, replaced whole.
 //!
 //! Built from home's [`Routes`] and the dispatchers of the nodes; resolving takes no lock and, for a known interface name,
-//! allocates nothing. What a line resolved is kept here, so that it goes with the table.
+//! allocates nothing. Which of several nodes a call goes to is in `replica`. What a line resolved is kept here, so that it
+//! goes with the table.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,6 +12,7 @@ use protocol::control::Routes;
 use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
 use rustc_hash::FxHashMap;
 
+use super::replica::Replicas;
 use crate::dispatch::{Call, Dispatcher};
 use crate::edges::EdgeCell;
 
@@ -33,7 +35,8 @@ pub(super) struct Resolved<'t> {
     pub(super) callee: &'t HandlerName,
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: &'t HandlerName,
-    pub(super) target: &'t Target,
+    /// The nodes that serve it.
+    pub(super) replicas: &'t Arc<Replicas>,
     /// The shorter of the times that edge and callee give their calls, where they are configured.
     pub(super) timeout: Option<Duration>,
 }
@@ -44,7 +47,7 @@ pub(super) struct Route {
     pub(super) callee: HandlerName,
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: HandlerName,
-    pub(super) target: Target,
+    pub(super) replicas: Arc<Replicas>,
     pub(super) timeout: Option<Duration>,
     /// Where the edge's calls are counted.
     pub(super) cell: Arc<EdgeCell>,
@@ -68,8 +71,9 @@ pub(super) fn edge_name(call: &Call) -> Arc<str> {
 }
 
 /// A handler that is served.
+#[derive(Default)]
 struct Served {
-    target: Target,
+    replicas: Arc<Replicas>,
     timeout: Option<Duration>,
 }
 
@@ -77,7 +81,7 @@ struct Served {
 struct QueuedRoute {
     callee: HandlerName,
     queue: HandlerName,
-    target: Target,
+    replicas: Arc<Replicas>,
 }
 
 /// Something of a caller's edges, by the interface's exact name where it is known, and by its semver track.
@@ -104,30 +108,32 @@ impl RouteTable {
     /// Home serves the built-in interfaces and takes the calls along queued edges.
     pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
         static BUILT: AtomicU64 = AtomicU64::new(0);
-        let handlers = routes.handlers.iter().filter_map(|handler| {
-            let served = Served {
-                target: node(&handler.node)?,
-                timeout: handler.limits.timeout_ms.map(Duration::from_millis),
-            };
-            Some((handler.name.clone(), served))
-        });
         let mut table = Self {
             generation: routes.generation,
             version: BUILT.fetch_add(1, Ordering::Relaxed) + 1,
             placement: Arc::from(routes.placement.as_str()),
-            handlers: handlers.collect(),
             ..Self::default()
         };
+        for handler in &routes.handlers {
+            if let Some(target) = node(&handler.node) {
+                let served = table.handlers.entry(handler.name.clone()).or_default();
+                served.timeout = handler.limits.timeout_ms.map(Duration::from_millis);
+                served.replicas_mut().push(&handler.node, target);
+            }
+        }
+        for affinity in &routes.affinities {
+            if let Some(served) = table.handlers.get_mut(&affinity.handler) {
+                served.replicas_mut().set_affinity(affinity);
+            }
+        }
         let home = node(&NodeName::home());
         for (built_in, name) in [(STATE, HandlerName::state()), (QUEUE, HandlerName::queue())] {
             table
                 .interfaces
                 .insert(built_in.to_owned(), Arc::from([name.clone()]));
             if let Some(home) = &home {
-                let served = Served {
-                    target: home.clone(),
-                    timeout: None,
-                };
+                let mut served = Served::default();
+                served.replicas_mut().push(&NodeName::home(), home.clone());
                 table.handlers.insert(name, served);
             }
         }
@@ -139,13 +145,16 @@ impl RouteTable {
         }
         for edge in &routes.queued {
             if let (Some(callee), Some(home)) = (table.provider(&edge.caller, &edge.interface), &home) {
+                let mut replicas = Replicas::default();
+                let target = Target {
+                    transport: Transport::Queue,
+                    ..home.clone()
+                };
+                replicas.push(&NodeName::home(), target);
                 let route = Arc::new(QueuedRoute {
                     callee: callee.clone(),
                     queue: HandlerName::queue(),
-                    target: Target {
-                        transport: Transport::Queue,
-                        ..home.clone()
-                    },
+                    replicas: Arc::new(replicas),
                 });
                 insert(&mut table.queued, (&edge.caller, &edge.interface), &route);
             }
@@ -155,6 +164,17 @@ impl RouteTable {
             insert(&mut table.timeouts, (&edge.caller, &edge.interface), &timeout);
         }
         table
+    }
+
+    /// Goes on counting the calls under way that an older table routed.
+    #[must_use]
+    pub(super) fn after(mut self, older: &Self) -> Self {
+        for (name, served) in &mut self.handlers {
+            if let Some(before) = older.handlers.get(name) {
+                served.replicas_mut().inherit(&before.replicas);
+            }
+        }
+        self
     }
 
     /// The generation of the routes that it was built from.
@@ -201,7 +221,7 @@ impl RouteTable {
             return Ok(Resolved {
                 callee: &route.callee,
                 handler: &route.queue,
-                target: &route.target,
+                replicas: &route.replicas,
                 timeout: None,
             });
         }
@@ -211,10 +231,7 @@ impl RouteTable {
             );
             CallError::new(ErrorCode::NotFound, message)
         })?;
-        let served = self.handlers.get(callee).ok_or_else(|| {
-            let message = format!("`{callee}` is down, its node is starting again");
-            CallError::new(ErrorCode::Unreachable, message)
-        })?;
+        let served = self.handlers.get(callee).ok_or_else(|| down(callee))?;
         Ok(self.called(call, callee, served))
     }
 
@@ -223,14 +240,26 @@ impl RouteTable {
         Resolved {
             callee,
             handler: callee,
-            target: &served.target,
+            replicas: &served.replicas,
             timeout: edge.into_iter().chain(served.timeout).min(),
         }
     }
 }
 
+impl Served {
+    /// The replicas of a table that is being built.
+    fn replicas_mut(&mut self) -> &mut Replicas {
+        Arc::get_mut(&mut self.replicas).expect("nobody shares the routes of a table that is being built")
+    }
+}
+
+pub(super) fn down(callee: &HandlerName) -> CallError {
+    let message = format!("`{callee}` is down, its node is starting again");
+    CallError::new(ErrorCode::Unreachable, message)
+}
+
 /// The names under which an interface is looked up.
-fn keys(interface: &InterfaceName) -> [String; 2] {
+pub(super) fn keys(interface: &InterfaceName) -> [String; 2] {
     [interface.as_str().to_owned(), interface.track()]
 }
 
@@ -365,7 +394,9 @@ mod tests {
             (resolved.callee.as_str(), resolved.handler.as_str()),
             ("audit", "queue")
         );
-        assert_eq!(resolved.target.transport, Transport::Queue);
+        let letter = call("checkout", None, "shop:email/email@0.1.3");
+        let (target, _) = resolved.replicas.choose(&letter).unwrap();
+        assert_eq!(target.transport, Transport::Queue);
     }
 
     #[test]

@@ -540,3 +540,71 @@ async fn a_line_sends_a_call_on_that_its_callee_missed() {
     assert_eq!(reply.value, "there");
     assert_eq!(house.counts(), Some((1, 0, 0)));
 }
+
+/// Routes to `email` on these nodes.
+fn on_nodes(generation: u64, nodes: &[(&str, Dispatcher)]) -> RouteTable {
+    let handler = |(node, _): &(&str, Dispatcher)| HandlerRoute {
+        name: name("email"),
+        node: NodeName::parse(node).unwrap(),
+        artifact: String::new(),
+        http: false,
+        limits: Limits::default(),
+    };
+    let routes = Routes {
+        generation,
+        handlers: nodes.iter().map(handler).collect(),
+        interfaces: vec![InterfaceRoute {
+            interface: interface(),
+            providers: vec![name("email")],
+        }],
+        ..Routes::default()
+    };
+    RouteTable::build(&routes, |wanted| {
+        let (_, dispatcher) = nodes.iter().find(|(node, _)| *node == wanted.as_str())?;
+        Some(Target {
+            dispatcher: Arc::clone(dispatcher),
+            transport: Transport::Quic,
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_replica_that_is_not_reached_costs_no_call_and_is_asked_once_a_table() {
+    let house = house();
+    let gone = fake(async |_| Err(refused(ErrorCode::Unreachable).unsent()));
+    let there = fake(async |call: Call| Ok(Reply::new(call.args)));
+    let nodes: [(&str, Dispatcher); 3] = [
+        ("email", Arc::clone(&gone) as Dispatcher),
+        ("email-2", Arc::clone(&there) as Dispatcher),
+        ("email-3", Arc::clone(&gone) as Dispatcher),
+    ];
+    house.router.swap(on_nodes(1, &nodes));
+    for _ in 0..50 {
+        house.call(call(false)).await.unwrap();
+    }
+    assert_eq!(there.seen.lock().unwrap().len(), 50);
+    assert_eq!(gone.seen.lock().unwrap().len(), 2, "each of the two, once");
+    assert_eq!(house.counts(), Some((50, 0, 0)));
+    house.router.swap(on_nodes(2, &nodes[..1]));
+    let error = house.call(call(false)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unreachable);
+    house
+        .router
+        .swap(on_nodes(3, &[nodes[0].clone(), nodes[2].clone()]));
+    house.call(call(false)).await.unwrap_err();
+    assert_eq!(gone.seen.lock().unwrap().len(), 5, "one alone, then both");
+}
+
+#[tokio::test]
+async fn a_call_that_ran_is_not_sent_to_another_replica() {
+    let house = house();
+    let failing = fake(async |_| Err(refused(ErrorCode::Unreachable)));
+    let nodes: [(&str, Dispatcher); 2] = [
+        ("email", Arc::clone(&failing) as Dispatcher),
+        ("email-2", Arc::clone(&failing) as Dispatcher),
+    ];
+    house.router.swap(on_nodes(1, &nodes));
+    house.call(call(false)).await.unwrap_err();
+    assert_eq!(failing.seen.lock().unwrap().len(), 1);
+    assert_eq!(house.counts(), Some((1, 1, 0)));
+}

@@ -2,7 +2,10 @@
 //!
 //! An import is served by a handler that exports the same interface on the same semver track, with every imported
 //! function present and of an equal type. Among several the configured one comes first, then the alphabetically first;
-//! a handler never serves itself. A handler whose import nobody serves waits, and serves nobody while it does.
+//! a handler never serves itself. A handler whose import nobody serves waits, and serves nobody while it does. Which newer
+//! version may take over is in `swap`.
+
+pub mod swap;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

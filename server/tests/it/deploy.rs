@@ -234,6 +234,58 @@ fn a_handler_waits_for_whom_it_imports() {
 }
 
 #[test]
+fn a_version_that_does_not_fit_its_callers_is_refused_and_the_one_before_it_serves() {
+    let home = Home::with(&["catalog", "recommendation"]).start();
+    let before = home.wait_serving("catalog");
+    for placement in ["together", "apart"] {
+        home.place(&json!({ "mode": placement }));
+        home.drop_in("catalog", "currency");
+        let refused = home
+            .wait_handler("catalog", "refused", |handler| handler.refused.is_some())
+            .refused
+            .expect("it was asked for");
+        for says in ["shop:catalog/catalog.list-products", "gone", "`recommendation`"] {
+            assert!(
+                refused.reason.contains(says),
+                "`{}` does not say `{says}`",
+                refused.reason
+            );
+        }
+        assert!(refused.remedy.contains("`recommendation`"), "{refused:?}");
+        assert!(refused.version.is_some_and(|version| version != before.version));
+        let serving = home.wait_serving("catalog");
+        assert_eq!(serving.version, before.version);
+        assert!(
+            serving.warnings[0].contains("a newer file is rejected"),
+            "{serving:?}"
+        );
+        let answer: Value = home
+            .call("shop:catalog/catalog", "list-products", &json!([]))
+            .expect();
+        assert!(answer["result"]["ok"].is_array(), "{answer}");
+        let ls = cleave(&["ls", "--server", &home.url()]).ok();
+        assert!(ls.stdout.contains("newer file refused"), "{}", ls.stdout);
+        assert!(ls.stdout.contains("catalog.list-products"), "{}", ls.stdout);
+
+        // What serves is put back into its place.
+        home.drop_in("catalog", "catalog");
+        home.wait_handler("catalog", "at peace", |handler| handler.refused.is_none());
+    }
+    let upload = Req::new(Method::PUT, "/api/v1/handlers/catalog");
+    let answer = home
+        .api
+        .send(upload.body("application/wasm", read_component("currency")));
+    let problem = answer.problem(422);
+    assert!(problem.detail.contains("catalog.list-products"), "{problem:?}");
+    let kept = std::fs::read(home.folder().join("catalog.wasm")).expect("the file is there");
+    assert_eq!(
+        kept,
+        read_component("catalog"),
+        "a refused upload leaves the folder as it is"
+    );
+}
+
+#[test]
 fn of_two_that_export_one_interface_the_first_by_name_serves_it() {
     let home = Home::with(&["examples/hello"]).start();
     home.drop_in("zweite", "examples/hello");

@@ -26,6 +26,8 @@ mod examples;
 mod hostile;
 /// Limits of calls and handlers, together and apart.
 mod limits;
+/// Moves of every kind under constant load.
+mod moves;
 /// The queued edge: delivered, dead, retried, and never lost.
 mod queue;
 /// Starting and stopping: what is refused, and what Ctrl-C leaves behind.

@@ -141,12 +141,17 @@ fn a_rule_that_cannot_be_followed_is_told_at_the_start() {
         )
         .unwrap();
     }
-    let rules = "[edge.\"recommendation -> shop:catalog/catalog\"]\nvia = \"queue\"\n";
+    let rules = "[edge.\"recommendation -> shop:catalog/catalog\"]\nvia = \"queue\"\n\n\
+                 [handler.recommendation]\naffinity = \"product-id\"\n";
     std::fs::write(directory.path().join("cleave.toml"), rules).unwrap();
     let ran = refused(directory.path(), &["--config", "cleave.toml"]);
     says(
         &ran,
         &["recommendation -> shop:catalog/catalog", "list-products", "queue"],
+    );
+    says(
+        &ran,
+        &["handler.recommendation.affinity", "did you mean `product-ids`?"],
     );
 }
 

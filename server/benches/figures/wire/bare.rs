@@ -2,10 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Connection, Endpoint, ServerConfig};
+use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 
@@ -21,6 +22,10 @@ pub struct Bare {
 }
 
 impl Bare {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "quinn alone, without what our tasks cost"
+    )]
     pub async fn start() -> Self {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = key.cert.der().clone();
@@ -47,12 +52,18 @@ impl Bare {
         let server = QuicServerConfig::try_from(server).expect("a cipher for QUIC");
         let client = QuicClientConfig::try_from(client).expect("a cipher for QUIC");
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening = Endpoint::server(ServerConfig::with_crypto(Arc::new(server)), loopback).expect("a port");
+        let listening =
+            Endpoint::server(ServerConfig::with_crypto(Arc::new(server)), loopback).expect("a port");
         let dialing = Endpoint::client(loopback).expect("a port");
         let address = listening.local_addr().expect("its address");
-        tokio::task::spawn(echo(listening.clone()));
+        tokio::spawn(echo(listening.clone()));
+        let mut client = ClientConfig::new(Arc::new(client));
+        let mut transport = TransportConfig::default();
+        // The others have their turns for longer than quinn bears silence.
+        transport.keep_alive_interval(Some(Duration::from_secs(5)));
+        client.transport_config(Arc::new(transport));
         let connection = dialing
-            .connect_with(ClientConfig::new(Arc::new(client)), address, "localhost")
+            .connect_with(client, address, "localhost")
             .expect("a valid name")
             .await
             .expect("a connection");
@@ -63,11 +74,15 @@ impl Bare {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "quinn alone, without what our tasks cost"
+)]
 async fn echo(endpoint: Endpoint) {
     while let Some(incoming) = endpoint.accept().await {
         let connection = incoming.await.expect("a handshake");
         while let Ok((mut send, mut recv)) = connection.accept_bi().await {
-            tokio::task::spawn(async move {
+            tokio::spawn(async move {
                 let body = recv.read_to_end(BODY_BYTES_MAX).await.expect("a request");
                 send.write_all(&body).await.expect("a reply");
                 send.finish().expect("the reply's end");

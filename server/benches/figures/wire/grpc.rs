@@ -1,4 +1,5 @@
-//! gRPC as tonic speaks it: HTTP/2 over TLS, with a message of bytes that needs no schema.
+//! gRPC as tonic speaks it: HTTP/2 over TLS on one TCP connection, with a message of bytes that needs no schema, and its
+//! own deadline, which the client sends as `grpc-timeout` and both sides keep.
 
 use std::convert::Infallible;
 use std::future::Ready;
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
+use server::shutdown::Tasks;
 use tonic::body::Body;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::{NamedService, UnaryService};
@@ -92,22 +94,25 @@ impl Service<http::Request<Body>> for Echo {
 }
 
 impl Grpc {
-    pub async fn start() -> Self {
+    pub async fn start(tasks: &Tasks) -> Self {
         let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let (certificate, private) = (key.cert.pem(), key.signing_key.serialize_pem());
         let incoming = TcpIncoming::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .expect("a port")
             .with_nodelay(Some(true));
         let address = incoming.local_addr().expect("its address");
-        let tls = ServerTlsConfig::new().identity(Identity::from_pem(&certificate, private));
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(&certificate, &private))
+            .client_ca_root(Certificate::from_pem(&certificate));
         let server = Server::builder()
             .tls_config(tls)
             .expect("a server's settings")
             .add_service(Echo)
             .serve_with_incoming(incoming);
-        tokio::task::spawn(server);
+        tasks.spawn("grpc", server);
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&certificate))
+            .identity(Identity::from_pem(&certificate, &private))
             .domain_name("localhost");
         let channel = Channel::from_shared(format!("https://{address}"))
             .expect("a valid address")
@@ -129,6 +134,10 @@ impl Wire for Grpc {
         let mut request = Request::new(body);
         request.set_timeout(TIMEOUT);
         let path = PathAndQuery::from_static("/bench.Echo/Echo");
-        client.unary(request, path, Raw).await.expect("an echo").into_inner()
+        client
+            .unary(request, path, Raw)
+            .await
+            .expect("an echo")
+            .into_inner()
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TraceContext, TypeHash};
+use server::clock::Clock;
 use server::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
 use server::quic::{Authority, Config, Exported, Quic};
 use server::shutdown::Tasks;
@@ -38,7 +39,8 @@ impl Dispatch for Echo {
 impl Ours {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory for the authority");
-        let authority = Authority::open(&directory.path().join("identity")).expect("an authority");
+        let authority =
+            Authority::open(&directory.path().join("identity"), &Clock::system()).expect("an authority");
         let node = |name: &str| {
             let name = NodeName::parse(name).expect("a node's name");
             let identity = authority.issue(&name).expect("a certificate");

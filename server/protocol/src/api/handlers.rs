@@ -97,6 +97,18 @@ pub struct Import {
     pub served_by: Option<HandlerName>,
 }
 
+/// A newer file of a handler that does not serve; the version before it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedFile {
+    /// As of [`Handler::version`], where the file is a component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why, naming the functions that differ.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
 /// A handler, in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Handler {
@@ -114,6 +126,9 @@ pub struct Handler {
     pub size_bytes: u64,
     /// How long compiling took; 0 when it came from the cache.
     pub compile_ms: u64,
+    /// The file that stands in the folder, where it is another one and may not take over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedFile>,
     /// When this version began to serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_unix_ms: Option<u64>,

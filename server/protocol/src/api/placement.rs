@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{HandlerName, NodeName};
 
+/// The most nodes that serve one handler.
+pub const REPLICAS_MAX: u32 = 16;
+
 /// Which handlers share a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,7 +22,7 @@ pub enum Mode {
     Groups,
 }
 
-/// A placement: `PUT placement`, and `[placement]` of `cleave.toml`.
+/// A placement: `PUT placement`, and `[placement]` of `cleave.toml` with the `replicas` of its handlers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placement {
@@ -28,9 +31,21 @@ pub struct Placement {
     /// The groups, with `mode = "groups"`; handlers named in none stay in home.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Vec<HandlerName>>,
+    /// How many nodes serve a handler, where it is alone on them; those that are not named here have one. `PUT
+    /// placement` without it leaves them as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replicas: BTreeMap<HandlerName, u32>,
 }
 
-/// `PUT placement` → 202.
+/// `PATCH placement`: how many nodes shall serve these handlers. All else stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// 1 to [`REPLICAS_MAX`] each.
+    pub replicas: BTreeMap<HandlerName, u32>,
+}
+
+/// `PUT placement`, `PATCH placement`, `POST nodes/{name}/drain` → 202.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     /// Wait until `GET placement` reports this generation as actual.
@@ -54,6 +69,9 @@ pub struct PlacementStatus {
     pub file: Placement,
     /// Where each handler is.
     pub handlers: BTreeMap<HandlerName, HandlerPlace>,
+    /// What of the desired placement has no effect, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why the last change did not come about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -62,11 +80,26 @@ pub struct PlacementStatus {
 /// Where a handler is, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HandlerPlace {
-    /// The node that serves it.
+    /// The node that serves it; the first of its replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
-    /// The node that shall serve it.
+    /// The node that shall serve it; the first of its replicas.
     pub desired_node: NodeName,
-    /// `serving`, `starting`, `moving`, `waiting`, `down`.
+    /// Every node that serves it.
+    #[serde(default)]
+    pub nodes: Vec<NodeName>,
+    /// Every node that shall serve it.
+    #[serde(default)]
+    pub desired_nodes: Vec<NodeName>,
+    /// `serving`, `starting`, `moving`, `waiting`, `down`, `degraded` (some of its replicas are down).
     pub state: String,
+}
+
+impl HandlerPlace {
+    /// Whether it serves where it shall, and nowhere else.
+    pub fn is_there(&self) -> bool {
+        self.state == "serving"
+            && self.node.as_ref() == Some(&self.desired_node)
+            && self.nodes == self.desired_nodes
+    }
 }

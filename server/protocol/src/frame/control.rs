@@ -2,7 +2,8 @@
 //!
 //! `hello` comes first. `sync n` asks the peer to say `synced n` once everything that it wrote before is written, so
 //! that who misses a function knows whether the table is behind or the function is not there. `drain` says that new
-//! calls will be refused; `drained` answers that none is under way any more.
+//! calls will be refused; `drained` answers that none is under way any more. `retire` asks to leave this connection for another
+//! one, and is answered by `drained` and by the end of the stream.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -33,10 +34,12 @@ pub enum Kind {
     Drain = 7,
     /// The sender has no call under way on this connection and begins none.
     Drained = 8,
+    /// The sender has another connection for what follows, and ends this one when nothing is under way on it.
+    Retire = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Hello,
         Self::Exports,
         Self::Callers,
@@ -45,6 +48,7 @@ impl Kind {
         Self::Synced,
         Self::Drain,
         Self::Drained,
+        Self::Retire,
     ];
 
     fn bytes_max(self) -> usize {
@@ -52,7 +56,7 @@ impl Kind {
             Self::Exports | Self::Callers => TABLE_BYTES_MAX,
             Self::Control => CONTROL_BYTES_MAX,
             Self::Hello | Self::Sync | Self::Synced => SMALL_BYTES_MAX,
-            Self::Drain | Self::Drained => 0,
+            Self::Drain | Self::Drained | Self::Retire => 0,
         }
     }
 }

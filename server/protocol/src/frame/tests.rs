@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::call::REMAINING_MAX;
 use super::*;
-use crate::control::{Control, NodeRoute, Routes};
+use crate::control::{Control, NodeRoute, Papers, Routes};
 use crate::error::{CallError, ErrorCode};
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash};
 use crate::span::CalleeStages;
@@ -133,6 +133,7 @@ fn golden_control() {
     assert_eq!(hex(&bytes), "010301ac02");
     assert_eq!(decode_hello(&bytes[2..]), Ok(hello));
     assert_eq!(hex(&bytes_of(|out| encode_mark(Kind::Drain, &[], out))), "0700");
+    assert_eq!(hex(&bytes_of(|out| encode_mark(Kind::Retire, &[], out))), "0900");
     assert_eq!(hex(&bytes_of(|out| encode_number(Kind::Sync, 9, out))), "050109");
     let down = Control::PeerDown {
         node: NodeName::parse("cart").unwrap(),
@@ -170,6 +171,11 @@ fn every_control_message_comes_back() {
         Control::Spans(Vec::new()),
         Control::Figures(Box::default()),
         Control::Drain,
+        Control::Papers(Box::new(Papers {
+            authority_pem: "authority".into(),
+            certificate_pem: "certificate".into(),
+            key_pem: "key".into(),
+        })),
     ] {
         let bytes = encode_control(&control).unwrap();
         let (envelope, head) = decode_envelope(&bytes).unwrap().unwrap();

@@ -143,6 +143,39 @@ async fn a_killed_child_comes_back_and_is_seen_to_have_been_killed() {
 }
 
 #[tokio::test]
+async fn a_child_that_comes_back_is_born_with_the_papers_that_it_was_given_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("echo 127.0.0.1:4001; exec cat > '{}'/$$", folder.path().display());
+    let mut nursery = nursery(&script);
+    let child = nursery.children.start(cart()).await.unwrap();
+    child.set_papers(Papers {
+        authority_pem: "authority".to_owned(),
+        certificate_pem: "later certificate".to_owned(),
+        key_pem: "later key".to_owned(),
+    });
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &child.status().pid.unwrap().to_string()])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let pid = loop {
+        if let ChildEvent::Started {
+            incarnation: 2, pid, ..
+        } = nursery.event().await
+        {
+            break pid;
+        }
+    };
+    child.stop(Duration::from_secs(30)).await;
+    let written = std::fs::read(folder.path().join(pid.to_string())).unwrap();
+    let birth = crate::placement::child::read_birth(&mut written.as_slice()).unwrap();
+    assert_eq!(
+        (birth.certificate_pem.as_str(), birth.key_pem.as_str()),
+        ("later certificate", "later key")
+    );
+}
+
+#[tokio::test]
 async fn incarnations_grow_from_one_child_of_a_name_to_the_next() {
     let nursery = nursery(OBEDIENT);
     for incarnation in 1..=3 {

@@ -36,7 +36,7 @@ fn together() -> Placement {
 fn apart() -> Placement {
     Placement {
         mode: Mode::Apart,
-        groups: Vec::new(),
+        ..Placement::default()
     }
 }
 
@@ -45,6 +45,7 @@ fn groups(groups: &[&[&str]]) -> Placement {
     Placement {
         mode: Mode::Groups,
         groups: groups.iter().map(group).collect(),
+        ..Placement::default()
     }
 }
 
@@ -129,6 +130,97 @@ fn a_node_is_renamed_beside_one_that_runs_under_its_name_with_other_handlers() {
     assert_eq!(after.clone().beside(after.children()), after);
 }
 
+fn with_replicas(placement: Placement, replicas: &[(&str, u32)]) -> Placement {
+    let replicas = replicas
+        .iter()
+        .map(|(name, wanted)| (handler(name), *wanted))
+        .collect();
+    Placement {
+        replicas,
+        ..placement
+    }
+}
+
+#[test]
+fn replicas_have_nodes_of_their_own_and_the_first_keeps_its_name() {
+    let shop = members(&["cart", "catalog", "cart-2"]);
+    let plan_of =
+        |placement, replicas: &[(&str, u32)]| plan(&with_replicas(placement, replicas), &shop).unwrap();
+    assert_eq!(
+        line(&plan_of(apart(), &[("catalog", 3)])),
+        "home:  | cart: cart | cart-2: cart-2 | catalog: catalog | catalog-2: catalog | catalog-3: catalog"
+    );
+    assert_eq!(
+        line(&plan_of(apart(), &[("cart", 2)])),
+        "home:  | cart: cart | cart-2: cart-2 | catalog: catalog | replica-1: cart"
+    );
+    assert_eq!(
+        line(&plan_of(groups(&[&["cart"]]), &[("cart", 2), ("catalog", 2)])),
+        "home: cart-2 catalog | cart: cart | cart-2: cart"
+    );
+    let long = "a".repeat(63);
+    let placement = with_replicas(apart(), &[(&long, 2)]);
+    assert_eq!(
+        line(&plan(&placement, &members(&[&long])).unwrap()),
+        format!("home:  | {long}: {long} | replica-1: {long}")
+    );
+}
+
+#[test]
+fn replicas_without_a_node_of_their_own_wait_unless_they_were_asked_for_by_name() {
+    let shop = members(&["cart", "catalog"]);
+    let two = [(handler("cart"), 2)].into();
+    for (placement, node) in [
+        (together(), "home"),
+        (groups(&[&["cart", "catalog"]]), "cart-catalog"),
+    ] {
+        let placement = with_replicas(placement, &[("cart", 2)]);
+        let plan = plan(&placement, &shop).unwrap();
+        assert_eq!(plan.nodes_of(&handler("cart")).count(), 1);
+        let notes = notes(&placement, &plan);
+        assert!(
+            notes[0].starts_with(&format!(
+                "`cart` has one replica instead of 2, as `{node}` is not its own"
+            )),
+            "{notes:?}"
+        );
+        let refusals = scaled(&placement, &two, &shop).unwrap_err();
+        assert!(
+            matches!(&refusals[..], [Refusal::NotAlone { .. }]),
+            "{refusals:?}"
+        );
+        assert!(scaled(&placement, &[(handler("cart"), 1)].into(), &shop).is_ok());
+    }
+    let placement = with_replicas(apart(), &[("cart", 2)]);
+    assert!(scaled(&placement, &two, &shop).is_ok());
+    assert_eq!(
+        notes(&placement, &plan(&placement, &shop).unwrap()),
+        Vec::<String>::new()
+    );
+    let unknown = scaled(&apart(), &[(handler("crt"), 2)].into(), &shop).unwrap_err();
+    assert_eq!(
+        unknown[0].to_string(),
+        "no handler is called `crt`; did you mean `cart`?"
+    );
+    for wanted in [0, 17] {
+        assert_eq!(
+            reasons(&with_replicas(apart(), &[("cart", wanted)]), &shop),
+            [format!("`cart` cannot have {wanted} replicas; write 1 to 16")]
+        );
+    }
+}
+
+#[test]
+fn home_serves_for_nodes_that_are_away_unless_a_replica_does() {
+    let shop = members(&["cart", "catalog", "email"]);
+    let plan = plan(&with_replicas(apart(), &[("cart", 2)]), &shop).unwrap();
+    let away = ["cart-2", "email"].map(|name| NodeName::parse(name).unwrap());
+    assert_eq!(
+        line(&plan.without(&away.into())),
+        "home: email | cart: cart | catalog: catalog"
+    );
+}
+
 #[test]
 fn everything_that_speaks_against_a_placement_is_said_at_once() {
     let mut shop = members(&["cart", "checkout", "ad", "email"]);
@@ -191,6 +283,12 @@ fn more_children_than_one_home_supervises_are_refused_and_stay_in_home_when_arra
     let (plan, _) = arrange(&apart(), &many);
     assert_eq!(plan.children().len(), CHILDREN_MAX);
     assert_eq!(plan.home().handlers, [handler("h064")]);
+    let replicas: Vec<(&str, u32)> = names[..8].iter().map(|name| (*name, 16)).collect();
+    let (plan, left_out) = arrange(&with_replicas(apart(), &replicas), &many[..8]);
+    assert_eq!(
+        (plan.children().len(), plan.home().handlers.len(), left_out.len()),
+        (CHILDREN_MAX, 0, 1)
+    );
 }
 
 #[test]

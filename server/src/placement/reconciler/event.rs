@@ -5,7 +5,7 @@ use protocol::{HandlerName, NodeName};
 use tokio::time::Instant;
 
 use super::step::{Loaded, Step, listed};
-use super::{Health, Phase, RETRY_PAUSE, Reconciler};
+use super::{Arrival, Health, Phase, RETRY_PAUSE, Reconciler};
 use crate::placement::fleet::{Fleet, NodeEvent};
 
 impl<F: Fleet> Reconciler<F> {
@@ -27,6 +27,15 @@ impl<F: Fleet> Reconciler<F> {
     }
 
     async fn handle_down(&mut self, name: &NodeName, incarnation: u64, reason: String) {
+        let loads_versions = |arrival: &Arrival| arrival.serves && *name != NodeName::home();
+        if self.arrivals.get(name).is_some_and(loads_versions) {
+            // It loads what is in force then once it is back; the move goes on without it.
+            if let Some(arrival) = self.arrivals.remove(name) {
+                arrival.cancel.cancel();
+            }
+            self.note_death(name, incarnation);
+            return self.advance().await;
+        }
         if let Some(arrival) = self.arrivals.get_mut(name) {
             match &arrival.phase {
                 Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route)
@@ -42,11 +51,14 @@ impl<F: Fleet> Reconciler<F> {
                 Phase::Starting => arrival.died = Some((incarnation, reason)),
                 _ => {}
             }
-        } else if let Some(node) = self
-            .serving
-            .get_mut(name)
-            .filter(|node| node.incarnation() == incarnation)
-        {
+        } else {
+            self.note_death(name, incarnation);
+        }
+    }
+
+    fn note_death(&mut self, name: &NodeName, incarnation: u64) {
+        let node = self.serving.get_mut(name);
+        if let Some(node) = node.filter(|node| node.incarnation() == incarnation) {
             if let Health::Restoring(_, cancel) = &node.health {
                 cancel.cancel();
             }
@@ -104,38 +116,52 @@ impl<F: Fleet> Reconciler<F> {
         let Phase::Preparing(route) = &arrival.phase else {
             return;
         };
+        let served = |handler: &HandlerName| {
+            let actual = self.actual.as_ref().filter(|_| arrival.serves);
+            actual.is_some_and(|actual| {
+                let is_placed = actual
+                    .places
+                    .get(handler)
+                    .is_some_and(|nodes| nodes.contains(name));
+                is_placed && !actual.broken.contains_key(&(handler.clone(), name.clone()))
+            })
+        };
         let reason = match outcome {
             Ok(broken) if broken.is_empty() => None,
-            Ok(broken) if moving.whole || broken.len() >= arrival.spec.handlers.len() => {
+            Ok(broken) if moving.whole => Some(listed(&broken)),
+            Ok(broken) if !arrival.serves && broken.len() >= arrival.spec.handlers.len() => {
                 Some(listed(&broken))
             }
             Ok(broken) => {
+                let (stale, broken): (Vec<_>, Vec<_>) =
+                    broken.into_iter().partition(|(handler, _)| served(handler));
+                moving.stale.extend(stale);
+                let broken = broken
+                    .into_iter()
+                    .map(|(handler, reason)| ((handler, name.clone()), reason));
                 moving.broken.extend(broken);
                 None
             }
-            Err(reason) => Some(reason),
+            Err(reason) => {
+                if arrival.serves {
+                    // What it serves already, it goes on serving.
+                    for handler in arrival.spec.handlers.iter().cloned() {
+                        if served(&handler) {
+                            moving.stale.insert(handler, reason.clone());
+                        } else {
+                            moving.broken.insert((handler, name.clone()), reason.clone());
+                        }
+                    }
+                }
+                Some(reason)
+            }
         };
         arrival.phase = match reason {
             None => Phase::Ready(route.clone()),
-            Some(reason) => {
-                if *name == NodeName::home() {
-                    // What home serves already, it goes on serving.
-                    let served = |handler: &HandlerName| {
-                        let actual = self.actual.as_ref();
-                        actual.is_some_and(|actual| {
-                            actual.places.get(handler) == Some(name) && !actual.broken.contains_key(handler)
-                        })
-                    };
-                    let unloaded = arrival.spec.handlers.iter().filter(|handler| !served(handler));
-                    moving
-                        .broken
-                        .extend(unloaded.map(|handler| (handler.clone(), reason.clone())));
-                }
-                Phase::Failed {
-                    reason,
-                    started: true,
-                }
-            }
+            Some(reason) => Phase::Failed {
+                reason,
+                started: true,
+            },
         };
     }
 
@@ -150,13 +176,14 @@ impl<F: Fleet> Reconciler<F> {
             Ok(broken) => {
                 node.route = route.clone();
                 node.health = Health::Up;
-                actual
-                    .broken
-                    .retain(|handler, _| !node.spec.handlers.contains(handler));
+                actual.broken.retain(|(_, node), _| node != name);
                 if !broken.is_empty() {
                     tracing::warn!(node.name = %name, "node `{name}` is back without {}", listed(&broken));
                     self.retry_at = Some(Instant::now() + RETRY_PAUSE);
                 }
+                let broken = broken
+                    .into_iter()
+                    .map(|(handler, reason)| ((handler, name.clone()), reason));
                 actual.broken.extend(broken);
                 self.publish().await;
             }

@@ -19,18 +19,21 @@ impl<F: Fleet> Reconciler<F> {
         let plan = plan.beside(&running);
         let mut handlers = BTreeMap::new();
         for handler in &want.inventory.handlers {
-            let desired_node = plan
-                .node_of(&handler.name)
-                .cloned()
-                .unwrap_or_else(NodeName::home);
-            let (node, state) = self.place(handler, &desired_node);
+            let mut desired_nodes: Vec<NodeName> = plan.nodes_of(&handler.name).cloned().collect();
+            if desired_nodes.is_empty() {
+                desired_nodes.push(NodeName::home());
+            }
+            let (nodes, state) = self.place(handler, &desired_nodes);
             let place = HandlerPlace {
-                node,
-                desired_node,
+                node: nodes.first().cloned(),
+                desired_node: desired_nodes[0].clone(),
+                nodes,
+                desired_nodes,
                 state: state.to_owned(),
             };
             handlers.insert(handler.name.clone(), place);
         }
+        let notes = plan::notes(&want.placement, &plan);
         let actual_generation = self.actual.as_ref().map_or(0, |actual| actual.generation);
         // A handler that waits for an import is no unfinished business of placement.
         let all_serve = handlers
@@ -61,6 +64,7 @@ impl<F: Fleet> Reconciler<F> {
                 settled,
                 file: status.file.clone(),
                 handlers,
+                notes,
                 error,
             };
             let changed = *status != next;
@@ -69,24 +73,28 @@ impl<F: Fleet> Reconciler<F> {
         });
     }
 
-    fn place(&self, handler: &Deployed, desired: &NodeName) -> (Option<NodeName>, &'static str) {
+    fn place(&self, handler: &Deployed, desired: &[NodeName]) -> (Vec<NodeName>, &'static str) {
         let actual = self.actual.as_ref();
-        let node = actual
-            .and_then(|actual| actual.places.get(&handler.name))
-            .cloned();
-        let broken = actual.is_some_and(|actual| actual.broken.contains_key(&handler.name));
-        let up = |node: &NodeName| {
-            let serving = self.serving.get(node);
-            *node == NodeName::home() || serving.is_some_and(|serving| matches!(serving.health, Health::Up))
+        let nodes = actual.and_then(|actual| actual.places.get(&handler.name));
+        let nodes = nodes.cloned().unwrap_or_default();
+        let serves = |node: &&NodeName| {
+            let at = (handler.name.clone(), (*node).clone());
+            let is_broken = actual.is_some_and(|actual| actual.broken.contains_key(&at));
+            let serving = self.serving.get(*node);
+            let is_up = **node == NodeName::home()
+                || serving.is_some_and(|serving| matches!(serving.health, Health::Up));
+            is_up && !is_broken
         };
-        let state = match &node {
+        let serving = nodes.iter().filter(serves).count();
+        let is_moving = self.moving.is_some();
+        let state = match serving {
             _ if handler.waiting => "waiting",
-            None if self.moving.is_some() => "starting",
-            None => "down",
-            Some(node) if broken || !up(node) => "down",
-            Some(node) if self.moving.is_some() && node != desired => "moving",
-            Some(_) => "serving",
+            0 if nodes.is_empty() && is_moving => "starting",
+            0 => "down",
+            _ if serving < nodes.len() => "degraded",
+            _ if is_moving && nodes != desired => "moving",
+            _ => "serving",
         };
-        (node, state)
+        (nodes, state)
     }
 }

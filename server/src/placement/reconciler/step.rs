@@ -10,9 +10,10 @@ use protocol::control::{NodeRoute, Routes};
 use protocol::{HandlerName, NodeName};
 use tokio_util::sync::CancellationToken;
 
-use super::{Arrival, DRAIN_LIMIT, Health, PREPARE_LIMIT, Phase, Reconciler, START_LIMIT, places_of, routes};
+use super::{Arrival, DRAIN_LIMIT, Health, PREPARE_LIMIT, Phase, Reconciler, START_LIMIT};
 use crate::placement::fleet::Fleet;
 use crate::placement::plan::NodeSpec;
+use crate::placement::routes;
 
 /// What runs meanwhile.
 pub(super) type Running = FuturesUnordered<Pin<Box<dyn Future<Output = Step> + Send>>>;
@@ -58,16 +59,14 @@ impl<F: Fleet> Reconciler<F> {
                 }
             }));
         }
-        let died = None;
-        self.arrivals.insert(
-            name,
-            Arrival {
-                spec,
-                phase,
-                died,
-                cancel,
-            },
-        );
+        let arrival = Arrival {
+            spec,
+            phase,
+            serves: false,
+            died: None,
+            cancel,
+        };
+        self.arrivals.insert(name, arrival);
     }
 
     /// Has every node of the move that is there load its handlers.
@@ -79,10 +78,14 @@ impl<F: Fleet> Reconciler<F> {
             Phase::Started(route) | Phase::Preparing(route) | Phase::Ready(route) => Some(route.clone()),
             _ => None,
         });
+        let others = self
+            .serving
+            .iter()
+            .filter(|(name, _)| !self.arrivals.contains_key(*name));
         let nodes = arrived
-            .chain(self.serving.values().map(|node| node.route.clone()))
+            .chain(others.map(|(_, node)| node.route.clone()))
             .collect();
-        let places = moving.plan.nodes.iter().flat_map(places_of).collect();
+        let places = routes::places(&moving.plan.nodes);
         self.routes_generation += 1;
         let mode = moving.placement.mode;
         let inventory = &moving.want.inventory;

@@ -195,7 +195,7 @@ fn inventory(names: &[&str]) -> Inventory {
 fn mode(mode: Mode) -> Placement {
     Placement {
         mode,
-        groups: Vec::new(),
+        ..Placement::default()
     }
 }
 
@@ -211,6 +211,7 @@ fn group(names: &[&str]) -> Placement {
     Placement {
         mode: Mode::Groups,
         groups: vec![names.iter().map(|name| handler(name)).collect()],
+        ..Placement::default()
     }
 }
 
@@ -794,4 +795,292 @@ async fn a_returning_node_that_loads_nothing_is_tried_again_though_handlers_come
     house.fleet.write(|book| book.held.clear());
     house.settle().await;
     assert_eq!(incarnation_of(&house, "cart"), incarnation + 10);
+}
+
+/// The handlers, of which cart has this version.
+fn with_cart(artifact: &str) -> Inventory {
+    let mut handlers = inventory(&["ad", "cart"]);
+    artifact.clone_into(&mut handlers.handlers[1].artifact);
+    handlers
+}
+
+fn version_of(book: &Book, name: &str) -> Option<String> {
+    let routes = book.routes.as_ref()?;
+    let route = routes.handlers.iter().find(|route| route.name == handler(name))?;
+    Some(route.artifact.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_is_loaded_where_it_is_served_before_routes_name_it() {
+    let house = House::settled(apart()).await;
+    house.fleet.write(|book| book.held.insert("load cart".to_owned()));
+    house.desired.set_inventory(with_cart("second"));
+    house
+        .fleet
+        .until("the load", |book| book.log.contains(&"load cart".to_owned()))
+        .await;
+    assert_eq!(
+        house.fleet.read(|book| version_of(book, "cart")).as_deref(),
+        Some("")
+    );
+    house.fleet.write(|book| book.held.clear());
+    house
+        .fleet
+        .until("the version", |book| {
+            version_of(book, "cart").as_deref() == Some("second")
+        })
+        .await;
+    house.settle().await;
+    let log = house.fleet.log();
+    let publish = position(&log, "publish ad@ad cart@cart");
+    assert!(
+        position(&log, "load cart") < publish && !log.contains(&"load ad".to_owned()),
+        "{log:?}"
+    );
+    assert!(
+        !log.iter()
+            .any(|line| line.starts_with("drain") || line.starts_with("start")),
+        "{log:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_cannot_be_loaded_leaves_the_one_before_it_and_is_tried_again() {
+    let house = House::settled(apart()).await;
+    house.fleet.write(|book| {
+        book.broken_load
+            .insert(handler("cart"), "cache is gone".to_owned())
+    });
+    house.desired.set_inventory(with_cart("second"));
+    house.until("the error", |status| status.error.is_some()).await;
+    assert_eq!(
+        house.desired.status().error.as_deref(),
+        Some("the newer version of `cart` cannot be loaded, the one before it serves: cache is gone")
+    );
+    assert_eq!(house.state("cart"), "serving");
+    assert_eq!(
+        house.fleet.read(|book| version_of(book, "cart")).as_deref(),
+        Some("")
+    );
+    house.fleet.write(|book| book.broken_load.clear());
+    house
+        .fleet
+        .until("the version", |book| {
+            version_of(book, "cart").as_deref() == Some("second")
+        })
+        .await;
+    house.until("no error", |status| status.error.is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_dies_while_it_loads_a_version_holds_nobody_up() {
+    let house = House::settled(apart()).await;
+    let incarnation = incarnation_of(&house, "cart");
+    house.fleet.write(|book| book.held.insert("load cart".to_owned()));
+    house.desired.set_inventory(with_cart("second"));
+    house
+        .fleet
+        .until("the load", |book| book.log.contains(&"load cart".to_owned()))
+        .await;
+    house.event(down("cart", incarnation)).await;
+    house
+        .fleet
+        .until("the version", |book| {
+            version_of(book, "cart").as_deref() == Some("second")
+        })
+        .await;
+    assert_eq!(house.state("ad"), "serving");
+    house.fleet.write(|book| book.held.clear());
+    house.event(NodeEvent::Up(route("cart", incarnation + 1))).await;
+    house.settle().await;
+}
+
+fn scaled(start: Placement, name: &str, wanted: u32) -> Placement {
+    let replicas = [(handler(name), wanted)].into();
+    Placement { replicas, ..start }
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_leaves_the_nodes_that_stay_alone() {
+    let house = House::settled(apart()).await;
+    house.desired.scale(&[(handler("cart"), 3)].into()).unwrap();
+    house.settle().await;
+    let log = house.fleet.log();
+    let publish = position(&log, "publish ad@ad cart@cart cart@cart-2 cart@cart-3");
+    for before in ["start cart-2", "start cart-3", "load cart-2", "load cart-3"] {
+        assert!(position(&log, before) < publish, "{log:?}");
+    }
+    assert!(
+        !log.iter()
+            .any(|line| line == "start cart" || line == "load cart" || line == "start ad"),
+        "{log:?}"
+    );
+    let place = house.desired.status().handlers[&handler("cart")].clone();
+    assert_eq!(place.nodes, ["cart", "cart-2", "cart-3"].map(node));
+    assert_eq!(house.desired.status().desired, scaled(apart(), "cart", 3));
+
+    house.fleet.forget();
+    house.desired.scale(&[(handler("cart"), 1)].into()).unwrap();
+    house.settle().await;
+    house
+        .fleet
+        .until("the drains", |book| {
+            book.log.iter().filter(|line| line.starts_with("gone")).count() == 2
+        })
+        .await;
+    let log = house.fleet.log();
+    let publish = position(&log, "publish ad@ad cart@cart");
+    assert!(
+        publish < position(&log, "drain cart-2") && publish < position(&log, "drain cart-3"),
+        "{log:?}"
+    );
+    assert_eq!(house.desired.status().desired, apart());
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_stay_wanted_while_a_placement_has_no_use_for_them() {
+    let house = House::settled(scaled(apart(), "cart", 2)).await;
+    house.desired.put_beside_replicas(together()).unwrap();
+    house.settle().await;
+    let status = house.desired.status();
+    assert_eq!(status.desired, scaled(together(), "cart", 2));
+    assert!(
+        status.notes[0].contains("one replica instead of 2"),
+        "{:?}",
+        status.notes
+    );
+    let refused = house.desired.scale(&[(handler("cart"), 2)].into()).unwrap_err();
+    assert!(refused.to_string().contains("nodes of their own"), "{refused}");
+    house.desired.put_beside_replicas(apart()).unwrap();
+    house.settle().await;
+    assert_eq!(house.desired.status().handlers[&handler("cart")].nodes.len(), 2);
+    assert!(house.desired.status().notes.is_empty());
+    house.put(apart());
+    house.settle().await;
+    assert_eq!(house.desired.status().handlers[&handler("cart")].nodes.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_replicas_the_one_that_dies_or_does_not_load_is_down_alone() {
+    let house = House::settled(scaled(apart(), "cart", 2)).await;
+    let incarnation = incarnation_of(&house, "cart-2");
+    house.event(down("cart-2", incarnation)).await;
+    house
+        .until("the death", |status| {
+            status.handlers[&handler("cart")].state == "degraded"
+        })
+        .await;
+    assert!(!house.desired.status().settled);
+    house.fleet.write(|book| {
+        book.broken_load
+            .insert(handler("cart"), "cache is gone".to_owned())
+    });
+    house
+        .event(NodeEvent::Up(route("cart-2", incarnation + 10)))
+        .await;
+    let without = |book: &Book| book.log.contains(&"publish ad@ad cart@cart".to_owned());
+    house.fleet.until("routes without it", without).await;
+    house.fleet.write(|book| book.broken_load.clear());
+    house.settle().await;
+    let whole = |book: &Book| {
+        book.log
+            .contains(&"publish ad@ad cart@cart cart@cart-2".to_owned())
+    };
+    house.fleet.until("routes with it", whole).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_starts_anew_while_home_or_a_replica_serves_for_it() {
+    let house = House::settled(scaled(apart(), "cart", 2)).await;
+    for (name, meanwhile) in [
+        ("ad", "publish ad@home cart@cart cart@cart-2"),
+        ("cart", "publish ad@ad cart@cart-2"),
+    ] {
+        let before = incarnation_of(&house, name);
+        let generation = house.desired.drain(&node(name)).unwrap().generation;
+        house
+            .until("the end", |status| {
+                status.settled && status.actual_generation == generation
+            })
+            .await;
+        let log = house.fleet.log();
+        let order = [
+            meanwhile.to_owned(),
+            format!("drain {name}"),
+            format!("gone {name}"),
+            format!("start {name}"),
+            format!("load {name}"),
+            "publish ad@ad cart@cart cart@cart-2".to_owned(),
+        ];
+        let positions: Vec<usize> = order.iter().map(|line| position(&log, line)).collect();
+        assert!(positions.is_sorted(), "{log:?}");
+        assert!(incarnation_of(&house, name) > before);
+        assert_eq!(
+            log.iter().filter(|line| line.starts_with("start")).count(),
+            1,
+            "{log:?}"
+        );
+        house.fleet.forget();
+    }
+    assert_eq!(
+        house.desired.drain(&node("crt")).unwrap_err().to_string(),
+        "no node is called `crt`; did you mean `cart`?"
+    );
+    let refused = house.desired.drain(&NodeName::home()).unwrap_err();
+    assert!(refused.to_string().contains("Ctrl-C"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn home_serves_on_for_a_node_that_does_not_start_anew() {
+    let house = House::settled(apart()).await;
+    house.fleet.write(|book| {
+        book.broken_start
+            .insert("cart".to_owned(), "port in use".to_owned())
+    });
+    house.desired.drain(&node("cart")).unwrap();
+    house.until("the error", |status| status.error.is_some()).await;
+    let served = |book: &Book| {
+        let last = book.log.iter().rfind(|line| line.starts_with("publish"));
+        last.is_some_and(|line| line == "publish ad@ad cart@home")
+    };
+    house.fleet.until("home's turn", served).await;
+    // Handlers that come meanwhile do not take it away from there, and the node is tried again with them.
+    house.desired.set_inventory(inventory(&["ad", "cart", "email"]));
+    let with_email = |book: &Book| {
+        let last = book.log.iter().rfind(|line| line.starts_with("publish"));
+        last.is_some_and(|line| line == "publish ad@ad cart@home email@email")
+    };
+    house.fleet.until("the new routes", with_email).await;
+    house.fleet.write(|book| book.broken_start.clear());
+    house
+        .fleet
+        .until("the node's turn", |book| {
+            let last = book.log.iter().rfind(|line| line.starts_with("publish"));
+            last.is_some_and(|line| line == "publish ad@ad cart@cart email@email")
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_placement_that_comes_while_a_node_is_away_is_followed() {
+    let house = House::settled(apart()).await;
+    house
+        .fleet
+        .write(|book| book.held.insert("drain cart".to_owned()));
+    house.desired.drain(&node("cart")).unwrap();
+    house
+        .fleet
+        .until("the drain", |book| book.log.contains(&"drain cart".to_owned()))
+        .await;
+    let generation = house.put(together());
+    house
+        .until("the newer wish", |status| {
+            status.settled && status.actual_generation == generation
+        })
+        .await;
+    assert!(!house.fleet.log().contains(&"start cart".to_owned()));
+    house.fleet.write(|book| book.held.clear());
+    house.put(apart());
+    house.settle().await;
+    assert_eq!(house.state("cart"), "serving");
 }

@@ -68,6 +68,17 @@ impl Raw {
         raw
     }
 
+    /// Says hello, and in whose name it calls.
+    async fn announced(world: &World, to: &Node) -> Self {
+        let mut raw = Self::greeted(world, to).await;
+        let mut callers = BytesMut::new();
+        frame::encode_callers(0, &[name("web")], &mut callers);
+        let mut out = BytesMut::new();
+        frame::encode_mark(Kind::Callers, &callers, &mut out);
+        raw.say(&out).await;
+        raw
+    }
+
     async fn say(&mut self, bytes: &[u8]) {
         self.control.as_mut().unwrap().write_all(bytes).await.unwrap();
     }
@@ -90,8 +101,8 @@ impl Raw {
     }
 }
 
-fn frame_of(args: &[u8]) -> Vec<u8> {
-    let head = CallHead {
+fn head_of(args: &[u8]) -> CallHead {
+    CallHead {
         stages: false,
         caller: 0,
         function: 0,
@@ -99,11 +110,26 @@ fn frame_of(args: &[u8]) -> Vec<u8> {
         hop: 0,
         trace: call("echo", "").trace,
         len: args.len(),
-    };
+    }
+}
+
+fn frame_of(args: &[u8]) -> Vec<u8> {
+    written(head_of(args), args)
+}
+
+fn written(head: CallHead, args: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
     frame::encode_call(&head, &mut out);
     out.extend_from_slice(args);
     out.to_vec()
+}
+
+/// The code of the error that a stream is answered with.
+async fn refused_as(mut recv: quinn::RecvStream) -> ErrorCode {
+    let reply = soon(recv.read_to_end(4096)).await.unwrap();
+    let (head, taken) = frame::decode_reply(&reply, false).unwrap().unwrap();
+    assert_eq!(head.status, frame::Status::Failed);
+    frame::decode_error(&reply[taken..]).unwrap().code
 }
 
 /// `cart`, with a witness who is connected before and must not notice anything.
@@ -216,12 +242,7 @@ async fn bytes_that_are_no_call_close_their_connection_alone() {
     }
     let count = bad.len() as u64;
     for bytes in bad {
-        let mut raw = Raw::greeted(&world, &cart).await;
-        let mut callers = BytesMut::new();
-        frame::encode_callers(0, &[name("web")], &mut callers);
-        let mut out = BytesMut::new();
-        frame::encode_mark(Kind::Callers, &callers, &mut out);
-        raw.say(&out).await;
+        let raw = Raw::announced(&world, &cart).await;
         raw.stream(&bytes).await;
         raw.closed_as(Close::Malformed).await;
     }
@@ -240,14 +261,8 @@ async fn a_caller_that_was_never_announced_is_refused_in_words() {
     let world = World::new();
     let (cart, home, witness) = with_witness(&world).await;
     let raw = Raw::greeted(&world, &cart).await;
-    let mut recv = raw.stream(&frame_of(b"")).await;
-    let reply = soon(recv.read_to_end(4096)).await.unwrap();
-    let (head, taken) = frame::decode_reply(&reply, false).unwrap().unwrap();
-    assert_eq!(head.status, frame::Status::Failed);
-    assert_eq!(
-        frame::decode_error(&reply[taken..]).unwrap().code,
-        ErrorCode::Rejected
-    );
+    let recv = raw.stream(&frame_of(b"")).await;
+    assert_eq!(refused_as(recv).await, ErrorCode::Rejected);
     still_served(&cart, &home, &witness).await;
 }
 
@@ -306,4 +321,131 @@ async fn another_version_is_refused_in_words() {
     }
     assert_eq!(cart.quic.refusals().strangers, 1);
     still_served(&cart, &home, &witness).await;
+}
+
+#[tokio::test]
+async fn an_id_that_stands_for_nothing_is_not_found_and_nothing_runs() {
+    let world = World::new();
+    let (cart, home, witness) = with_witness(&world).await;
+    cart.quic
+        .set_callers(&node_name("web"), HashSet::from([name("web")]));
+    let raw = Raw::announced(&world, &cart).await;
+    for function in [FUNCTIONS.len() as u32, 1 << 16, u32::MAX] {
+        let head = CallHead {
+            function,
+            ..head_of(b"arguments")
+        };
+        let recv = raw.stream(&written(head, b"arguments")).await;
+        assert_eq!(refused_as(recv).await, ErrorCode::NotFound, "{function}");
+    }
+    assert_eq!(
+        cart.quic.refusals(),
+        Refusals::default(),
+        "an id may be behind: no harm is meant"
+    );
+    still_served(&cart, &home, &witness).await;
+}
+
+#[tokio::test]
+async fn arguments_that_never_come_end_with_their_deadline() {
+    let world = World::new();
+    let (cart, home, witness) = with_witness(&world).await;
+    cart.quic
+        .set_callers(&node_name("web"), HashSet::from([name("web")]));
+    let raw = Raw::announced(&world, &cart).await;
+    let head = CallHead {
+        remaining: Duration::from_millis(20),
+        ..head_of(b"arguments")
+    };
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        let (mut send, recv) = raw.connection.open_bi().await.unwrap();
+        send.write_all(&written(head, b"argu")[..]).await.unwrap();
+        slow.push((send, recv));
+    }
+    for (_send, recv) in slow {
+        assert_eq!(refused_as(recv).await, ErrorCode::Deadline);
+    }
+    until(|| cart.quic.calls_under_way() == 0).await;
+    still_served(&cart, &home, &witness).await;
+}
+
+#[tokio::test]
+async fn heads_that_never_end_close_their_connection_alone() {
+    let world = World::new();
+    let (cart, home, witness) = with_witness(&world).await;
+    let raw = Raw::announced(&world, &cart).await;
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        let (mut send, recv) = raw.connection.open_bi().await.unwrap();
+        send.write_all(&frame_of(b"")[..1]).await.unwrap();
+        slow.push((send, recv));
+    }
+    raw.closed_as(Close::Malformed).await;
+    until(|| cart.quic.calls_under_way() == 0).await;
+    still_served(&cart, &home, &witness).await;
+}
+
+/// Forwards datagrams between a node and whoever writes to it, and keeps those that went to the node.
+struct Tap {
+    address: SocketAddr,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Tap {
+    async fn on(node: &Node) -> Self {
+        let socket = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let heard = Arc::<Mutex<Vec<Vec<u8>>>>::default();
+        let (to, kept) = (node.quic.local_addr(), Arc::clone(&heard));
+        node.tasks.spawn("tap", async move {
+            let mut from = None;
+            let mut datagram = vec![0; 1 << 16];
+            while let Ok((len, source)) = socket.recv_from(&mut datagram).await {
+                let datagram = &datagram[..len];
+                if source == to {
+                    let back = from.expect("the node answers");
+                    socket.send_to(datagram, back).await.unwrap();
+                } else {
+                    from = Some(source);
+                    kept.lock().unwrap().push(datagram.to_vec());
+                    socket.send_to(datagram, to).await.unwrap();
+                }
+            }
+        });
+        Self { address, heard }
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_connection_runs_nothing() {
+    let world = World::new();
+    let (cart, home, witness) = with_witness(&world).await;
+    let web = world.node("web");
+    cart.allow(&web, &["web"]);
+    let tap = Tap::on(&cart).await;
+    let through = web.quic.client(&cart.name, tap.address, 1);
+    soon(through.dispatch(call("echo", "pay"))).await.unwrap();
+    soon(web.quic.drain(WATCHDOG)).await.unwrap();
+    let ran = cart.callee.seen().len();
+    let recorded = tap.heard.lock().unwrap().clone();
+    assert!(recorded.len() > 3, "a handshake, hellos and a call");
+    let thief = tokio::net::UdpSocket::bind(loopback()).await.unwrap();
+    for _ in 0..3 {
+        for datagram in &recorded {
+            thief.send_to(datagram, cart.quic.local_addr()).await.unwrap();
+        }
+    }
+    // It cannot finish the handshake that its first packet asks for.
+    until(|| cart.quic.refusals().strangers > 0).await;
+    assert_eq!(cart.callee.seen().len(), ran, "nothing ran twice");
+    // The witness's alone.
+    until(|| cart.quic.endpoint.open_connections() == 1).await;
+    assert_eq!(cart.quic.refusals().malformed, 0);
+    soon(witness.dispatch(call("echo", "well?"))).await.unwrap();
+    assert_eq!(
+        home.quic.endpoint.open_connections(),
+        1,
+        "over the connection from before"
+    );
 }

@@ -191,3 +191,116 @@ fn a_function_that_cannot_report_a_failed_call_is_warned_of() {
     );
     assert!(!warnings(&careful, "front").contains("a failed call"));
 }
+
+/// What is said against newer versions of these handlers.
+fn refused<const N: usize>(serving: &Known, newer: [(&str, Arc<Artifact>); N]) -> Vec<(String, String)> {
+    let refusals = swap::refusals(serving, &known(newer), &Preferred::new(), &name("frontend"));
+    refusals
+        .into_iter()
+        .map(|(name, rejection)| (name.to_string(), rejection.to_string()))
+        .collect()
+}
+
+fn wide(imports: &[&str], interfaces: &[&str]) -> Arc<Artifact> {
+    let imports: Vec<_> = imports.iter().map(|interface| (*interface, WIDE)).collect();
+    let interfaces: Vec<_> = interfaces.iter().map(|interface| (*interface, WIDE)).collect();
+    artifact(&component(&imports, &interfaces))
+}
+
+#[test]
+fn a_version_takes_over_if_those_who_call_it_can_go_on() {
+    let serving = known([
+        ("checkout", needs(&[CART], &[])),
+        ("cart", exports(&[CART])),
+        ("later", needs(&["shop:cart/cart@0.2.0"], &[])),
+    ]);
+    assert_eq!(
+        refused(&serving, [("cart", exports(&["shop:cart/cart@0.1.7", EMAIL]))]),
+        []
+    );
+    // Nobody is called through `checkout`, and `later` is not served yet.
+    assert_eq!(refused(&serving, [("checkout", exports(&[EMAIL]))]), []);
+    assert_eq!(refused(&serving, [("later", exports(&[EMAIL]))]), []);
+    let changed = refused(&serving, [("cart", wide(&[], &[CART]))]);
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].0, "cart");
+    let expected =
+        "`shop:cart/cart.f` is func(x: u64) -> u32 instead of func(x: u32) -> u32, and `checkout` uses it";
+    assert!(changed[0].1.starts_with(expected), "{}", changed[0].1);
+    let gone = refused(&serving, [("cart", exports(&[EMAIL]))]);
+    assert!(
+        gone[0]
+            .1
+            .starts_with("`shop:cart/cart.f` is gone, and `checkout` uses it; keep"),
+        "{gone:?}"
+    );
+    let alone = refused(&serving, [("checkout", needs(&[CART, EMAIL], &[]))]);
+    assert!(
+        alone[0]
+            .1
+            .starts_with("it imports `shop:email/email@0.1.0`, which nobody serves; build it"),
+        "{alone:?}"
+    );
+}
+
+#[test]
+fn a_contract_changes_once_all_its_users_have_a_newer_file() {
+    let serving = known([
+        ("checkout", needs(&[CART], &[])),
+        ("audit", needs(&[CART], &[])),
+        ("cart", exports(&[CART])),
+    ]);
+    let names =
+        |refused: Vec<(String, String)>| refused.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let cart = || ("cart", wide(&[], &[CART]));
+    let checkout = || ("checkout", wide(&[CART], &[]));
+    assert_eq!(names(refused(&serving, [checkout()])), ["checkout"]);
+    assert_eq!(
+        names(refused(&serving, [cart(), checkout()])),
+        ["cart", "checkout"]
+    );
+    assert_eq!(
+        names(refused(
+            &serving,
+            [cart(), checkout(), ("audit", wide(&[CART], &[]))]
+        )),
+        Vec::<String>::new()
+    );
+    // A third newer file has nothing to do with it.
+    let newer = [cart(), checkout(), ("audit", needs(&[CART], &[EMAIL]))];
+    assert_eq!(names(refused(&serving, newer)), ["cart", "checkout"]);
+}
+
+#[test]
+fn a_version_that_would_serve_others_worse_than_who_serves_them_is_refused() {
+    let serving = known([
+        ("checkout", needs(&[CART], &[])),
+        ("basket", exports(&[EMAIL])),
+        ("cart", exports(&[CART])),
+    ]);
+    // It comes first by name, and does not fit.
+    let refused = refused(&serving, [("basket", wide(&[], &[CART, EMAIL]))]);
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].1.contains("`checkout` uses it"), "{refused:?}");
+}
+
+#[test]
+fn what_answers_the_root_goes_on_answering_http() {
+    let http = |is_http| {
+        let mut frontend = Arc::into_inner(exports(&[EMAIL])).unwrap();
+        frontend.http = is_http;
+        Arc::new(frontend)
+    };
+    let serving = known([("frontend", http(true)), ("admin", http(true))]);
+    assert_eq!(
+        refused(&serving, [("frontend", http(true)), ("admin", http(false))]),
+        []
+    );
+    let refused = refused(&serving, [("frontend", http(false))]);
+    assert!(
+        refused[0]
+            .1
+            .starts_with("it does not answer HTTP, and `/` leads to it"),
+        "{refused:?}"
+    );
+}

@@ -29,7 +29,7 @@ unsafe impl<const N: usize> Lower for Lowered<N> {
         let slots: &mut [MaybeUninit<ValRaw>; N] = unsafe { &mut *dst.as_mut_ptr().cast() };
         let lowered = plan::of(cx.instance_type().types, ty).and_then(|plan| {
             let mut lowering = Lowering::new(cx, &self.bytes);
-            lowering.to_slots(&plan, slots)?;
+            lowering.fill_slots(&plan, slots)?;
             lowering.finish()
         });
         self.finish(lowered)
@@ -98,7 +98,7 @@ impl<'a, 'cx, T: 'static> Lowering<'a, 'cx, T> {
         self.reader.finish().map_err(misfit)
     }
 
-    fn to_slots(&mut self, plan: &Plan, slots: &mut [MaybeUninit<ValRaw>]) -> Result<()> {
+    fn fill_slots(&mut self, plan: &Plan, slots: &mut [MaybeUninit<ValRaw>]) -> Result<()> {
         match plan.slots {
             Some(count) if count <= slots.len() => self.flat_fields(&plan.fields, &mut slots.iter_mut()),
             _ => {

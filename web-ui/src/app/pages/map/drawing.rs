@@ -197,7 +197,13 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
         live.handlers.with(|list| {
             let listed = list.ready().into_iter().flatten();
             let found = listed.into_iter().find(|handler| handler.name == known);
-            found.map_or_else(|| known.to_string(), |handler| handler.shown_name().to_owned())
+            found.map_or_else(
+                || known.to_string(),
+                |handler| match handler.nodes.len() {
+                    0 | 1 => handler.shown_name().to_owned(),
+                    replicas => format!("{} ×{replicas}", handler.shown_name()),
+                },
+            )
         })
     };
     let hue = live.hue(name.clone());

@@ -90,7 +90,7 @@ impl Switch {
         spawn_local(async move {
             let wanted = Placement {
                 mode,
-                groups: Vec::new(),
+                ..Placement::default()
             };
             match api::send::<Accepted>("PUT", "placement", &wanted).await {
                 Ok(_) => {
@@ -123,21 +123,23 @@ fn progress(live: Live, settled: bool, asked: Option<Mode>) -> AnyView {
             return Some((format!("Asking for {}", finding::mode(mode)), 0.0));
         }
         if settled {
-            let text = if placement.actual == placement.file {
-                String::new()
-            } else {
-                format!(
+            let notes = placement.notes.iter();
+            let mut words: Vec<String> = notes
+                .map(|note| format!("{}.", finding::sentence_case(note)))
+                .collect();
+            if placement.actual != placement.file {
+                words.push(format!(
                     "cleave.toml says {}; that is what the next start will do.",
-                    finding::mode(placement.file.mode)
-                )
-            };
-            return Some((text, -1.0));
+                    finding::wish(&placement.file)
+                ));
+            }
+            return Some((words.join(" "), -1.0));
         }
         let all = placement.handlers.len().max(1) as f64;
         let there = placement
             .handlers
             .values()
-            .filter(|place| place.node.as_ref() == Some(&place.desired_node) && place.state == "serving")
+            .filter(|place| place.is_there())
             .count() as f64;
         Some((finding::placement(placement, &nodes), there / all))
     });
