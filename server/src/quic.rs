@@ -35,7 +35,7 @@ use futures_util::future::join_all;
 use protocol::control::Control;
 use protocol::frame::{FUNCTION_BYTES_MAX, FrameError, encode_control};
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, NodeName, TypeHash};
-use quinn::{Endpoint, TokioRuntime, TransportConfig, VarInt};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
@@ -156,21 +156,34 @@ impl Quic {
         control: mpsc::Sender<(NodeName, Control)>,
         tasks: Tasks,
     ) -> Result<Arc<Self>, Error> {
-        let tls = Tls::new(&config.identity)?;
-        let transport = Arc::new(transport::connection(&config));
-        let server = transport::server(&tls, &transport);
         let failed = |source| Error::Bind {
             address: config.listen,
             source,
         };
         let socket = UdpSocket::bind(config.listen).map_err(failed)?;
-        let endpoint = Endpoint::new(
-            transport::endpoint(&config),
-            Some(server),
-            socket,
-            Arc::new(TokioRuntime),
-        )
-        .map_err(failed)?;
+        let socket = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
+        let endpoint = transport::endpoint(&config);
+        Self::bind_on(socket, endpoint, config, local, control, tasks)
+    }
+
+    /// The same on a socket that is there already: the seam at which tests put a network of their own.
+    fn bind_on(
+        socket: Arc<dyn AsyncUdpSocket>,
+        endpoint: EndpointConfig,
+        config: Config,
+        local: Dispatcher,
+        control: mpsc::Sender<(NodeName, Control)>,
+        tasks: Tasks,
+    ) -> Result<Arc<Self>, Error> {
+        let tls = Tls::new(&config.identity)?;
+        let transport = Arc::new(transport::connection(&config));
+        let server = transport::server(&tls, &transport);
+        let endpoint =
+            Endpoint::new_with_abstract_socket(endpoint, Some(server), socket, Arc::new(TokioRuntime))
+                .map_err(|source| Error::Bind {
+                    address: config.listen,
+                    source,
+                })?;
         let quic = Arc::new(Self {
             node: config.identity.node,
             incarnation: config.incarnation,

@@ -3,21 +3,47 @@
 //! Promises: compiled with the product's own profile; a table on standard output, ratios in `<target>/bench/NAME.json`.
 //! Not here: what is measured. That is `server/benches/figures`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::command;
 use crate::project::Project;
 use crate::server;
 
-/// The benchmarks, with what each tells.
-pub const NAMES: [&str; 2] = ["calls", "wire"];
+/// The benchmarks.
+pub const NAMES: [&str; 3] = ["calls", "shop", "wire"];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;
+    if name == "shop" {
+        if !project.components().join("frontend.wasm").exists() {
+            bail!("the shop's handlers are not built: run `cargo xtask build` first");
+        }
+        let mut cargo = project.cargo();
+        cargo.args([
+            "build",
+            "--release",
+            "--workspace",
+            "--bin",
+            "cleave",
+            "--bin",
+            "shop-native",
+        ]);
+        // As in the build of the server: the union of features is that of the tests.
+        command::run(cargo.args(["--test", "tidy"]))?;
+    }
     let mut cargo = project.cargo();
-    // `bench` inherits from `release`: the same settings, hence the same compiled dependencies.
     cargo
-        .args(["bench", "--workspace", "--bench", "figures", "--", name])
-        .env("CLEAVE_BENCH_DIR", project.target.join("bench"));
+        .args([
+            "bench",
+            "--profile",
+            "release",
+            "--workspace",
+            "--bench",
+            "figures",
+            "--",
+            name,
+        ])
+        .env("CLEAVE_BENCH_DIR", project.target.join("bench"))
+        .env("CLEAVE_COMPONENTS", project.components());
     command::run(&mut cargo)
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
+mod shop;
 mod table;
 mod wire;
 
@@ -35,9 +36,10 @@ fn main() -> ExitCode {
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
         "calls" => calls::rows(&executor),
+        "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, wire");
+            println!("figures: no benchmark `{other}`; there are: calls, shop, wire");
             return ExitCode::from(2);
         }
     };

@@ -33,8 +33,9 @@ const GREETING_MAX: Duration = Duration::from_secs(5);
 /// A head is 53 bytes at most: who opens a stream sends it at once.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
-/// How long a call waits for its caller to be announced or allowed: both come from elsewhere and may be a moment behind.
-const CALLER_MAX: Duration = Duration::from_millis(500);
+/// How long a call waits for its caller to be announced or allowed: both come from elsewhere and may be a moment behind,
+/// or longer where the network loses what it should carry.
+const CALLER_MAX: Duration = Duration::from_secs(3);
 
 impl Quic {
     /// Accepts connections until the tasks are cancelled.

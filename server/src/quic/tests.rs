@@ -7,6 +7,7 @@ mod calls;
 mod foreign;
 mod life;
 mod renewal;
+mod sim;
 
 use std::collections::HashSet;
 use std::future::Future;
