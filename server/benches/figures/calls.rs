@@ -142,7 +142,7 @@ impl House {
 fn call(handler: Option<&str>, interface: &str, function: &str, args: Vec<u8>) -> Call {
     let interface = InterfaceName::parse(interface).expect("an interface's name");
     Call {
-        caller: HandlerName::parse("ingress").unwrap_or_else(|_| HandlerName::ingress()),
+        caller: HandlerName::ingress(),
         handler: handler.map(|name| HandlerName::parse(name).expect("a handler's name")),
         function: Arc::new(FunctionPath::new(interface, function)),
         type_hash: None,

@@ -5,13 +5,12 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 use protocol::NodeName;
-use protocol::api::placement::Accepted;
 use serde_json::json;
 
 use super::Remote;
 use super::error::Error;
 use super::output::{print, print_json};
-use super::wait::{Patience, until_in_force};
+use super::wait::bring_about;
 use crate::placement::summary::summary;
 
 /// Arguments of `cleave drain`.
@@ -36,16 +35,8 @@ pub(super) struct DrainArgs {
 }
 
 pub(super) async fn run(args: &DrainArgs) -> Result<(), Error> {
-    let client = args.remote.client();
     let path = format!("nodes/{}/drain", args.node);
-    let accepted: Accepted = client
-        .send(Method::POST, &path, &json!({}), Duration::ZERO)
-        .await?;
-    let patience = Patience {
-        timeout: args.timeout,
-        is_quiet: args.remote.json,
-    };
-    let status = until_in_force(&client, accepted, patience).await?;
+    let status = bring_about(&args.remote, (Method::POST, &path), &json!({}), args.timeout).await?;
     if args.remote.json {
         return print_json(&status);
     }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Method;
-use protocol::api::placement::Accepted;
 
 use super::Remote;
 use super::error::Error;
 use super::output::{print, print_json};
-use super::wait::{Patience, tell_of_file, until_in_force};
+use super::wait::{bring_about, tell_of_file};
 use crate::config;
 use crate::placement::summary::summary;
 
@@ -37,20 +36,12 @@ pub(super) struct PlaceArgs {
 }
 
 pub(super) async fn run(args: &PlaceArgs) -> Result<(), Error> {
-    let client = args.remote.client();
     let status = match &args.placement {
-        None => client.get("placement").await?,
+        None => args.remote.client().get("placement").await?,
         Some(text) => {
             let placement =
                 config::placement_argument(text).map_err(|error| Error::Usage(error.to_string()))?;
-            let accepted: Accepted = client
-                .send(Method::PUT, "placement", &placement, Duration::ZERO)
-                .await?;
-            let patience = Patience {
-                timeout: args.timeout,
-                is_quiet: args.remote.json,
-            };
-            until_in_force(&client, accepted, patience).await?
+            bring_about(&args.remote, (Method::PUT, "placement"), &placement, args.timeout).await?
         }
     };
     if args.remote.json {

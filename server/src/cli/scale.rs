@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 use protocol::HandlerName;
-use protocol::api::placement::{Accepted, REPLICAS_MAX, Scale};
+use protocol::api::placement::{REPLICAS_MAX, Scale};
 
 use super::Remote;
 use super::error::Error;
 use super::output::{print, print_json};
-use super::wait::{Patience, tell_of_file, until_in_force};
+use super::wait::{bring_about, tell_of_file};
 use crate::placement::summary::summary;
 
 /// Arguments of `cleave scale`.
@@ -51,17 +51,9 @@ fn wanted(text: &str) -> Result<(HandlerName, u32), String> {
 }
 
 pub(super) async fn run(args: &ScaleArgs) -> Result<(), Error> {
-    let client = args.remote.client();
     let replicas: BTreeMap<HandlerName, u32> = args.wanted.iter().cloned().collect();
     let change = Scale { replicas };
-    let accepted: Accepted = client
-        .send(Method::PATCH, "placement", &change, Duration::ZERO)
-        .await?;
-    let patience = Patience {
-        timeout: args.timeout,
-        is_quiet: args.remote.json,
-    };
-    let status = until_in_force(&client, accepted, patience).await?;
+    let status = bring_about(&args.remote, (Method::PATCH, "placement"), &change, args.timeout).await?;
     if args.remote.json {
         return print_json(&status);
     }

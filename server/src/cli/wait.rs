@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use http::Method;
 use protocol::NodeName;
 use protocol::api::Page;
 use protocol::api::nodes::Node;
 use protocol::api::placement::{Accepted, Mode, Placement, PlacementStatus};
 
+use serde::Serialize;
+
+use super::Remote;
 use super::client::Client;
 use super::error::Error;
 use super::output::{list, tell, word};
@@ -17,14 +21,30 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How to wait.
 #[derive(Clone, Copy)]
-pub(super) struct Patience {
-    pub(super) timeout: Duration,
+struct Patience {
+    timeout: Duration,
     /// Whether nobody watches: the answer is for a script.
-    pub(super) is_quiet: bool,
+    is_quiet: bool,
+}
+
+/// Asks a node for a change and waits until it is in force.
+pub(super) async fn bring_about(
+    remote: &Remote,
+    (method, path): (Method, &str),
+    wish: &impl Serialize,
+    timeout: Duration,
+) -> Result<PlacementStatus, Error> {
+    let client = remote.client();
+    let accepted: Accepted = client.send(method, path, wish, Duration::ZERO).await?;
+    let patience = Patience {
+        timeout,
+        is_quiet: remote.json,
+    };
+    until_in_force(&client, accepted, patience).await
 }
 
 /// Waits until what was accepted is in force.
-pub(super) async fn until_in_force(
+async fn until_in_force(
     client: &Client,
     accepted: Accepted,
     patience: Patience,
