@@ -138,6 +138,7 @@ impl Ticker {
 fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config
+        .concurrency_support(false)
         .epoch_interruption(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
