@@ -14,6 +14,7 @@ pub mod describe;
 pub mod engine;
 mod failure;
 pub mod folder;
+pub mod grants;
 mod guest;
 mod host;
 mod imports;
@@ -24,6 +25,7 @@ pub mod json;
 mod life;
 mod limits;
 mod pool;
+mod slices;
 pub mod wit_type;
 mod work;
 
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use protocol::control::{InstanceFigures, Limits};
+use protocol::control::InstanceFigures;
 use protocol::span::{Stages, Value};
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
 use rustc_hash::FxHashMap;
@@ -46,6 +48,7 @@ use artifact::Artifact;
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
+pub use grants::Terms;
 use guest::{CallInProgress, Guest};
 use instance::{Finished, Instance};
 use life::{End, Lives};
@@ -136,11 +139,16 @@ impl Runtime {
         )))
     }
 
-    /// Links a version and swaps it in; calls in flight finish on the old one.
-    pub fn deploy(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
+    /// Links a version and swaps it in, on these terms; calls in flight finish on the old one.
+    pub fn deploy(
+        &self,
+        name: &HandlerName,
+        artifact: &Arc<Artifact>,
+        terms: impl Into<Terms>,
+    ) -> Result<(), Error> {
         let before = self.deployed.load().get(name).cloned();
         let lives = before.map(|before| Arc::clone(before.pool.lives()));
-        let deployed = Arc::new(self.link(name, artifact, limits, lives.unwrap_or_default())?);
+        let deployed = Arc::new(self.link(name, artifact, terms.into(), lives.unwrap_or_default())?);
         self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
@@ -150,19 +158,19 @@ impl Runtime {
     }
 
     /// Links a version without serving it: whether it could be.
-    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
-        self.link(name, artifact, limits, Arc::default()).map(|_| ())
+    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, terms: Terms) -> Result<(), Error> {
+        self.link(name, artifact, terms, Arc::default()).map(|_| ())
     }
 
     fn link(
         &self,
         name: &HandlerName,
         artifact: &Arc<Artifact>,
-        limits: Limits,
+        terms: Terms,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
         let ground = (&self.base, &self.router);
-        Deployed::link(ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
+        Deployed::link(ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
                 source,
@@ -179,12 +187,12 @@ impl Runtime {
         });
     }
 
-    /// The handlers that are served here, with the hash of their version.
-    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Limits)> {
+    /// The handlers that are served here, with their version and their terms.
+    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Terms)> {
         let table = self.deployed.load();
         table
             .values()
-            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), d.limits))
+            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), Terms::clone(&d.terms)))
             .collect()
     }
 
@@ -305,6 +313,10 @@ impl Runtime {
                 "an instance was made and is gone",
             ));
         };
+        if deployed.habit.is_long() && !Box::pin(instance.has_turn(&self.executor)).await {
+            checkout.end(End::Deadline);
+            return Err(failure::late(&deployed.name, &call.function.to_string()));
+        }
         let since = arrived.map(|_| Instant::now());
         let outcome = match work {
             Work::Function(function) => {
@@ -318,9 +330,13 @@ impl Runtime {
                 Box::pin(instance.exchange(&self.executor, deployed, request, since)).await
             }
         };
+        let mut spoiled = None;
         let outcome = outcome.and_then(|finished| {
-            let fits = check_result(&call.function, &finished.value);
-            fits.map(|()| finished)
+            if let Err(error) = check_result(&call.function, &finished.value) {
+                spoiled = Some(finished.left);
+                return Err(error);
+            }
+            Ok(finished)
         });
         match outcome {
             Ok(mut finished) => {
@@ -342,13 +358,18 @@ impl Runtime {
                 })
             }
             Err(error) => {
+                let own = instance.take_call();
+                let end = match (&spoiled, own.end) {
+                    (Some(_), _) => End::Result,
+                    (None, Some(end)) => end,
+                    (None, None) if error.code == ErrorCode::Deadline => End::Deadline,
+                    (None, None) => End::Trap,
+                };
                 if let Some(span) = span {
-                    add_logs(span, instance.take_call());
+                    // What a call leaves was taken already if it had ended well but for its result.
+                    add_logs(span, spoiled.flatten().unwrap_or(own));
                 }
-                checkout.end(match error.code {
-                    ErrorCode::Deadline => End::Deadline,
-                    _ => End::Trap,
-                });
+                checkout.end(end);
                 Err(error)
             }
         }

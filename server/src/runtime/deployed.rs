@@ -2,27 +2,33 @@
 
 use std::sync::Arc;
 
-use protocol::control::Limits;
 use protocol::{FunctionPath, HandlerName};
 use rustc_hash::FxHashMap;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
 use super::artifact::{Artifact, ExportedFunction};
+use super::grants::Terms;
 use super::guest::Guest;
+use super::host::Denials;
 use super::imports;
 use super::life::Lives;
 use super::pool::InstancePool;
+use super::slices::Habit;
 use crate::dispatch::Dispatcher;
 
 /// A linked version.
 pub(super) struct Deployed {
     pub(super) name: HandlerName,
     pub(super) artifact: Arc<Artifact>,
-    pub(super) limits: Limits,
+    pub(super) terms: Arc<Terms>,
+    /// The hosts that it was denied.
+    pub(super) denials: Arc<Denials>,
     pub(super) pre: InstancePre<Guest>,
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
+    /// Whether its calls are long.
+    pub(super) habit: Habit,
     functions: FxHashMap<Arc<FunctionPath>, Served>,
 }
 
@@ -41,7 +47,7 @@ impl Deployed {
         (base, router): (&Linker<Guest>, &Dispatcher),
         name: HandlerName,
         artifact: Arc<Artifact>,
-        limits: Limits,
+        terms: Terms,
         lives: Arc<Lives>,
     ) -> wasmtime::Result<Self> {
         let mut linker = base.clone();
@@ -63,14 +69,16 @@ impl Deployed {
                 functions.insert(Arc::clone(&of.path), served);
             }
         }
-        let pool = InstancePool::new(name.clone(), limits, lives);
+        let pool = InstancePool::new(name.clone(), terms.limits, lives);
         Ok(Self {
             name,
             artifact,
-            limits,
+            terms: Arc::new(terms),
+            denials: Arc::default(),
             pre,
             proxy,
             pool,
+            habit: Habit::default(),
             functions,
         })
     }

@@ -16,6 +16,9 @@ use super::describe::Docs;
 /// The largest file that is read, in bytes. Components made from Python are 18 MB.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// What to do about an import that cannot leave its process.
+const PASS_VALUES: &str = "pass plain values, or compose the two components into one (`wac plug`)";
+
 /// Why a file is no handler, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}; {remedy}")]
@@ -70,13 +73,23 @@ pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
         .iter()
         .filter(|import| import.kind == ImportKind::Handler)
     {
+        let mut functions = import.functions.iter();
+        if let Some((function, obstacle)) = functions.find_map(|f| Some((f, f.ty.obstacle()?))) {
+            return Err(Rejection::new(
+                format!(
+                    "it imports `{}` of `{}`, which has {obstacle} in its type; that cannot go from one handler to another",
+                    function.path.function, import.name
+                ),
+                PASS_VALUES,
+            ));
+        }
         if import.resources {
             return Err(Rejection::new(
                 format!(
                     "it imports `{}`, which has resources; those cannot go from one handler to another",
                     import.name
                 ),
-                "pass plain values, or compose the two components into one (`wac plug`)",
+                PASS_VALUES,
             ));
         }
         if let Some(function) = import.functions.iter().find(|function| function.ty.is_async) {

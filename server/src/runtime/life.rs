@@ -21,6 +21,12 @@ pub(super) enum End {
     Memory,
     /// Its call trapped, or left it in an unknown state.
     Trap,
+    /// A call of its own failed, and it had no case to take that.
+    Callee,
+    /// Its call's arguments were not of the function's type.
+    Misfit,
+    /// Its result was longer than any may be, or no response.
+    Result,
     /// Its call did not end by the deadline.
     Deadline,
     /// Its caller went away.
@@ -62,6 +68,9 @@ impl Lives {
             surplus: of(End::Surplus),
             memory: of(End::Memory),
             trap: of(End::Trap),
+            callee: of(End::Callee),
+            misfit: of(End::Misfit),
+            result: of(End::Result),
             deadline: of(End::Deadline),
             cancelled: of(End::Cancelled),
             withdrawn: of(End::Withdrawn),
