@@ -315,7 +315,7 @@ impl Runtime {
         };
         if deployed.habit.is_long() && !Box::pin(instance.has_turn(&self.executor)).await {
             checkout.end(End::Deadline);
-            return Err(failure::late(&deployed.name, &call.function.to_string()));
+            return Err(call.deadline_error());
         }
         let since = arrived.map(|_| Instant::now());
         let outcome = match work {
@@ -359,16 +359,15 @@ impl Runtime {
             }
             Err(error) => {
                 let own = instance.take_call();
-                let end = match (&spoiled, own.end) {
-                    (Some(_), _) => End::Result,
-                    (None, Some(end)) => end,
-                    (None, None) if error.code == ErrorCode::Deadline => End::Deadline,
-                    (None, None) => End::Trap,
+                let end = match &spoiled {
+                    Some(_) => End::Result,
+                    None => own.end.unwrap_or_else(|| End::of(&error)),
                 };
                 if let Some(span) = span {
                     // What a call leaves was taken already if it had ended well but for its result.
                     add_logs(span, spoiled.flatten().unwrap_or(own));
                 }
+                deployed.habit.mark();
                 checkout.end(end);
                 Err(error)
             }
@@ -394,6 +393,7 @@ impl Runtime {
                 Ok(true)
             }
             Err(error) => {
+                deployed.habit.mark();
                 checkout.end(End::Start);
                 Err(error)
             }

@@ -4,6 +4,8 @@
 //! this version cannot run (async functions, strings that are not UTF-8, compiled code from elsewhere) is told apart
 //! here, so that no later step has to guess.
 
+mod carried;
+
 use std::borrow::Cow;
 
 use protocol::api::handlers::ImportKind;
@@ -205,12 +207,13 @@ fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
             "copy or build it again",
         )
     })?;
-    let DecodedWasm::Component(resolve, _) = &decoded else {
+    let DecodedWasm::Component(resolve, world) = &decoded else {
         return Err(Rejection::new(
             "the file is a WIT package, not a component",
             "drop the component that implements it",
         ));
     };
+    carried::plain(resolve, *world)?;
     let mut docs = Docs::new();
     for (id, interface) in &resolve.interfaces {
         let Some(name) = resolve.id_of(id) else { continue };

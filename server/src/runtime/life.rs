@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::api::handlers::InstanceEnds;
+use protocol::{CallError, ErrorCode};
 
 /// Why there is an instance less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,16 @@ pub(super) enum End {
     Cancelled,
     /// Its version is served no longer.
     Withdrawn,
+}
+
+impl End {
+    /// How a failed call ends an instance's life where nothing else is known of it.
+    pub(super) fn of(error: &CallError) -> Self {
+        match error.code {
+            ErrorCode::Deadline => Self::Deadline,
+            _ => Self::Trap,
+        }
+    }
 }
 
 /// Every way, in the order of its counters.

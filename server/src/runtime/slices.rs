@@ -3,8 +3,9 @@
 //! A call that is over within two ticks is never interrupted. One that runs on gives its thread back at each tick, and
 //! goes on when it holds one of few turns, which are handed on in the order of asking. There is one turn less than there
 //! are threads: one is always there for short calls, sockets and timers, however many guests spin. A handler whose calls
-//! were long lately begins the next ones with a turn, because many that run for two ticks each take all threads too. A
-//! guest that waits, or calls somebody, holds none meanwhile, so that no two can wait for each other's.
+//! were long or failed lately begins the next ones with a turn: many that run for two ticks each take all threads too, and
+//! so do many that trap, because an instance is torn down for each. A guest that waits, or calls somebody, holds none
+//! meanwhile, so that no two can wait for each other's.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -36,7 +37,7 @@ impl Turns {
 /// Short calls after which a handler's calls begin without a turn again.
 const SHORT_AGAIN: u32 = 32;
 
-/// Whether the calls of a handler were long lately.
+/// Whether the calls of a handler were long, or failed, lately.
 #[derive(Debug, Default)]
 pub(super) struct Habit {
     /// Short calls until they count as short.
@@ -48,11 +49,16 @@ impl Habit {
         self.to_come.load(Ordering::Relaxed) > 0
     }
 
+    /// The next calls begin with a turn.
+    pub(super) fn mark(&self) {
+        self.to_come.store(SHORT_AGAIN, Ordering::Relaxed);
+    }
+
     /// A call has ended. Counted without care: it matters little whether one more or less begins with a turn.
     pub(super) fn note(&self, turn: &Turn) {
         if turn.was_long.load(Ordering::Relaxed) {
             turn.was_long.store(false, Ordering::Relaxed);
-            self.to_come.store(SHORT_AGAIN, Ordering::Relaxed);
+            self.mark();
         } else if self.is_long() {
             let to_come = self.to_come.load(Ordering::Relaxed);
             self.to_come.store(to_come.saturating_sub(1), Ordering::Relaxed);

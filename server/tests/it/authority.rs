@@ -17,7 +17,7 @@ use server::quic::{Authority, Config, Quic};
 use server::shutdown::Tasks;
 use tokio::sync::mpsc;
 
-use crate::support::{Home, WATCHDOG, cleave, component};
+use crate::support::{Home, WATCHDOG, cleave, component, wait_for};
 
 const CATALOG: &str = "shop:catalog/catalog";
 
@@ -116,7 +116,7 @@ impl Impostor {
         function: &str,
     ) -> Result<Reply, ErrorCode> {
         let handler = |name: &str| HandlerName::parse(name).expect("a handler's name");
-        let (interface, function) = function.split_once('.').expect("an interface and a function");
+        let (interface, function) = function.rsplit_once('.').expect("an interface and a function");
         let interface = InterfaceName::parse(interface).expect("an interface's name");
         let client = self
             .quic
@@ -206,4 +206,69 @@ fn a_node_calls_at_others_only_what_its_own_handlers_import() {
     assert!(answer.status.is_success(), "{}", answer.text());
     let calls = home.wait_serving("currency").figures.calls;
     assert_eq!(calls, 1, "what was refused did not run");
+}
+
+/// `hostile:ring/<own>`, whose `go` calls that of `hostile:ring/<next>`, or nothing.
+fn ring(own: &str, next: Option<&str>) -> Vec<u8> {
+    let (import, go, with) = match next {
+        Some(next) => (
+            format!(
+                r#"(import "hostile:ring/{next}@0.1.0" (instance $next (export "go" (func))))
+                (core func $go (canon lower (func $next "go")))"#
+            ),
+            r#"(import "" "go" (func $go)) (func (export "go") (call $go))"#,
+            r#"(with "" (instance (export "go" (func $go))))"#,
+        ),
+        None => (String::new(), r#"(func (export "go"))"#, ""),
+    };
+    let text = format!(
+        r#"(component {import}
+        (core module $m {go})
+        (core instance $c (instantiate $m {with}))
+        (func $lifted (canon lift (core func $c "go")))
+        (instance $i (export "go" (func $lifted)))
+        (export "hostile:ring/{own}@0.1.0" (instance $i)))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn a_newer_version_may_call_at_other_nodes_what_the_one_before_it_did_not_import() {
+    let home = Home::with(&["examples/hello"]).placement("apart").start();
+    let put = |name: &str, wasm: Vec<u8>| {
+        std::fs::write(home.folder().join(format!("{name}.wasm")), wasm).expect("the folder takes a file");
+    };
+    put("callee", ring("callee", None));
+    put("caller", ring("caller", None));
+    home.wait_serving("callee");
+    let before = home.wait_serving("caller");
+    let go = || home.call("hostile:ring/caller", "go", &json!([]));
+    assert!(go().status.is_success());
+    put("caller", ring("caller", Some("callee")));
+    home.wait_handler("caller", "another version", |handler| {
+        handler.version != before.version && handler.state == HandlerState::Serving
+    });
+    let callee_is_called = || home.wait_serving("callee").figures.calls > 0;
+    wait_for("a call of the newer version", || {
+        let answer = go();
+        assert!(
+            answer.status.is_success(),
+            "no call fails meanwhile: {}",
+            answer.text()
+        );
+        match callee_is_called() {
+            true => Ok(()),
+            false => Err("the one before it answers".to_owned()),
+        }
+    });
+    // More replicas of both, and fewer again: the edge holds on each of them.
+    for replicas in [3, 1] {
+        let count = replicas.to_string();
+        let (caller, callee) = (format!("caller={count}"), format!("callee={count}"));
+        cleave(&["scale", &caller, &callee, "--server", &home.url()]).ok();
+        for _ in 0..20 {
+            let answer = go();
+            assert!(answer.status.is_success(), "with {replicas}: {}", answer.text());
+        }
+    }
 }
