@@ -25,6 +25,7 @@ pub mod json;
 mod life;
 mod limits;
 mod pool;
+mod serve;
 mod slices;
 pub mod wit_type;
 mod work;
@@ -33,27 +34,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use protocol::HandlerName;
 use protocol::control::InstanceFigures;
-use protocol::span::{Stages, Value};
-use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
 use rustc_hash::FxHashMap;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
-use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_result};
+use crate::dispatch::Dispatcher;
 use crate::shutdown::Tasks;
-use crate::telemetry::{OpenSpan, Recorder, fields};
+use crate::telemetry::Recorder;
 
 use artifact::Artifact;
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
 pub use grants::Terms;
-use guest::{CallInProgress, Guest};
-use instance::{Finished, Instance};
-use life::{End, Lives};
-use pool::Checkout;
-use work::Work;
+use guest::Guest;
+use life::Lives;
 
 /// How often warm instances are looked at, whether anyone still calls them.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
@@ -149,11 +146,14 @@ impl Runtime {
         let before = self.deployed.load().get(name).cloned();
         let lives = before.map(|before| Arc::clone(before.pool.lives()));
         let deployed = Arc::new(self.link(name, artifact, terms.into(), lives.unwrap_or_default())?);
-        self.deployed.rcu(|table| {
+        let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
             table
         });
+        if let Some(replaced) = replaced.get(name) {
+            replaced.set_replaced();
+        }
         Ok(())
     }
 
@@ -169,7 +169,7 @@ impl Runtime {
         terms: Terms,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
-        let ground = (&self.base, &self.router);
+        let ground = (&self.base, &self.router, &self.executor);
         Deployed::link(ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
@@ -180,11 +180,14 @@ impl Runtime {
 
     /// Serves a handler no longer; calls in flight finish.
     pub fn withdraw(&self, name: &HandlerName) {
-        self.deployed.rcu(|table| {
+        let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.remove(name);
             table
         });
+        if let Some(replaced) = replaced.get(name) {
+            replaced.set_replaced();
+        }
     }
 
     /// The handlers that are served here, with their version and their terms.
@@ -226,222 +229,6 @@ impl Runtime {
         for deployed in self.deployed.load().values() {
             deployed.pool.drop_idle(now);
         }
-    }
-
-    async fn serve(&self, mut call: Call) -> Result<Reply, CallError> {
-        let arrived = call.trace.sampled.then(Instant::now);
-        let deployed = self.resolve(&call)?;
-        let mut span = self.open_span(&deployed, &call);
-        if let Some(span) = &span {
-            call.trace = span.context();
-        }
-        match self.run(&deployed, call, arrived, span.as_mut()).await {
-            Ok(ran) => {
-                let is_err = ran.is_err();
-                if let Some(span) = &mut span {
-                    ran.close(span);
-                    if let Some(left) = ran.finished.left {
-                        add_logs(span, left);
-                    }
-                }
-                Ok(Reply {
-                    is_err,
-                    stages: ran.finished.stages,
-                    ..Reply::new(ran.finished.value)
-                })
-            }
-            Err(error) => {
-                if let Some(span) = &mut span {
-                    span.span_mut().status = SpanStatus::Failed {
-                        code: error.code,
-                        message: error.message.clone(),
-                    };
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn resolve(&self, call: &Call) -> Result<Arc<Deployed>, CallError> {
-        let name = call.handler.as_ref().ok_or_else(|| {
-            CallError::new(
-                ErrorCode::Internal,
-                format!("`{}` reached a runtime without a handler", call.function),
-            )
-        })?;
-        self.deployed.load().get(name).cloned().ok_or_else(|| {
-            CallError::new(
-                ErrorCode::NotFound,
-                format!("`{name}` is not served by this node"),
-            )
-        })
-    }
-
-    fn open_span(&self, deployed: &Deployed, call: &Call) -> Option<OpenSpan> {
-        if !call.trace.sampled {
-            return None;
-        }
-        let name = deployed.span_name(&call.function);
-        let mut span = OpenSpan::begin(
-            &self.recorder,
-            &call.trace,
-            SpanKind::Server,
-            &deployed.name,
-            &name,
-        )?;
-        span.span_mut().peer = Some(call.caller.clone());
-        Some(span)
-    }
-
-    /// Gets an instance and runs the call in it; the instance goes back only if the call ended well.
-    async fn run(
-        &self,
-        deployed: &Deployed,
-        call: Call,
-        arrived: Option<Instant>,
-        mut span: Option<&mut OpenSpan>,
-    ) -> Result<Ran, CallError> {
-        let work = Work::of(deployed, &call, span.as_deref_mut())?;
-        let returns_result = work.returns_result();
-        let parsed = arrived.map(|arrived| arrived.elapsed());
-        let progress = CallInProgress::new(call.deadline, call.trace, call.hop);
-        let mut checkout = deployed.pool.check_out(call.deadline).await?;
-        let cold = self.begin(deployed, &mut checkout, progress).await?;
-        let Some(instance) = checkout.instance() else {
-            return Err(CallError::new(
-                ErrorCode::Internal,
-                "an instance was made and is gone",
-            ));
-        };
-        if deployed.habit.is_long() && !Box::pin(instance.has_turn(&self.executor)).await {
-            checkout.end(End::Deadline);
-            return Err(call.deadline_error());
-        }
-        let since = arrived.map(|_| Instant::now());
-        let outcome = match work {
-            Work::Function(function) => {
-                let executor = &self.executor;
-                instance
-                    .call(executor, deployed, function, call.args, since)
-                    .await
-            }
-            // Boxed here and below: what few calls do would else make the future of every call larger, which is copied.
-            Work::Exchange(request) => {
-                Box::pin(instance.exchange(&self.executor, deployed, request, since)).await
-            }
-        };
-        let mut spoiled = None;
-        let outcome = outcome.and_then(|finished| {
-            if let Err(error) = check_result(&call.function, &finished.value) {
-                spoiled = Some(finished.left);
-                return Err(error);
-            }
-            Ok(finished)
-        });
-        match outcome {
-            Ok(mut finished) => {
-                if let Some(stages) = &mut finished.stages
-                    && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
-                {
-                    stages.wait = (since - arrived - parsed).as_nanos() as u64;
-                    stages.decode += parsed.as_nanos() as u64;
-                    stages.total = arrived.elapsed().as_nanos() as u64;
-                    // What passed since the result was lifted is carrying it out: a part of step 7.
-                    let before = stages.decode + stages.wait + stages.run + stages.outgoing;
-                    stages.encode = stages.encode.max(stages.total.saturating_sub(before));
-                }
-                checkout.check_in();
-                Ok(Ran {
-                    finished,
-                    returns_result,
-                    cold,
-                })
-            }
-            Err(error) => {
-                let own = instance.take_call();
-                let end = match &spoiled {
-                    Some(_) => End::Result,
-                    None => own.end.unwrap_or_else(|| End::of(&error)),
-                };
-                if let Some(span) = span {
-                    // What a call leaves was taken already if it had ended well but for its result.
-                    add_logs(span, spoiled.flatten().unwrap_or(own));
-                }
-                deployed.habit.mark();
-                checkout.end(end);
-                Err(error)
-            }
-        }
-    }
-
-    /// Begins a call in the warm instance that was checked out, or in one that is made for it: whether it was made.
-    async fn begin(
-        &self,
-        deployed: &Deployed,
-        checkout: &mut Checkout<'_>,
-        progress: CallInProgress,
-    ) -> Result<bool, CallError> {
-        if let Some(instance) = checkout.instance() {
-            instance.begin(progress);
-            return Ok(false);
-        }
-        checkout.begin();
-        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress);
-        match Box::pin(made).await {
-            Ok(instance) => {
-                checkout.put(instance);
-                Ok(true)
-            }
-            Err(error) => {
-                deployed.habit.mark();
-                checkout.end(End::Start);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// A call that ended well.
-struct Ran {
-    finished: Finished,
-    returns_result: bool,
-    cold: bool,
-}
-
-impl Ran {
-    /// Whether the result is the guest's own `err`.
-    fn is_err(&self) -> bool {
-        self.returns_result && self.finished.value.first() == Some(&1)
-    }
-
-    fn close(&self, span: &mut OpenSpan) {
-        let record = span.span_mut();
-        record.stages = self.finished.stages.map(Stages::Callee);
-        record.cold = Some(self.cold);
-        if self.is_err() {
-            record.status = SpanStatus::Err;
-        }
-        if let Some(status) = self.finished.http_status {
-            let status = Value::Int(status.into());
-            record
-                .attributes
-                .push((fields::HTTP_RESPONSE_STATUS_CODE.into(), status));
-        }
-    }
-}
-
-fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
-    let record = span.span_mut();
-    record.logs = guest.logs;
-    if guest.logs_dropped > 0 {
-        let dropped = Value::Int(guest.logs_dropped as i64);
-        record.attributes.push((fields::LOGS_DROPPED.into(), dropped));
-    }
-}
-
-impl Dispatch for Runtime {
-    fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
-        Box::pin(self.serve(call))
     }
 }
 

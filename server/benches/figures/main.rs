@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     };
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
-        "calls" => calls::rows(&executor),
+        "calls" => calls::rows(&executor, words.get(1).map_or("", String::as_str)),
         "isolation" => isolation::rows(),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),

@@ -4,7 +4,7 @@
 //! never waits sets none. Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
 //! `failure.rs`.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -71,8 +71,11 @@ impl Instance {
         });
         let _running = executor.running();
         let turn = Arc::clone(&store.data().turn);
-        let made = deployed.pre.instantiate_async(&mut store);
-        match by_deadline(deadline, false, &turn, made).await {
+        let made = {
+            let made = pin!(deployed.pre.instantiate_async(&mut store));
+            by_deadline(deadline, false, &turn, made).await
+        };
+        match made {
             Some(Ok(instance)) => {
                 store.data_mut().limiter.started();
                 Ok(Self {
@@ -113,10 +116,11 @@ impl Instance {
         since: Option<Instant>,
     ) -> Result<Finished, CallError> {
         self.uses += 1;
+        let name = &deployed.name;
         let Some(export) = self.instance.get_func(&mut self.store, function.index) else {
             return Err(CallError::new(
                 ErrorCode::Internal,
-                format!("`{}` has no function `{}`", deployed.name, function.path),
+                format!("`{name}` has no function `{}`", function.path),
             ));
         };
         #[expect(
@@ -130,8 +134,11 @@ impl Instance {
         let stopwatch = since.map(|_| Arc::new(Stopwatch::default()));
         let args = Lowered::arguments(args, stopwatch.clone());
         let running = executor.running();
-        let called = export.call_async(&mut self.store, args);
-        let outcome = by_deadline(deadline, since.is_some(), &self.turn, called).await;
+        let outcome = {
+            // Pinned here, so that it is not copied into another future: it is large.
+            let called = pin!(export.call_async(&mut self.store, args));
+            by_deadline(deadline, since.is_some(), &self.turn, called).await
+        };
         drop(running);
         deployed.habit.note(&self.turn);
         let end = since.map(|_| Instant::now());
@@ -155,7 +162,7 @@ impl Instance {
                 let guest = self.store.data_mut();
                 Err(failure::of_call(deployed, &what, guest, &error))
             }
-            None => Err(failure::late(&deployed.name, &function.path.to_string())),
+            None => Err(failure::late(name, &function.path.to_string())),
         }
     }
 
@@ -173,8 +180,10 @@ impl Instance {
         let what = format!("{} {}", request.method, request.route());
         let deadline = self.store.data().call.deadline;
         let running = executor.running();
-        let handled = incoming::handle(&mut self.store, &self.instance, proxy, request);
-        let outcome = by_deadline(deadline, since.is_some(), &self.turn, handled).await;
+        let outcome = {
+            let handled = pin!(incoming::handle(&mut self.store, &self.instance, proxy, request));
+            by_deadline(deadline, since.is_some(), &self.turn, handled).await
+        };
         drop(running);
         deployed.habit.note(&self.turn);
         let ran = since.map(|_| Instant::now());
@@ -225,9 +234,8 @@ async fn by_deadline<F: Future>(
     deadline: Instant,
     watched: bool,
     turn: &Turn,
-    future: F,
+    mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut future = pin!(future);
     let mut timer = pin!(None);
     std::future::poll_fn(|context| {
         let polled = watch::within(watched, || future.as_mut().poll(context));

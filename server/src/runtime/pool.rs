@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::{CallError, ErrorCode, HandlerName};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
+use super::deployed::Deployed;
 use super::instance::Instance;
 use super::life::{End, Lives};
 
@@ -70,24 +71,41 @@ impl InstancePool {
         &self.lives
     }
 
-    /// Waits for the right to an instance, and takes a warm one where there is one.
-    pub(super) async fn check_out(&self, deadline: Instant) -> Result<Checkout<'_>, CallError> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => Box::pin(self.wait(deadline)).await?,
-        };
-        let warm = self.idle().pop();
-        Ok(Checkout {
-            pool: self,
-            _permit: permit,
-            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
-        })
+    /// The right to an instance, where one is free now, with a warm instance where there is one.
+    pub(super) fn try_check_out(deployed: &Arc<Deployed>) -> Option<Checkout> {
+        let pool = &deployed.pool;
+        // Counted by hand: `Checkout` gives it back.
+        pool.permits.try_acquire().ok()?.forget();
+        Some(pool.checked_out(deployed))
     }
 
-    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
+    /// Waits for the right to an instance, and takes a warm one where there is one.
+    pub(super) async fn check_out(
+        deployed: &Arc<Deployed>,
+        deadline: Instant,
+    ) -> Result<Checkout, CallError> {
+        if let Some(checkout) = Self::try_check_out(deployed) {
+            return Ok(checkout);
+        }
+        Box::pin(deployed.pool.wait(deadline)).await?;
+        Ok(deployed.pool.checked_out(deployed))
+    }
+
+    fn checked_out(&self, deployed: &Arc<Deployed>) -> Checkout {
+        let warm = self.idle().pop();
+        Checkout {
+            deployed: Arc::clone(deployed),
+            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
+        }
+    }
+
+    async fn wait(&self, deadline: Instant) -> Result<(), CallError> {
         let _waiting = Waiting::begin(&self.waiting, self.waiting_max).ok_or_else(|| self.overloaded())?;
         match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
             _ => Err(CallError::new(
                 ErrorCode::Deadline,
                 format!(
@@ -170,11 +188,9 @@ impl Drop for InstancePool {
 }
 
 /// The right to one instance, with the instance. An instance that is neither given back nor ended was cancelled.
-pub(super) struct Checkout<'p> {
-    pool: &'p InstancePool,
+pub(super) struct Checkout {
+    deployed: Arc<Deployed>,
     held: Held,
-    /// After what is held, so that an instance is gone before another call may make one.
-    _permit: SemaphorePermit<'p>,
 }
 
 enum Held {
@@ -184,18 +200,19 @@ enum Held {
     Instance(Instance),
 }
 
-impl Checkout<'_> {
-    /// The instance, where there is one.
-    pub(super) fn instance(&mut self) -> Option<&mut Instance> {
-        match &mut self.held {
+impl Checkout {
+    /// The version that it is of, and the instance, where there is one.
+    pub(super) fn parts(&mut self) -> (&Arc<Deployed>, Option<&mut Instance>) {
+        let instance = match &mut self.held {
             Held::Instance(instance) => Some(instance),
             Held::Nothing | Held::Beginning => None,
-        }
+        };
+        (&self.deployed, instance)
     }
 
     /// Says that an instance is being made.
     pub(super) fn begin(&mut self) {
-        self.pool.lives.count_made();
+        self.deployed.pool.lives.count_made();
         self.held = Held::Beginning;
     }
 
@@ -207,24 +224,27 @@ impl Checkout<'_> {
     /// Gives the instance back after a call that ended well.
     pub(super) fn check_in(mut self) {
         if let Held::Instance(instance) = std::mem::replace(&mut self.held, Held::Nothing)
-            && let Some(end) = self.pool.take_back(instance)
+            && let Some(end) = self.deployed.pool.take_back(instance)
         {
-            self.pool.lives.count(end, 1);
+            self.deployed.pool.lives.count(end, 1);
         }
     }
 
     /// Ends the instance's life.
     pub(super) fn end(&mut self, end: End) {
-        self.pool.lives.count(end, 1);
+        self.deployed.pool.lives.count(end, 1);
         self.held = Held::Nothing;
     }
 }
 
-impl Drop for Checkout<'_> {
+impl Drop for Checkout {
     fn drop(&mut self) {
         if !matches!(self.held, Held::Nothing) {
-            self.pool.lives.count(End::Cancelled, 1);
+            self.deployed.pool.lives.count(End::Cancelled, 1);
+            self.held = Held::Nothing;
         }
+        // Last, so that an instance is gone before another call may make one.
+        self.deployed.pool.permits.add_permits(1);
     }
 }
 

@@ -10,11 +10,17 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use protocol::api::handlers::InstanceEnds;
 use protocol::control::{InstancePolicy, Limits};
+use protocol::span::Value;
 use protocol::value::put_leb;
-use protocol::{FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId, exchange};
+use protocol::{
+    CallError, ErrorCode, FunctionPath, InterfaceName, NodeName, Span, SpanKind, SpanStatus, TraceContext,
+    TraceId, exchange,
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
+use crate::telemetry::fields;
 
 /// Far beyond what any of these takes.
 const WATCHDOG: Duration = Duration::from_secs(60);

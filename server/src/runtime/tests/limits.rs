@@ -1,7 +1,5 @@
 //! What a handler may take and reach: every excess ends in words that name the handler, the limit and its key.
 
-use std::time::Duration;
-
 use protocol::{Grants, HostGrant};
 
 use super::*;
