@@ -14,6 +14,7 @@ pub mod describe;
 pub mod engine;
 mod failure;
 pub mod folder;
+pub mod grants;
 mod guest;
 mod host;
 mod imports;
@@ -25,6 +26,7 @@ mod life;
 mod limits;
 mod pool;
 mod serve;
+mod slices;
 pub mod wit_type;
 mod work;
 
@@ -33,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use protocol::HandlerName;
-use protocol::control::{InstanceFigures, Limits};
+use protocol::control::InstanceFigures;
 use rustc_hash::FxHashMap;
 use wasmtime::component::{Component, Linker};
 
@@ -46,6 +48,7 @@ use artifact::Artifact;
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
+pub use grants::Terms;
 use guest::Guest;
 use life::Lives;
 
@@ -133,11 +136,16 @@ impl Runtime {
         )))
     }
 
-    /// Links a version and swaps it in; calls in flight finish on the old one.
-    pub fn deploy(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
+    /// Links a version and swaps it in, on these terms; calls in flight finish on the old one.
+    pub fn deploy(
+        &self,
+        name: &HandlerName,
+        artifact: &Arc<Artifact>,
+        terms: impl Into<Terms>,
+    ) -> Result<(), Error> {
         let before = self.deployed.load().get(name).cloned();
         let lives = before.map(|before| Arc::clone(before.pool.lives()));
-        let deployed = Arc::new(self.link(name, artifact, limits, lives.unwrap_or_default())?);
+        let deployed = Arc::new(self.link(name, artifact, terms.into(), lives.unwrap_or_default())?);
         let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
@@ -150,19 +158,19 @@ impl Runtime {
     }
 
     /// Links a version without serving it: whether it could be.
-    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
-        self.link(name, artifact, limits, Arc::default()).map(|_| ())
+    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, terms: Terms) -> Result<(), Error> {
+        self.link(name, artifact, terms, Arc::default()).map(|_| ())
     }
 
     fn link(
         &self,
         name: &HandlerName,
         artifact: &Arc<Artifact>,
-        limits: Limits,
+        terms: Terms,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
         let ground = (&self.base, &self.router, &self.executor);
-        Deployed::link(ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
+        Deployed::link(ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
                 source,
@@ -182,12 +190,12 @@ impl Runtime {
         }
     }
 
-    /// The handlers that are served here, with the hash of their version.
-    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Limits)> {
+    /// The handlers that are served here, with their version and their terms.
+    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Terms)> {
         let table = self.deployed.load();
         table
             .values()
-            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), d.limits))
+            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), Terms::clone(&d.terms)))
             .collect()
     }
 

@@ -50,15 +50,15 @@ pub fn rows(executor: &tokio::runtime::Runtime, only: &str) -> Vec<Row> {
 }
 
 /// A router with a runtime behind it, as one node has them.
-struct House {
-    router: Arc<Router>,
+pub struct House {
+    pub router: Arc<Router>,
     runtime: Arc<Runtime>,
     routes: Routes,
     _code: tempfile::TempDir,
 }
 
 impl House {
-    fn new(executor: &tokio::runtime::Runtime) -> Self {
+    pub fn new(executor: &tokio::runtime::Runtime) -> Self {
         let code = tempfile::tempdir().expect("a directory for compiled code");
         let clock = Clock::system();
         let (recorder, mut spans) = Recorder::channel(NodeName::home(), clock.clone());
@@ -91,7 +91,7 @@ impl House {
         }
     }
 
-    fn deploy(&mut self, name: &str, wasm: &[u8], interface: &str) {
+    pub fn deploy(&mut self, name: &str, wasm: &[u8], interface: &str) {
         let name = HandlerName::parse(name).expect("a handler's name");
         let (artifact, _) = self.runtime.compile(wasm).expect("it compiles");
         let limits = Limits::default();
@@ -102,6 +102,7 @@ impl House {
             artifact: artifact.hash.clone(),
             http: false,
             limits,
+            grants: Default::default(),
         });
         let interface = InterfaceName::parse(interface).expect("an interface's name");
         match self
@@ -119,7 +120,7 @@ impl House {
     }
 
     /// Lets the router know what was deployed.
-    fn publish(&self) {
+    pub fn publish(&self) {
         let target = Target {
             dispatcher: Arc::clone(&self.runtime) as Dispatcher,
             transport: Transport::Direct,
@@ -150,7 +151,8 @@ impl House {
     }
 }
 
-fn call(handler: Option<&str>, interface: &str, function: &str, args: Vec<u8>) -> Call {
+/// A call from outside.
+pub fn call(handler: Option<&str>, interface: &str, function: &str, args: Vec<u8>) -> Call {
     let interface = InterfaceName::parse(interface).expect("an interface's name");
     Call {
         caller: HandlerName::ingress(),

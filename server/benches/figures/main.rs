@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
+mod isolation;
 mod moves;
 mod shop;
 mod table;
@@ -37,11 +38,12 @@ fn main() -> ExitCode {
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
         "calls" => calls::rows(&executor, words.get(1).map_or("", String::as_str)),
+        "isolation" => isolation::rows(),
         "moves" => moves::rows(),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, moves, shop, wire");
+            println!("figures: no benchmark `{other}`; there are: calls, isolation, moves, shop, wire");
             return ExitCode::from(2);
         }
     };

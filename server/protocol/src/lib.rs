@@ -11,6 +11,8 @@ pub mod control;
 pub mod error;
 pub mod exchange;
 pub mod frame;
+pub mod grants;
+pub mod limits;
 pub mod name;
 pub mod nearest;
 pub mod shape;
@@ -19,6 +21,7 @@ pub mod trace;
 pub mod value;
 
 pub use error::{CallError, ErrorCode};
+pub use grants::{Grants, HostGrant};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
 pub use nearest::nearest;
 pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};

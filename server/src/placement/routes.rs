@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::placement::Mode;
 use protocol::control::{
-    Affinity, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes,
+    Affinity, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, Permission, QueuedEdge, Routes,
 };
-use protocol::{HandlerName, NodeName};
+use protocol::{FunctionPath, Grants, HandlerName, NodeName};
 
 use super::plan::{LocalEdge, Member, NodeSpec};
 
@@ -50,6 +50,10 @@ pub struct Deployed {
     pub http: bool,
     /// Its limits.
     pub limits: Limits,
+    /// What it may reach.
+    pub grants: Grants,
+    /// The functions that it may call, wherever they are served.
+    pub calls: Vec<FunctionPath>,
     /// Whom it calls by functions that cannot leave the process ([`super::plan::members`]).
     pub bound_to: Vec<LocalEdge>,
     /// Whether an import of it has no provider: it has a place, and is not served yet.
@@ -92,6 +96,7 @@ pub fn routes(
                 artifact: handler.artifact.clone(),
                 http: handler.http,
                 limits: handler.limits,
+                grants: handler.grants.clone(),
             });
         }
     }
@@ -110,7 +115,21 @@ pub fn routes(
         queued: inventory.queued.clone(),
         edge_timeouts: inventory.edge_timeouts.clone(),
         affinities: inventory.affinities.clone(),
+        permissions: permissions(inventory),
     }
+}
+
+/// What each handler may call, those included that are served nowhere now: the last call of one that leaves may still run.
+fn permissions(inventory: &Inventory) -> Vec<Permission> {
+    let calling = inventory
+        .handlers
+        .iter()
+        .filter(|handler| !handler.calls.is_empty());
+    let permissions = calling.map(|handler| Permission {
+        caller: handler.name.clone(),
+        functions: handler.calls.clone(),
+    });
+    permissions.collect()
 }
 
 /// The mode in a word, as in JSON and in spans.
@@ -140,6 +159,8 @@ mod tests {
             artifact: format!("hash-of-{name}"),
             http: name == "frontend",
             limits: Limits::default(),
+            grants: Grants::default(),
+            calls: Vec::new(),
             bound_to: Vec::new(),
             waiting: false,
         }

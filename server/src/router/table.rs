@@ -326,6 +326,7 @@ mod tests {
             artifact: String::new(),
             http: false,
             limits: Limits::default(),
+            grants: Default::default(),
         };
         let routes = Routes {
             handlers: ["audit", "email", "checkout"].map(handler).into(),

@@ -100,6 +100,7 @@ fn table_within(generation: u64, target: Dispatcher, timeout_ms: Option<u64>, li
             artifact: String::new(),
             http: false,
             limits,
+            grants: Default::default(),
         }],
         interfaces: vec![InterfaceRoute {
             interface: interface(),
@@ -549,6 +550,7 @@ fn on_nodes(generation: u64, nodes: &[(&str, Dispatcher)]) -> RouteTable {
         artifact: String::new(),
         http: false,
         limits: Limits::default(),
+        grants: Default::default(),
     };
     let routes = Routes {
         generation,

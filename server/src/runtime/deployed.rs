@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use protocol::control::Limits;
 use protocol::{FunctionPath, HandlerName};
 use rustc_hash::FxHashMap;
 use wasmtime::component::{InstancePre, Linker};
@@ -11,20 +10,27 @@ use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
 use super::artifact::{Artifact, ExportedFunction};
 use super::engine::Executor;
+use super::grants::Terms;
 use super::guest::Guest;
+use super::host::Denials;
 use super::imports;
 use super::life::Lives;
 use super::pool::InstancePool;
+use super::slices::Habit;
 use crate::dispatch::Dispatcher;
 
 /// A linked version.
 pub(super) struct Deployed {
     pub(super) name: HandlerName,
     pub(super) artifact: Arc<Artifact>,
-    pub(super) limits: Limits,
+    pub(super) terms: Arc<Terms>,
+    /// The hosts that it was denied.
+    pub(super) denials: Arc<Denials>,
     pub(super) pre: InstancePre<Guest>,
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
+    /// Whether its calls are long.
+    pub(super) habit: Habit,
     pub(super) executor: Arc<Executor>,
     functions: FxHashMap<Arc<FunctionPath>, Served>,
     /// Whether another version has taken over, or nobody serves the handler here any more.
@@ -51,7 +57,7 @@ impl Deployed {
         (base, router, executor): (&Linker<Guest>, &Dispatcher, &Arc<Executor>),
         name: HandlerName,
         artifact: Arc<Artifact>,
-        limits: Limits,
+        terms: Terms,
         lives: Arc<Lives>,
     ) -> wasmtime::Result<Self> {
         let mut linker = base.clone();
@@ -72,14 +78,16 @@ impl Deployed {
                 functions.insert(Arc::clone(&of.path), served);
             }
         }
-        let pool = InstancePool::new(name.clone(), limits, lives);
+        let pool = InstancePool::new(name.clone(), terms.limits, lives);
         Ok(Self {
             name,
             artifact,
-            limits,
+            terms: Arc::new(terms),
+            denials: Arc::default(),
             pre,
             proxy,
             pool,
+            habit: Habit::default(),
             executor: Arc::clone(executor),
             functions,
             is_replaced: AtomicBool::new(false),

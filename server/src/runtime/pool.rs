@@ -1,6 +1,7 @@
 //! `InstancePool`: instances of one handler, checked out by one call at a time.
 //!
-//! A call waits for a free instance up to its deadline; at most [`WAITING_MAX`] calls wait, the next one is `Overloaded`.
+//! A call waits for a free instance up to its deadline. Of the calls that a handler may have under way, those beyond its
+//! instances wait, and the next one is `Overloaded`: so that the limit costs a call that need not wait nothing.
 //! An instance comes back only after a call that ended well: a trap, a timeout or a cancelled call drops its store.
 //! Reuse is capped in calls and in memory that a call left grown, so that what leaks in a guest stays bounded, and an
 //! instance that nobody called for [`IDLE_FOR_MAX`] is dropped, so that a rush does not keep its memory. A `fresh`
@@ -18,8 +19,6 @@ use super::deployed::Deployed;
 use super::instance::Instance;
 use super::life::{End, Lives};
 
-/// Calls of one handler that may wait for an instance.
-pub const WAITING_MAX: usize = 4_096;
 /// Calls that one instance serves before it is replaced.
 pub const USES_MAX: u32 = 1_024;
 /// Bytes by which an instance's memory may have grown since its start if it is to be kept. A guest's memory never
@@ -35,7 +34,10 @@ pub(super) struct InstancePool {
     handler: HandlerName,
     policy: InstancePolicy,
     permits: Semaphore,
+    /// Calls that run at the same time.
     limit: u32,
+    /// Calls that may wait beside them.
+    waiting_max: usize,
     /// Taken from the end, so that those at the front are the longest idle.
     idle: Mutex<Vec<Idle>>,
     waiting: AtomicUsize,
@@ -51,11 +53,13 @@ struct Idle {
 impl InstancePool {
     /// A pool; the lives of its instances are counted in `lives`.
     pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>) -> Self {
+        let limit = limits.instances_max.min(limits.calls_max);
         Self {
             handler,
             policy: limits.policy,
-            permits: Semaphore::new(limits.instances_max as usize),
-            limit: limits.instances_max,
+            permits: Semaphore::new(limit as usize),
+            limit,
+            waiting_max: (limits.calls_max - limit) as usize,
             idle: Mutex::new(Vec::new()),
             waiting: AtomicUsize::new(0),
             lives,
@@ -96,16 +100,7 @@ impl InstancePool {
     }
 
     async fn wait(&self, deadline: Instant) -> Result<(), CallError> {
-        let _waiting = Waiting::begin(&self.waiting).ok_or_else(|| {
-            CallError::new(
-                ErrorCode::Overloaded,
-                format!(
-                    "`{}` has {WAITING_MAX} calls waiting for its {} instances; raise `instances` in \
-                     [handler.{}] or send less",
-                    self.handler, self.limit, self.handler
-                ),
-            )
-        })?;
+        let _waiting = Waiting::begin(&self.waiting, self.waiting_max).ok_or_else(|| self.overloaded())?;
         match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
             Ok(Ok(permit)) => {
                 permit.forget();
@@ -119,6 +114,18 @@ impl InstancePool {
                 ),
             )),
         }
+    }
+
+    fn overloaded(&self) -> CallError {
+        let Self { handler, limit, .. } = self;
+        let calls = self.waiting_max as u64 + u64::from(*limit);
+        CallError::new(
+            ErrorCode::Overloaded,
+            format!(
+                "`{handler}` has {calls} calls under way here, {limit} of them in instances, and may have no more; raise \
+                 `concurrency` or `instances` in [handler.{handler}], or send less"
+            ),
+        )
     }
 
     /// Takes an instance back, or says why it cannot be used again.
@@ -245,10 +252,10 @@ impl Drop for Checkout {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Option<Self> {
+    fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::AcqRel);
         let waiting = Self(count);
-        (before < WAITING_MAX).then_some(waiting)
+        (before < most).then_some(waiting)
     }
 }
 

@@ -88,8 +88,11 @@ impl Dispatch for Line {
     }
 }
 
-/// A warm instance in which a call has begun.
+/// A warm instance in which a call has begun. Where calls are long, each waits for a turn first.
 fn warm(deployed: &Arc<Deployed>, call: &Call) -> Option<Checkout> {
+    if deployed.habit.is_long() {
+        return None;
+    }
     let mut checkout = InstancePool::try_check_out(deployed)?;
     let (_, instance) = checkout.parts();
     instance?.begin(CallInProgress::new(call.deadline, call.trace, call.hop));
@@ -103,10 +106,14 @@ async fn run_warm(mut checkout: Checkout, place: Place, args: Bytes) -> Result<R
         return Err(gone());
     };
     let outcome = instance
-        .call(&deployed.executor, &deployed.name, function, args, None)
+        .call(&deployed.executor, deployed, function, args, None)
         .await;
-    let fits = |finished: Finished| check_result(&function.path, &finished.value).map(|()| finished);
-    match outcome.and_then(fits) {
+    let mut is_spoiled = false;
+    let outcome = outcome.and_then(|finished| {
+        let fits = check_result(&function.path, &finished.value);
+        fits.inspect_err(|_| is_spoiled = true).map(|()| finished)
+    });
+    match outcome {
         Ok(finished) => {
             let is_err = function.ty.returns_result() && finished.value.first() == Some(&1);
             checkout.check_in();
@@ -116,7 +123,12 @@ async fn run_warm(mut checkout: Checkout, place: Place, args: Bytes) -> Result<R
             })
         }
         Err(error) => {
-            checkout.end(end_of(&error));
+            let own = instance.take_call().end;
+            deployed.habit.mark();
+            checkout.end(own.unwrap_or_else(|| match is_spoiled {
+                true => End::Result,
+                false => End::of(&error),
+            }));
             Err(error)
         }
     }
@@ -234,6 +246,10 @@ impl Runtime {
         let (_, Some(instance)) = checkout.parts() else {
             return Err(gone());
         };
+        if deployed.habit.is_long() && !Box::pin(instance.has_turn(&self.executor)).await {
+            checkout.end(End::Deadline);
+            return Err(call.deadline_error());
+        }
         let since = arrived.map(|_| Instant::now());
         let mut returns_result = false;
         let outcome = match work {
@@ -241,7 +257,7 @@ impl Runtime {
                 let function = deployed.at(place).ok_or_else(gone)?;
                 returns_result = function.ty.returns_result();
                 instance
-                    .call(&self.executor, &deployed.name, function, call.args, since)
+                    .call(&self.executor, deployed, function, call.args, since)
                     .await
             }
             // Boxed: it would make the future of every call larger.
@@ -249,9 +265,13 @@ impl Runtime {
                 Box::pin(instance.exchange(&self.executor, deployed, request, since)).await
             }
         };
+        let mut spoiled = None;
         let outcome = outcome.and_then(|finished| {
-            let fits = check_result(&call.function, &finished.value);
-            fits.map(|()| finished)
+            if let Err(error) = check_result(&call.function, &finished.value) {
+                spoiled = Some(finished.left);
+                return Err(error);
+            }
+            Ok(finished)
         });
         match outcome {
             Ok(mut finished) => {
@@ -273,10 +293,17 @@ impl Runtime {
                 })
             }
             Err(error) => {
+                let own = instance.take_call();
+                let end = match &spoiled {
+                    Some(_) => End::Result,
+                    None => own.end.unwrap_or_else(|| End::of(&error)),
+                };
                 if let Some(span) = span {
-                    add_logs(span, instance.take_call());
+                    // What a call leaves was taken already if it had ended well but for its result.
+                    add_logs(span, spoiled.flatten().unwrap_or(own));
                 }
-                checkout.end(end_of(&error));
+                deployed.habit.mark();
+                checkout.end(end);
                 Err(error)
             }
         }
@@ -297,6 +324,7 @@ impl Runtime {
                 Ok(true)
             }
             Err(error) => {
+                checkout.parts().0.habit.mark();
                 checkout.end(End::Start);
                 Err(error)
             }
@@ -349,14 +377,6 @@ fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
     if guest.logs_dropped > 0 {
         let dropped = Value::Int(guest.logs_dropped as i64);
         record.attributes.push((fields::LOGS_DROPPED.into(), dropped));
-    }
-}
-
-/// How the life of an instance ends in which a call failed.
-fn end_of(error: &CallError) -> End {
-    match error.code {
-        ErrorCode::Deadline => End::Deadline,
-        _ => End::Trap,
     }
 }
 

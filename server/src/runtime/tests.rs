@@ -1,13 +1,15 @@
 //! Calls through a whole runtime: guests from text, and a router that does what the test says.
 
 pub(in crate::runtime) mod guests;
+mod limits;
+mod outgoing;
 
 use std::future::pending;
 use std::sync::Mutex;
 
 use bytes::Bytes;
 use protocol::api::handlers::InstanceEnds;
-use protocol::control::InstancePolicy;
+use protocol::control::{InstancePolicy, Limits};
 use protocol::span::Value;
 use protocol::value::put_leb;
 use protocol::{

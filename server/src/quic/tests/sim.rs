@@ -138,6 +138,7 @@ impl Cluster<'_> {
         let socket = self.network.plug();
         let quic = Quic::bind_on(socket, endpoint, config, worker, sender, tasks.clone()).unwrap();
         quic.set_exports(vec![exported(node, "work")]).unwrap();
+        permit(&quic, &NODES, &[exported(node, "work")]);
         for other in NODES.iter().filter(|other| **other != node) {
             quic.set_callers(&node_name(other), HashSet::from([name(other)]));
         }
@@ -180,6 +181,7 @@ impl Cluster<'_> {
         self.network.unplug(quic.local_addr());
         self.processes.borrow()[node].tasks.cancel();
         sleep(Duration::from_millis(rng.random_range(0..300))).await;
+        permit(&quic, &NODES, &[exported(node, "work")]);
         for other in NODES.iter().filter(|other| **other != node) {
             self.quic(other).0.peer_down(&node_name(node), incarnation);
         }
