@@ -24,14 +24,15 @@ pub mod json;
 mod life;
 mod limits;
 mod pool;
+mod shared;
 pub mod wit_type;
 mod work;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use protocol::control::{InstanceFigures, Limits};
+use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::span::{Stages, Value};
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
 use rustc_hash::FxHashMap;
@@ -44,8 +45,8 @@ use crate::telemetry::{OpenSpan, Recorder, fields};
 
 use artifact::Artifact;
 use cache::CodeCache;
-use deployed::Deployed;
-use engine::Executor;
+use deployed::{Deployed, Ground};
+use engine::{EngineKind, Executor};
 use guest::{CallInProgress, Guest};
 use instance::{Finished, Instance};
 use life::{End, Lives};
@@ -67,6 +68,12 @@ pub enum Error {
     /// The component does not compile.
     #[error("compile the component: {0:#}")]
     Compile(wasmtime::Error),
+    /// The handler's policy is not for what it is.
+    #[error("`policy = \"shared\"` in [handler.{handler}], which has no async functions")]
+    Policy {
+        /// The handler.
+        handler: HandlerName,
+    },
     /// The component does not link: an import that nobody serves, or of another type.
     #[error("link `{handler}`: {source:#}")]
     Link {
@@ -85,6 +92,11 @@ pub struct Runtime {
     executor: Arc<Executor>,
     cache: CodeCache,
     base: Linker<Guest>,
+    /// Made with the first handler that has async functions.
+    concurrent: OnceLock<Concurrent>,
+    making_concurrent: Mutex<()>,
+    /// Where tasks start; those of a runtime that was not started end with it.
+    tasks: OnceLock<Tasks>,
     router: Dispatcher,
     recorder: Arc<Recorder>,
     clock: Clock,
@@ -94,7 +106,7 @@ pub struct Runtime {
 impl Runtime {
     /// A runtime without handlers, whose guests call out through `router`.
     pub fn new(cache: &std::path::Path, router: Dispatcher, recorder: Arc<Recorder>) -> Result<Self, Error> {
-        let executor = Arc::new(Executor::new().map_err(Error::Engine)?);
+        let executor = Arc::new(Executor::new(EngineKind::Sync).map_err(Error::Engine)?);
         let cache = CodeCache::open(cache, executor.engine())?;
         let base = host::linker(executor.engine()).map_err(Error::Engine)?;
         let clock = recorder.clock().clone();
@@ -102,6 +114,9 @@ impl Runtime {
             executor,
             cache,
             base,
+            concurrent: OnceLock::new(),
+            making_concurrent: Mutex::default(),
+            tasks: OnceLock::new(),
             router,
             recorder,
             clock,
@@ -116,30 +131,54 @@ impl Runtime {
         if let Some(artifact) = self.cached(&hash) {
             return Ok((artifact, false));
         }
-        let engine = self.executor.engine();
+        let (executor, cache) = match inspect::engine_of(wasm) {
+            EngineKind::Sync => (&self.executor, self.cache.clone()),
+            EngineKind::Concurrent => (&self.concurrent()?.executor, self.cache.concurrent()),
+        };
+        let engine = executor.engine();
         let component = Component::from_binary(engine, wasm).map_err(Error::Compile)?;
-        if let Err(error) = self.cache.store(&hash, &component) {
+        if let Err(error) = cache.store(&hash, &component) {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again at the next start");
         }
         // Mapped from the cache where possible: pages are shared between home and its children.
-        let component = self.cache.load(engine, &hash).unwrap_or(component);
-        Ok((Arc::new(Artifact::reflect(engine, component, hash)), true))
+        let component = cache.load(engine, &hash).unwrap_or(component);
+        Ok((Arc::new(Artifact::reflect(executor, component, hash)), true))
     }
 
     /// The artifact of a content hash, where it is compiled already.
     pub fn cached(&self, hash: &str) -> Option<Arc<Artifact>> {
-        let component = self.cache.load(self.executor.engine(), hash)?;
-        Some(Arc::new(Artifact::reflect(
-            self.executor.engine(),
-            component,
-            hash.to_owned(),
-        )))
+        let concurrent = self.cache.concurrent();
+        let (executor, cache) = if concurrent.has(hash) {
+            (&self.concurrent().ok()?.executor, &concurrent)
+        } else {
+            (&self.executor, &self.cache)
+        };
+        let component = cache.load(executor.engine(), hash)?;
+        Some(Arc::new(Artifact::reflect(executor, component, hash.to_owned())))
+    }
+
+    /// The engine of handlers with async functions, made when it is first asked for.
+    fn concurrent(&self) -> Result<&Concurrent, Error> {
+        if let Some(concurrent) = self.concurrent.get() {
+            return Ok(concurrent);
+        }
+        let _making = self.making_concurrent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(concurrent) = self.concurrent.get() {
+            return Ok(concurrent);
+        }
+        let executor = Arc::new(Executor::new(EngineKind::Concurrent).map_err(Error::Engine)?);
+        let base = shared::linker(executor.engine()).map_err(Error::Engine)?;
+        Ok(self.concurrent.get_or_init(|| Concurrent { executor, base }))
+    }
+
+    fn tasks(&self) -> &Tasks {
+        self.tasks.get_or_init(Tasks::default)
     }
 
     /// Links a version and swaps it in; calls in flight finish on the old one.
     pub fn deploy(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
         let before = self.deployed.load().get(name).cloned();
-        let lives = before.map(|before| Arc::clone(before.pool.lives()));
+        let lives = before.map(|before| Arc::clone(before.lives()));
         let deployed = Arc::new(self.link(name, artifact, limits, lives.unwrap_or_default())?);
         self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
@@ -161,8 +200,26 @@ impl Runtime {
         limits: Limits,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
-        let ground = (&self.base, &self.router);
-        Deployed::link(ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
+        let (base, executor) = match artifact.engine {
+            EngineKind::Sync if limits.policy == Some(InstancePolicy::Shared) => {
+                return Err(Error::Policy {
+                    handler: name.clone(),
+                });
+            }
+            EngineKind::Sync => (&self.base, &self.executor),
+            EngineKind::Concurrent => {
+                let concurrent = self.concurrent()?;
+                (&concurrent.base, &concurrent.executor)
+            }
+        };
+        let ground = Ground {
+            base,
+            executor,
+            router: &self.router,
+            clock: &self.clock,
+            tasks: self.tasks(),
+        };
+        Deployed::link(&ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
                 source,
@@ -193,12 +250,14 @@ impl Runtime {
         let table = self.deployed.load();
         table
             .values()
-            .map(|deployed| (deployed.name.clone(), deployed.pool.figures()))
+            .map(|deployed| (deployed.name.clone(), deployed.figures()))
             .collect()
     }
 
     /// Drops warm instances that nobody called for a while, one look at all of them every few seconds.
     pub fn start(self: &Arc<Self>, tasks: &Tasks) {
+        // Tasks of instances start among these; nothing was deployed yet.
+        let _ = self.tasks.set(tasks.clone());
         let runtime = Arc::clone(self);
         let token = tasks.token();
         tasks.spawn("idle-instances", async move {
@@ -216,7 +275,7 @@ impl Runtime {
 
     fn drop_idle(&self, now: Instant) {
         for deployed in self.deployed.load().values() {
-            deployed.pool.drop_idle(now);
+            deployed.drop_idle(now);
         }
     }
 
@@ -293,6 +352,9 @@ impl Runtime {
         arrived: Option<Instant>,
         mut span: Option<&mut OpenSpan>,
     ) -> Result<Ran, CallError> {
+        if let Some(pool) = &deployed.shared {
+            return Box::pin(shared::call(pool, deployed, call, arrived, span)).await;
+        }
         let work = Work::of(deployed, &call, span.as_deref_mut())?;
         let returns_result = work.returns_result();
         let parsed = arrived.map(|arrived| arrived.elapsed());
@@ -378,6 +440,12 @@ impl Runtime {
             }
         }
     }
+}
+
+/// The engine of handlers with async functions, and what they are linked with.
+struct Concurrent {
+    executor: Arc<Executor>,
+    base: Linker<Guest>,
 }
 
 /// A call that ended well.

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::api::handlers::InstancePolicy;
+
 use crate::api::handlers::InstanceEnds;
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
 use crate::shape::Shape;
@@ -129,20 +131,12 @@ pub struct Limits {
     pub instances_max: u32,
     /// The time that one call to it may take, in ms. It shortens a caller's deadline and never lengthens it.
     pub timeout_ms: Option<u64>,
-    /// How long an instance lives.
+    /// How long an instance lives and what it serves; by default as its component is: `shared` where that has async
+    /// functions, else `pooled`.
     #[serde(default)]
-    pub policy: InstancePolicy,
-}
-
-/// How long an instance of a handler lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InstancePolicy {
-    /// It serves one call after the other, until it served many, grew too far, was idle for long or failed.
-    #[default]
-    Pooled,
-    /// It serves one call: nothing of a call is left to the next one.
-    Fresh,
+    pub policy: Option<InstancePolicy>,
+    /// Calls that a shared instance serves at a time.
+    pub concurrency: u32,
 }
 
 impl Default for Limits {
@@ -153,7 +147,9 @@ impl Default for Limits {
             instances_max: 64,
             // The deadline that a call comes with is enough, unless somebody says otherwise.
             timeout_ms: None,
-            policy: InstancePolicy::Pooled,
+            policy: None,
+            // Calls that wait cost little; those that compute take turns however many they are.
+            concurrency: 64,
         }
     }
 }

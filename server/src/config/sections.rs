@@ -23,6 +23,8 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=MEMORY_BYTES_MAX;
 /// Instances of one handler on one node.
 const INSTANCES: std::ops::RangeInclusive<u32> = 1..=INSTANCES_MAX;
+/// Calls that one shared instance serves at a time: more would only wait for each other.
+const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1_024;
 /// The trace store: below 16 MiB one busy second would push out the one before.
 const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
 
@@ -133,8 +135,10 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         let policies = [
             ("pooled", InstancePolicy::Pooled),
             ("fresh", InstancePolicy::Fresh),
+            ("shared", InstancePolicy::Shared),
         ];
-        section.set("policy", &mut limits.policy, choice(&policies));
+        limits.policy = section.find("policy", choice(&policies)).map(|found| found.value);
+        section.set("concurrency", &mut limits.concurrency, whole(CONCURRENCY));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = Some(timeout.value.as_millis() as u64);
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use protocol::HandlerName;
 use protocol::control::Limits;
 
-use super::Runtime;
+use super::{Error, Runtime};
 use super::artifact::Artifact;
 use super::describe::Docs;
 use super::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
@@ -54,7 +54,12 @@ impl Accepted {
         let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         servable(&artifact)?;
         runtime.check(name, &artifact, limits).map_err(|error| {
-            let remedy = "import only what the host or another handler serves";
+            let remedy = match error {
+                Error::Policy { .. } => {
+                    "leave `policy` out, or build it with async functions (see README, \"Handlers that wait\")"
+                }
+                _ => "import only what the host or another handler serves",
+            };
             Rejection::new(error.to_string(), remedy)
         })?;
         Ok(Self {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use protocol::api::handlers::ImportKind;
 use protocol::{FunctionPath, InterfaceName, TypeHash};
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex};
 
+use super::engine::{EngineKind, Executor};
 use super::host;
 use super::wit_type::FunctionType;
 
@@ -21,6 +21,8 @@ pub const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2";
 pub struct Artifact {
     /// BLAKE3 of the component, hexadecimal.
     pub hash: String,
+    /// The engine that it was compiled for.
+    pub engine: EngineKind,
     pub(super) component: Component,
     /// Interfaces that other handlers can call.
     pub exports: Vec<ExportedInterface>,
@@ -80,7 +82,8 @@ pub struct ImportedFunction {
 impl Artifact {
     /// Reads what a compiled component exports and imports. Names that are no interface names (bare functions, platform
     /// internals of some toolchains) are left out: nobody could call them.
-    pub fn reflect(engine: &Engine, component: Component, hash: String) -> Self {
+    pub fn reflect(executor: &Executor, component: Component, hash: String) -> Self {
+        let engine = executor.engine();
         let ty = component.component_type();
         let mut exports = Vec::new();
         let mut http = false;
@@ -122,6 +125,7 @@ impl Artifact {
         let imports = imports(engine, &component);
         Self {
             hash,
+            engine: executor.kind(),
             component,
             exports,
             imports,
@@ -154,7 +158,7 @@ impl Artifact {
     }
 }
 
-fn imports(engine: &Engine, component: &Component) -> Vec<ImportedInterface> {
+fn imports(engine: &wasmtime::Engine, component: &Component) -> Vec<ImportedInterface> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     for (name, item) in ty.imports(engine) {

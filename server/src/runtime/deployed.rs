@@ -1,19 +1,24 @@
 //! `Deployed`: one version of a handler, linked and callable, with its pool of instances.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use protocol::control::Limits;
+use protocol::control::{InstanceFigures, Limits};
 use protocol::{FunctionPath, HandlerName};
 use rustc_hash::FxHashMap;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
 use super::artifact::{Artifact, ExportedFunction};
+use super::engine::{EngineKind, Executor};
 use super::guest::Guest;
 use super::imports;
 use super::life::Lives;
 use super::pool::InstancePool;
+use super::shared::{self, Blueprint, SharedPool};
+use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
+use crate::shutdown::Tasks;
 
 /// A linked version.
 pub(super) struct Deployed {
@@ -23,7 +28,32 @@ pub(super) struct Deployed {
     pub(super) pre: InstancePre<Guest>,
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
+    /// In place of `pool`, where it has async functions.
+    pub(super) shared: Option<SharedPool>,
     functions: FxHashMap<Arc<FunctionPath>, Served>,
+}
+
+/// What a version is linked on.
+pub(super) struct Ground<'r> {
+    pub(super) base: &'r Linker<Guest>,
+    pub(super) executor: &'r Arc<Executor>,
+    pub(super) router: &'r Dispatcher,
+    pub(super) clock: &'r Clock,
+    pub(super) tasks: &'r Tasks,
+}
+
+impl Ground<'_> {
+    fn blueprint(&self, handler: &HandlerName, limits: Limits, pre: &InstancePre<Guest>) -> Blueprint {
+        Blueprint {
+            handler: handler.clone(),
+            limits,
+            pre: pre.clone(),
+            executor: Arc::clone(self.executor),
+            router: Arc::clone(self.router),
+            clock: self.clock.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
 }
 
 /// An exported function by its exact path.
@@ -36,16 +66,21 @@ struct Served {
 }
 
 impl Deployed {
-    /// Links an artifact: the capabilities of `base`, everything else through the router.
+    /// Links an artifact: the capabilities of its engine, everything else through the router.
     pub(super) fn link(
-        (base, router): (&Linker<Guest>, &Dispatcher),
+        ground: &Ground<'_>,
         name: HandlerName,
         artifact: Arc<Artifact>,
         limits: Limits,
         lives: Arc<Lives>,
     ) -> wasmtime::Result<Self> {
-        let mut linker = base.clone();
-        imports::define(&mut linker, &artifact, &name, router)?;
+        let mut linker = ground.base.clone();
+        match artifact.engine {
+            EngineKind::Sync => imports::define(&mut linker, &artifact, &name, ground.router)?,
+            EngineKind::Concurrent => {
+                shared::define(&mut linker, &artifact, &name, ground.router, ground.tasks)?;
+            }
+        }
         let pre = linker.instantiate_pre(&artifact.component)?;
         let proxy = if artifact.http {
             Some(ProxyIndices::new(&pre)?)
@@ -63,7 +98,9 @@ impl Deployed {
                 functions.insert(Arc::clone(&of.path), served);
             }
         }
-        let pool = InstancePool::new(name.clone(), limits, lives);
+        let pool = InstancePool::new(name.clone(), limits, Arc::clone(&lives));
+        let is_shared = artifact.engine == EngineKind::Concurrent;
+        let shared = is_shared.then(|| SharedPool::new(ground.blueprint(&name, limits, &pre), lives));
         Ok(Self {
             name,
             artifact,
@@ -71,8 +108,28 @@ impl Deployed {
             pre,
             proxy,
             pool,
+            shared,
             functions,
         })
+    }
+
+    /// The counters of its instances' lives, for the handler's next version.
+    pub(super) fn lives(&self) -> &Arc<Lives> {
+        self.shared.as_ref().map_or_else(|| self.pool.lives(), SharedPool::lives)
+    }
+
+    pub(super) fn figures(&self) -> InstanceFigures {
+        self.shared
+            .as_ref()
+            .map_or_else(|| self.pool.figures(), SharedPool::figures)
+    }
+
+    /// Drops instances that nobody called for a while.
+    pub(super) fn drop_idle(&self, now: Instant) {
+        match &self.shared {
+            Some(shared) => shared.drop_idle(now, 0),
+            None => self.pool.drop_idle(now),
+        }
     }
 
     /// The exported function of a path, by exact name or semver track.

@@ -1,6 +1,6 @@
 //! `Guest`: everything one instance may touch: its store's data.
 //!
-//! One handler per store, one call at a time. What belongs to the call in progress (deadline, trace, log lines, the time
+//! One handler per store, one call at a time unless it is shared. What belongs to the call in progress (deadline, trace, log lines, the time
 //! spent in outgoing calls) is set before it and taken after it; nothing of a call is seen by the next one.
 
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::host::{NoOutgoing, Stdio};
 use super::limits::MemoryLimiter;
+use super::shared::calls::Calls;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 
@@ -32,6 +33,8 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing_http: NoOutgoing,
+    /// The calls under way, where the store is shared; `call` is one of them then.
+    pub(super) calls: Calls,
 }
 
 /// What belongs to the call in progress.
@@ -85,6 +88,7 @@ impl Guest {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             outgoing_http: NoOutgoing,
+            calls: Calls::default(),
         }
     }
 

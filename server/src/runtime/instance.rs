@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 
 /// Host-call fuel: bytes that one host call may lift out of a guest.
-const HOSTCALL_BYTES_MAX: usize = 64 << 20;
+pub(super) const HOSTCALL_BYTES_MAX: usize = 64 << 20;
 
 /// One store with an instance in it.
 pub(super) struct Instance {
@@ -232,7 +232,7 @@ async fn by_deadline<F: Future>(deadline: Instant, watched: bool, future: F) -> 
 }
 
 /// The stages between consecutive moments, so that they add up to the whole.
-fn stages(
+pub(super) fn stages(
     since: Instant,
     lowered: Instant,
     lift_began: Instant,

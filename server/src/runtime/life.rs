@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::api::handlers::InstanceEnds;
+use protocol::control::InstanceFigures;
 
 /// Why there is an instance less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +49,16 @@ impl Lives {
         self.ended[end as usize].fetch_add(instances, Ordering::Relaxed);
     }
 
-    pub(super) fn made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+    /// What was counted, beside the instances of now.
+    pub(super) fn figures(&self) -> InstanceFigures {
+        InstanceFigures {
+            made: self.made.load(Ordering::Relaxed),
+            ended: self.ended(),
+            ..InstanceFigures::default()
+        }
     }
 
-    pub(super) fn ended(&self) -> InstanceEnds {
+    fn ended(&self) -> InstanceEnds {
         let of = |end: End| self.ended[end as usize].load(Ordering::Relaxed);
         InstanceEnds {
             start: of(End::Start),

@@ -52,7 +52,7 @@ impl InstancePool {
     pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>) -> Self {
         Self {
             handler,
-            policy: limits.policy,
+            policy: limits.policy.unwrap_or_default(),
             permits: Semaphore::new(limits.instances_max as usize),
             limit: limits.instances_max,
             idle: Mutex::new(Vec::new()),
@@ -149,8 +149,7 @@ impl InstancePool {
         InstanceFigures {
             idle,
             busy,
-            made: self.lives.made(),
-            ended: self.lives.ended(),
+            ..self.lives.figures()
         }
     }
 }
@@ -222,10 +221,10 @@ impl Drop for Checkout<'_> {
 }
 
 /// One call that waits, counted until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Option<Self> {
+    pub(super) fn begin(count: &'a AtomicUsize) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::AcqRel);
         let waiting = Self(count);
         (before < WAITING_MAX).then_some(waiting)

@@ -552,7 +552,7 @@ async fn a_new_version_is_swapped_in_whole_while_the_old_one_ends() {
 async fn a_fresh_handler_gets_a_new_instance_for_each_call() {
     let house = House::alone();
     let limits = Limits {
-        policy: InstancePolicy::Fresh,
+        policy: Some(InstancePolicy::Fresh),
         ..Limits::default()
     };
     house.serve_within("math", &guests::math(), limits);

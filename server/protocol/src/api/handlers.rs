@@ -153,6 +153,30 @@ impl Handler {
     }
 }
 
+/// How long an instance of a handler lives, and what it serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstancePolicy {
+    /// It serves one call after the other, until it served many, grew too far, was idle for long or failed.
+    #[default]
+    Pooled,
+    /// It serves one call: nothing of a call is left to the next one.
+    Fresh,
+    /// It serves many calls at a time, as only components with async functions can.
+    Shared,
+}
+
+impl InstancePolicy {
+    /// As `cleave.toml` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pooled => "pooled",
+            Self::Fresh => "fresh",
+            Self::Shared => "shared",
+        }
+    }
+}
+
 /// A handler's live figures, over all its nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
