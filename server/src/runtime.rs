@@ -25,6 +25,7 @@ mod life;
 mod limits;
 mod pool;
 mod shared;
+mod warming;
 pub mod wit_type;
 mod work;
 
@@ -36,6 +37,7 @@ use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::span::{Stages, Value};
 use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
@@ -51,6 +53,7 @@ use guest::{CallInProgress, Guest};
 use instance::{Finished, Instance};
 use life::{End, Lives};
 use pool::Checkout;
+use warming::WARMED_MAX;
 use work::Work;
 
 /// How often warm instances are looked at, whether anyone still calls them.
@@ -97,6 +100,8 @@ pub struct Runtime {
     making_concurrent: Mutex<()>,
     /// Where tasks start; those of a runtime that was not started end with it.
     tasks: OnceLock<Tasks>,
+    /// Says that a pool may want instances.
+    refill: Arc<Notify>,
     router: Dispatcher,
     recorder: Arc<Recorder>,
     clock: Clock,
@@ -117,6 +122,7 @@ impl Runtime {
             concurrent: OnceLock::new(),
             making_concurrent: Mutex::default(),
             tasks: OnceLock::new(),
+            refill: Arc::default(),
             router,
             recorder,
             clock,
@@ -142,7 +148,10 @@ impl Runtime {
         }
         // Mapped from the cache where possible: pages are shared between home and its children.
         let component = cache.load(engine, &hash).unwrap_or(component);
-        Ok((Arc::new(Artifact::reflect(executor, component, hash)), true))
+        Ok((
+            Arc::new(Artifact::reflect(engine, executor.kind(), component, hash)),
+            true,
+        ))
     }
 
     /// The artifact of a content hash, where it is compiled already.
@@ -154,7 +163,13 @@ impl Runtime {
             (&self.executor, &self.cache)
         };
         let component = cache.load(executor.engine(), hash)?;
-        Some(Arc::new(Artifact::reflect(executor, component, hash.to_owned())))
+        let (engine, kind) = (executor.engine(), executor.kind());
+        Some(Arc::new(Artifact::reflect(
+            engine,
+            kind,
+            component,
+            hash.to_owned(),
+        )))
     }
 
     /// The engine of handlers with async functions, made when it is first asked for.
@@ -162,7 +177,10 @@ impl Runtime {
         if let Some(concurrent) = self.concurrent.get() {
             return Ok(concurrent);
         }
-        let _making = self.making_concurrent.lock().unwrap_or_else(PoisonError::into_inner);
+        let _making = self
+            .making_concurrent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(concurrent) = self.concurrent.get() {
             return Ok(concurrent);
         }
@@ -185,6 +203,7 @@ impl Runtime {
             table.insert(name.clone(), Arc::clone(&deployed));
             table
         });
+        self.refill.notify_one();
         Ok(())
     }
 
@@ -218,6 +237,7 @@ impl Runtime {
             router: &self.router,
             clock: &self.clock,
             tasks: self.tasks(),
+            refill: &self.refill,
         };
         Deployed::link(&ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
             Error::Link {
@@ -271,11 +291,60 @@ impl Runtime {
                 }
             }
         });
+        let runtime = Arc::clone(self);
+        let token = tasks.token();
+        tasks.spawn("warm-instances", async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = token.cancelled() => break,
+                    () = runtime.refill.notified() => runtime.warm().await,
+                }
+            }
+        });
     }
 
     fn drop_idle(&self, now: Instant) {
         for deployed in self.deployed.load().values() {
-            deployed.drop_idle(now);
+            deployed.look(now);
+        }
+        self.refill.notify_one();
+    }
+
+    /// Makes the instances that are wanted before a call asks for them, one after the other.
+    async fn warm(&self) {
+        let table = Arc::clone(&self.deployed.load());
+        let mut free: u64 = table.values().map(|deployed| deployed.figures().idle).sum();
+        for deployed in table.values() {
+            while free < WARMED_MAX && self.warm_one(deployed).await {
+                free += 1;
+            }
+        }
+    }
+
+    /// Whether another instance of a handler was made.
+    async fn warm_one(&self, deployed: &Deployed) -> bool {
+        if let Some(shared) = &deployed.shared {
+            return shared.warm_one();
+        }
+        let Some(warm) = deployed.pool.warm() else {
+            return false;
+        };
+        let began = Instant::now();
+        let nobody = CallInProgress::nobody(began + shared::START_MAX);
+        warm.begin();
+        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, nobody);
+        match Box::pin(made).await {
+            Ok(instance) => {
+                deployed.lives().started_in(began.elapsed());
+                warm.leave(instance);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(handler = %deployed.name, %error, "an instance could not be made beforehand");
+                warm.give_up();
+                false
+            }
         }
     }
 
@@ -428,9 +497,11 @@ impl Runtime {
             return Ok(false);
         }
         checkout.begin();
+        let began = Instant::now();
         let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress);
         match Box::pin(made).await {
             Ok(instance) => {
+                deployed.lives().started_in(began.elapsed());
                 checkout.put(instance);
                 Ok(true)
             }

@@ -137,6 +137,8 @@ pub struct Limits {
     pub policy: Option<InstancePolicy>,
     /// Calls that a shared instance serves at a time.
     pub concurrency: u32,
+    /// Instances that are kept ready without a call.
+    pub warm: u32,
 }
 
 impl Default for Limits {
@@ -150,6 +152,8 @@ impl Default for Limits {
             policy: None,
             // Calls that wait cost little; those that compute take turns however many they are.
             concurrency: 64,
+            // So that the first call after a deploy, a move or a quiet time is as quick as the next.
+            warm: 1,
         }
     }
 }
@@ -249,6 +253,10 @@ pub struct InstanceFigures {
     pub busy: u64,
     /// Made since the node's start.
     pub made: u64,
+    /// Those of them that a call waited for.
+    pub cold: u64,
+    /// The median of making one, in µs; 0 where none was made.
+    pub start_p50_us: u64,
     /// How those ended that are no more.
     pub ended: InstanceEnds,
 }

@@ -11,10 +11,10 @@ use std::time::Instant;
 use protocol::HandlerName;
 use protocol::control::Limits;
 
-use super::{Error, Runtime};
 use super::artifact::Artifact;
 use super::describe::Docs;
 use super::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
+use super::{Error, Runtime};
 
 /// A file that can be served.
 pub struct Accepted {

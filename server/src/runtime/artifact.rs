@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use protocol::api::handlers::ImportKind;
 use protocol::{FunctionPath, InterfaceName, TypeHash};
+use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::engine::{EngineKind, Executor};
+use super::engine::EngineKind;
 use super::host;
 use super::wit_type::FunctionType;
 
@@ -82,8 +83,7 @@ pub struct ImportedFunction {
 impl Artifact {
     /// Reads what a compiled component exports and imports. Names that are no interface names (bare functions, platform
     /// internals of some toolchains) are left out: nobody could call them.
-    pub fn reflect(executor: &Executor, component: Component, hash: String) -> Self {
-        let engine = executor.engine();
+    pub fn reflect(engine: &Engine, kind: EngineKind, component: Component, hash: String) -> Self {
         let ty = component.component_type();
         let mut exports = Vec::new();
         let mut http = false;
@@ -125,7 +125,7 @@ impl Artifact {
         let imports = imports(engine, &component);
         Self {
             hash,
-            engine: executor.kind(),
+            engine: kind,
             component,
             exports,
             imports,
@@ -158,7 +158,7 @@ impl Artifact {
     }
 }
 
-fn imports(engine: &wasmtime::Engine, component: &Component) -> Vec<ImportedInterface> {
+fn imports(engine: &Engine, component: &Component) -> Vec<ImportedInterface> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     for (name, item) in ty.imports(engine) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use protocol::control::{InstanceFigures, Limits};
 use protocol::{FunctionPath, HandlerName};
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
@@ -40,6 +41,7 @@ pub(super) struct Ground<'r> {
     pub(super) router: &'r Dispatcher,
     pub(super) clock: &'r Clock,
     pub(super) tasks: &'r Tasks,
+    pub(super) refill: &'r Arc<Notify>,
 }
 
 impl Ground<'_> {
@@ -52,6 +54,7 @@ impl Ground<'_> {
             router: Arc::clone(self.router),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
+            refill: Arc::clone(self.refill),
         }
     }
 }
@@ -98,7 +101,12 @@ impl Deployed {
                 functions.insert(Arc::clone(&of.path), served);
             }
         }
-        let pool = InstancePool::new(name.clone(), limits, Arc::clone(&lives));
+        let pool = InstancePool::new(
+            name.clone(),
+            limits,
+            Arc::clone(&lives),
+            Arc::clone(ground.refill),
+        );
         let is_shared = artifact.engine == EngineKind::Concurrent;
         let shared = is_shared.then(|| SharedPool::new(ground.blueprint(&name, limits, &pre), lives));
         Ok(Self {
@@ -115,7 +123,9 @@ impl Deployed {
 
     /// The counters of its instances' lives, for the handler's next version.
     pub(super) fn lives(&self) -> &Arc<Lives> {
-        self.shared.as_ref().map_or_else(|| self.pool.lives(), SharedPool::lives)
+        self.shared
+            .as_ref()
+            .map_or_else(|| self.pool.lives(), SharedPool::lives)
     }
 
     pub(super) fn figures(&self) -> InstanceFigures {
@@ -124,11 +134,14 @@ impl Deployed {
             .map_or_else(|| self.pool.figures(), SharedPool::figures)
     }
 
-    /// Drops instances that nobody called for a while.
-    pub(super) fn drop_idle(&self, now: Instant) {
-        match &self.shared {
-            Some(shared) => shared.drop_idle(now, 0),
-            None => self.pool.drop_idle(now),
+    /// Drops instances that nobody called for a while, and looks at what is wanted beforehand.
+    pub(super) fn look(&self, now: Instant) {
+        if let Some(shared) = &self.shared {
+            shared.look();
+            shared.drop_idle(now);
+        } else {
+            self.pool.look();
+            self.pool.drop_idle(now);
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use protocol::api::handlers::Engine as EngineKind;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 /// How often a running guest looks at its deadline.
@@ -29,15 +30,6 @@ const CONCURRENT_STACKS_MAX: u32 = 4 * CONCURRENT_INSTANCES_MAX;
 pub const MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// Address space that the pool reserves when it is tried: what a container without it refuses.
 const RESERVATION_PROBE_BYTES: usize = 1 << 42;
-
-/// What an engine runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineKind {
-    /// Components without async functions; an instance serves one call at a time.
-    Sync,
-    /// Components with async functions; an instance may serve many calls at a time.
-    Concurrent,
-}
 
 /// The engine with its ticker.
 #[derive(Debug)]
@@ -162,7 +154,6 @@ fn config(kind: EngineKind, pooling: bool) -> Config {
     config
         .concurrency_support(concurrent)
         .wasm_component_model_async(concurrent)
-        .concurrency_support(false)
         .epoch_interruption(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::span::{LOG_BYTES_MAX, LOGS_MAX, Log};
-use protocol::{HandlerName, TraceContext};
+use protocol::{HandlerName, SpanId, TraceContext, TraceId};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -51,6 +51,16 @@ pub(super) struct CallInProgress {
 }
 
 impl CallInProgress {
+    /// Of an instance that no call waits for.
+    pub(super) fn nobody(deadline: Instant) -> Self {
+        let trace = TraceContext {
+            trace_id: TraceId(0),
+            span_id: SpanId(0),
+            sampled: false,
+        };
+        Self::new(deadline, trace, 0)
+    }
+
     pub(super) fn new(deadline: Instant, trace: TraceContext, hop: u8) -> Self {
         Self {
             deadline,

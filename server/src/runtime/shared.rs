@@ -16,7 +16,7 @@ mod imports;
 mod keyvalue;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(super) mod values;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +34,7 @@ use super::guest::{CallInProgress, Guest};
 use super::instance::Finished;
 use super::life::{End, Lives};
 use super::pool::{IDLE_FOR_MAX, USES_MAX, WAITING_MAX, Waiting};
+use super::warming::Warming;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::shutdown::Tasks;
@@ -54,6 +55,7 @@ pub(super) struct Blueprint {
     pub(super) router: Dispatcher,
     pub(super) clock: Clock,
     pub(super) tasks: Tasks,
+    pub(super) refill: Arc<Notify>,
 }
 
 /// A call on its way to an instance.
@@ -109,7 +111,10 @@ struct Inner {
     /// Tells whoever waits that there may be room.
     room: Notify,
     waiting: AtomicUsize,
+    /// Instances since the last look that a call had to wait for.
+    cold: AtomicU32,
     lives: Arc<Lives>,
+    warming: Warming,
 }
 
 #[derive(Default)]
@@ -157,6 +162,7 @@ impl SharedPool {
     pub(super) fn new(blueprint: Blueprint, lives: Arc<Lives>) -> Self {
         let limits = &blueprint.limits;
         let policy = limits.policy.unwrap_or(InstancePolicy::Shared);
+        let warming = Warming::new(*limits, Arc::clone(&blueprint.refill));
         let inner = Inner {
             concurrency: match policy {
                 InstancePolicy::Shared => limits.concurrency as usize,
@@ -170,7 +176,9 @@ impl SharedPool {
             seats: Mutex::default(),
             room: Notify::new(),
             waiting: AtomicUsize::new(0),
+            cold: AtomicU32::new(0),
             lives,
+            warming,
         };
         Self {
             inner: Arc::new(inner),
@@ -209,22 +217,31 @@ impl SharedPool {
         }
     }
 
-    /// Makes instances until as many as that are there, or `instances` are.
-    pub(super) fn warm(&self, wanted: usize) {
+    /// Makes an instance that no call waits for, while fewer are free than are wanted; whether it does.
+    pub(super) fn warm_one(&self) -> bool {
         let inner = &self.inner;
         let mut seats = inner.seats();
-        while seats.serving.len() < wanted.min(inner.blueprint.limits.instances_max as usize) {
-            inner.open(&mut seats, Instant::now() + START_MAX);
+        if !inner.warming.wants(seats.free()) || !inner.may_open(&seats) {
+            return false;
         }
+        inner.open(&mut seats, Instant::now() + START_MAX, false);
+        true
     }
 
-    /// Takes the instances out of service that have been without a call for [`IDLE_FOR_MAX`], down to a floor.
-    pub(super) fn drop_idle(&self, now: Instant, floor: usize) {
+    /// Begins another look at how many instances calls had to wait for.
+    pub(super) fn look(&self) {
+        let inner = &self.inner;
+        inner.warming.look(inner.cold.swap(0, Ordering::Relaxed));
+    }
+
+    /// Takes the instances out of service that have been without a call for [`IDLE_FOR_MAX`], but for those that are
+    /// kept warm.
+    pub(super) fn drop_idle(&self, now: Instant) {
         let mut seats = self.inner.seats();
-        let mut spare = seats.serving.len().saturating_sub(floor);
+        let mut spare = seats.free().saturating_sub(self.inner.warming.floor());
         let Seats { serving, leaving, .. } = &mut *seats;
         serving.retain_mut(|seat| {
-            if seat.state.load.load(Ordering::Acquire) > 0 {
+            if seat.load() > 0 {
                 seat.idle_since = None;
                 return true;
             }
@@ -241,8 +258,7 @@ impl SharedPool {
 
     pub(super) fn figures(&self) -> InstanceFigures {
         let seats = self.inner.seats();
-        let is_idle = |seat: &&Seat| seat.state.load.load(Ordering::Acquire) == 0;
-        let idle = seats.serving.iter().filter(is_idle).count();
+        let idle = seats.free();
         InstanceFigures {
             idle: idle as u64,
             busy: (seats.serving.len() - idle + seats.leaving) as u64,
@@ -262,26 +278,55 @@ impl Drop for SharedPool {
     }
 }
 
+impl Seat {
+    fn load(&self) -> usize {
+        self.state.load.load(Ordering::Acquire)
+    }
+}
+
+impl Seats {
+    /// Those without a call.
+    fn free(&self) -> usize {
+        self.serving.iter().filter(|seat| seat.load() == 0).count()
+    }
+}
+
 impl Inner {
     fn seats(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places a job in the instance with the fewest calls, or in another one where all have many.
+    /// The instance for another call: the calmest that has calls already, else a free one, else one that is made. An
+    /// instance runs on one thread at a time, so that a quarter of what it takes is enough to want another one.
+    fn choose(self: &Arc<Self>, seats: &mut Seats, deadline: Instant) -> Option<usize> {
+        let of = |seats: &Seats, loads: std::ops::Range<usize>| {
+            let loaded = seats.serving.iter().enumerate();
+            let loaded = loaded.map(|(at, seat)| (seat.load(), at));
+            let chosen = loaded.filter(|(load, _)| loads.contains(load)).min();
+            chosen.map(|(_, at)| at)
+        };
+        let calm = of(seats, 1..self.concurrency.div_ceil(4)).or_else(|| of(seats, 0..1));
+        if calm.is_some() {
+            return calm;
+        }
+        if self.may_open(seats) {
+            self.cold.fetch_add(1, Ordering::Relaxed);
+            self.open(seats, deadline, true);
+            return seats.serving.len().checked_sub(1);
+        }
+        of(seats, 0..self.concurrency)
+    }
+
+    /// Places a job in an instance that has room.
     fn try_place(self: &Arc<Self>, job: Job) -> Result<(), Job> {
         let mut seats = self.seats();
-        let load = |seat: &Seat| seat.state.load.load(Ordering::Acquire);
-        let least = seats.serving.iter().map(load).min();
-        // An instance runs on one thread at a time: a quarter of what it takes is enough to want another one.
-        let is_calm = least.is_some_and(|least| least < self.concurrency.div_ceil(4));
-        if !is_calm && self.may_open(&seats) {
-            self.open(&mut seats, job.call.deadline);
-        }
-        let open = seats.serving.iter_mut().filter(|seat| load(seat) < self.concurrency);
-        let Some(seat) = open.min_by_key(|seat| load(seat)) else {
+        let Some(at) = self.choose(&mut seats, job.call.deadline) else {
             return Err(job);
         };
-        seat.idle_since = None;
+        let seat = &mut seats.serving[at];
+        if seat.idle_since.take().is_some() || seat.load() == 0 {
+            self.warming.refill();
+        }
         seat.state.load.fetch_add(1, Ordering::AcqRel);
         let uses = seat.state.uses.fetch_add(1, Ordering::Relaxed) + 1;
         let placed = Placed {
@@ -315,7 +360,7 @@ impl Inner {
     }
 
     /// Starts the task of another instance.
-    fn open(self: &Arc<Self>, seats: &mut Seats, deadline: Instant) {
+    fn open(self: &Arc<Self>, seats: &mut Seats, deadline: Instant, is_cold: bool) {
         let (sender, jobs) = mpsc::channel(self.concurrency);
         let id = seats.next;
         seats.next += 1;
@@ -326,7 +371,7 @@ impl Inner {
             state: Arc::clone(&state),
             idle_since: None,
         });
-        self.lives.count_made();
+        self.lives.count_made(is_cold);
         let driver = driver::Driver::new(Arc::clone(self), id, state, jobs);
         self.blueprint.tasks.spawn("instance", driver.run(deadline));
     }
@@ -355,6 +400,7 @@ impl Inner {
         self.take_out(&mut seats, id, end);
         seats.leaving = seats.leaving.saturating_sub(1);
         drop(seats);
+        self.warming.refill();
         self.room.notify_waiters();
     }
 

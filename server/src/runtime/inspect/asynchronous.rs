@@ -14,12 +14,17 @@ use crate::runtime::engine::EngineKind;
 pub fn engine_of(component: &[u8]) -> EngineKind {
     let is_async = Parser::new(0).parse_all(component).any(|payload| match payload {
         Ok(Payload::ComponentTypeSection(types)) => types.into_iter().flatten().any(|ty| of_type(&ty)),
-        Ok(Payload::ComponentCanonicalSection(functions)) => {
-            functions.into_iter().flatten().any(|function| of_function(&function))
-        }
+        Ok(Payload::ComponentCanonicalSection(functions)) => functions
+            .into_iter()
+            .flatten()
+            .any(|function| of_function(&function)),
         _ => false,
     });
-    if is_async { EngineKind::Concurrent } else { EngineKind::Sync }
+    if is_async {
+        EngineKind::Concurrent
+    } else {
+        EngineKind::Sync
+    }
 }
 
 fn of_function(function: &CanonicalFunction) -> bool {

@@ -36,7 +36,10 @@ pub(in crate::runtime) async fn call(
     };
     let types = function.ty.params.iter().map(|(_, ty)| ty);
     if let Err(misfit) = values::check(&call.args, types) {
-        let message = format!("`{}`: the arguments do not fit the function's type: {misfit}", call.function);
+        let message = format!(
+            "`{}`: the arguments do not fit the function's type: {misfit}",
+            call.function
+        );
         return Err(CallError::new(ErrorCode::Invalid, message));
     }
     let parsed = arrived.map(|arrived| arrived.elapsed());

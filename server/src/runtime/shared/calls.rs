@@ -111,7 +111,9 @@ impl Calls {
 }
 
 /// Makes the call that the running guest task goes back to the store's call in progress; `None` where there is none.
-pub(in crate::runtime) fn enter(store: &mut StoreContextMut<'_, Guest>) -> wasmtime::Result<Option<GuestTaskId>> {
+pub(in crate::runtime) fn enter(
+    store: &mut StoreContextMut<'_, Guest>,
+) -> wasmtime::Result<Option<GuestTaskId>> {
     let root = store.async_call_stack()?.last();
     Ok(switch(store.data_mut(), root))
 }
@@ -151,7 +153,11 @@ pub(super) fn in_progress(guest: &mut Guest, task: GuestTaskId) -> Option<&mut C
     if guest.calls.current == Some(task) {
         return Some(&mut guest.call);
     }
-    guest.calls.by_task.get_mut(&task).map(|under_way| &mut under_way.call)
+    guest
+        .calls
+        .by_task
+        .get_mut(&task)
+        .map(|under_way| &mut under_way.call)
 }
 
 /// Ends a call whose guest cannot take a failed call; the guest's task stays where it is.
@@ -161,8 +167,17 @@ pub(super) fn give_up(guest: &mut Guest, task: GuestTaskId, failed: FailedCall) 
     };
     let what = under_way.function.to_string();
     switch(guest, Some(task));
-    let error = failure::of_call(&guest.handler.clone(), &what, guest, &wasmtime::Error::new(failed));
-    let failed = guest.calls.by_task.get_mut(&task).and_then(|call| call.failed.take());
+    let error = failure::of_call(
+        &guest.handler.clone(),
+        &what,
+        guest,
+        &wasmtime::Error::new(failed),
+    );
+    let failed = guest
+        .calls
+        .by_task
+        .get_mut(&task)
+        .and_then(|call| call.failed.take());
     if let Some(failed) = failed {
         // Nobody may be there any more.
         let _ = failed.send(error);

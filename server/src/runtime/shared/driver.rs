@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use protocol::{CallError, ErrorCode, FunctionPath, SpanId, TraceContext, TraceId};
+use protocol::{CallError, ErrorCode, FunctionPath};
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, Func, GuestTaskId, TypedFunc};
 use wasmtime::{AsContextMut as _, Store, UpdateDeadline};
@@ -50,13 +50,13 @@ struct Begun<'a> {
 }
 
 impl Driver {
-    pub(super) fn new(
-        pool: Arc<Inner>,
-        id: u64,
-        state: Arc<State>,
-        jobs: mpsc::Receiver<Placed>,
-    ) -> Self {
-        Self { pool, id, state, jobs }
+    pub(super) fn new(pool: Arc<Inner>, id: u64, state: Arc<State>, jobs: mpsc::Receiver<Placed>) -> Self {
+        Self {
+            pool,
+            id,
+            state,
+            jobs,
+        }
     }
 
     /// Makes the instance and drives it until it is out of service and its calls have ended.
@@ -81,14 +81,13 @@ impl Driver {
         }
     }
 
-    async fn make(&self, deadline: Instant) -> Result<(Store<Guest>, wasmtime::component::Instance), CallError> {
+    async fn make(
+        &self,
+        deadline: Instant,
+    ) -> Result<(Store<Guest>, wasmtime::component::Instance), CallError> {
         let blueprint = &self.pool.blueprint;
-        let trace = TraceContext {
-            trace_id: TraceId(0),
-            span_id: SpanId(0),
-            sampled: false,
-        };
-        let nobody = CallInProgress::new(deadline, trace, 0);
+        let began = Instant::now();
+        let nobody = CallInProgress::nobody(deadline);
         let guest = Guest::new(
             blueprint.handler.clone(),
             Arc::clone(&blueprint.router),
@@ -109,6 +108,7 @@ impl Driver {
         match made {
             Ok(Ok(instance)) => {
                 store.data_mut().limiter.started();
+                self.pool.lives.started_in(began.elapsed());
                 Ok((store, instance))
             }
             Ok(Err(error)) => Err(failure::of_start(&blueprint.handler, store.data_mut(), &error)),
@@ -241,7 +241,11 @@ async fn serve(
         Some(lifted) => finish(accessor, &begun, lifted, &function, pool),
         None => {
             accessor.with(|mut access| calls::take(access.data_mut(), begun.task));
-            Some(if gone.is_cancelled() { End::Cancelled } else { End::Deadline })
+            Some(if gone.is_cancelled() {
+                End::Cancelled
+            } else {
+                End::Deadline
+            })
         }
     };
     drop(place);
@@ -280,7 +284,11 @@ fn begin<'a>(
         }
         Err(error) => {
             let handler = &pool.blueprint.handler;
-            let message = format!("`{handler}` could not begin `{}`: {}", job.function, error.root_cause());
+            let message = format!(
+                "`{handler}` could not begin `{}`: {}",
+                job.function,
+                error.root_cause()
+            );
             let error = CallError::new(ErrorCode::Internal, message);
             answer(job.answer, Err(error), None, since, cold);
             None
@@ -307,7 +315,8 @@ fn start<'a>(
             reason = "the codec checks values against the function's own type"
         )]
         // SAFETY: `Lowered` and `Lifted` walk the component's own types, and `N` covers the result's slots.
-        let export: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<N>> = unsafe { TypedFunc::new_unchecked(export) };
+        let export: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<N>> =
+            unsafe { TypedFunc::new_unchecked(export) };
         let call = export.start_call_concurrent(store, args)?;
         let task = call.task();
         let result = async move {
@@ -390,7 +399,10 @@ fn end_all(pool: &Inner, id: u64, store: &mut Store<Guest>, error: &wasmtime::Er
     calls::switch(guest, culprit);
     guest.collect_stdio();
     let named = culprit.and_then(|task| guest.calls.get_mut(task));
-    let what = named.map_or_else(|| "what it left running".to_owned(), |call| call.function.to_string());
+    let what = named.map_or_else(
+        || "what it left running".to_owned(),
+        |call| call.function.to_string(),
+    );
     let own = failure::of_call(handler, &what, guest, error);
     let end = match own.code {
         ErrorCode::Deadline => End::Deadline,
@@ -413,12 +425,7 @@ fn end_all(pool: &Inner, id: u64, store: &mut Store<Guest>, error: &wasmtime::Er
     end
 }
 
-fn settle(
-    mut under_way: UnderWay,
-    outcome: Result<Finished, CallError>,
-    since: Option<Instant>,
-    cold: bool,
-) {
+fn settle(mut under_way: UnderWay, outcome: Result<Finished, CallError>, since: Option<Instant>, cold: bool) {
     let Some(sender) = under_way.answer.take() else {
         return;
     };

@@ -172,7 +172,12 @@ impl Outgoing {
                 Some(Err(CallError::new(ErrorCode::Cancelled, message)))
             }
         };
-        let lost = || CallError::new(ErrorCode::Internal, format!("the call of `{}` was lost", self.function));
+        let lost = || {
+            CallError::new(
+                ErrorCode::Internal,
+                format!("the call of `{}` was lost", self.function),
+            )
+        };
         let reply = outcome.unwrap_or_else(|| Err(lost()))?;
         // Told before the guest sees it: it would end the store.
         values::check(&reply.value, &self.ty.result).map_err(|misfit| {

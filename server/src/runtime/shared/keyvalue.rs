@@ -34,33 +34,51 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
 
 fn buckets(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
     instance.resource("bucket", ResourceType::host::<Bucket>(), |mut store, bucket| {
-        store.data_mut().table.delete(Resource::<Bucket>::new_own(bucket))?;
+        store
+            .data_mut()
+            .table
+            .delete(Resource::<Bucket>::new_own(bucket))?;
         Ok(())
     })?;
     define!(instance, "open", |guest, (name,): (String,)| {
         store::Host::open(guest, name).await?
     });
-    define!(instance, "[method]bucket.get", |guest, (bucket, key): (
+    define!(instance, "[method]bucket.get", |guest,
+                                             (bucket, key): (
         Resource<Bucket>,
         String
-    )| guest.get(bucket, key).await?);
-    define!(instance, "[method]bucket.set", |guest, (bucket, key, value): (
+    )| guest
+        .get(bucket, key)
+        .await?);
+    define!(instance, "[method]bucket.set", |guest,
+                                             (bucket, key, value): (
         Resource<Bucket>,
         String,
         Vec<u8>
-    )| guest.set(bucket, key, value).await?);
-    define!(instance, "[method]bucket.delete", |guest, (bucket, key): (
+    )| guest
+        .set(bucket, key, value)
+        .await?);
+    define!(instance, "[method]bucket.delete", |guest,
+                                                (bucket, key): (
         Resource<Bucket>,
         String
-    )| guest.delete(bucket, key).await?);
-    define!(instance, "[method]bucket.exists", |guest, (bucket, key): (
+    )| guest
+        .delete(bucket, key)
+        .await?);
+    define!(instance, "[method]bucket.exists", |guest,
+                                                (bucket, key): (
         Resource<Bucket>,
         String
-    )| guest.exists(bucket, key).await?);
-    define!(instance, "[method]bucket.list-keys", |guest, (bucket, cursor): (
+    )| guest
+        .exists(bucket, key)
+        .await?);
+    define!(instance, "[method]bucket.list-keys", |guest,
+                                                   (bucket, cursor): (
         Resource<Bucket>,
         Option<String>
-    )| guest.list_keys(bucket, cursor).await?);
+    )| guest
+        .list_keys(bucket, cursor)
+        .await?);
     Ok(())
 }
 
@@ -69,21 +87,32 @@ fn swaps(instance: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
         store.data_mut().table.delete(Resource::<Cas>::new_own(cas))?;
         Ok(())
     })?;
-    define!(instance, "[static]cas.new", |guest, (bucket, key): (
+    define!(instance, "[static]cas.new", |guest,
+                                          (bucket, key): (
         Resource<Bucket>,
         String
-    )| atomics::HostCas::new(guest, bucket, key).await?);
-    define!(instance, "[method]cas.current", |guest, (cas,): (
-        Resource<Cas>,
-    )| guest.current(cas).await?);
-    define!(instance, "increment", |guest, (bucket, key, delta): (
+    )| atomics::HostCas::new(
+        guest, bucket, key
+    )
+    .await?);
+    define!(
+        instance,
+        "[method]cas.current",
+        |guest, (cas,): (Resource<Cas>,)| guest.current(cas).await?
+    );
+    define!(instance, "increment", |guest,
+                                    (bucket, key, delta): (
         Resource<Bucket>,
         String,
         i64
-    )| atomics::Host::increment(guest, bucket, key, delta).await?);
-    define!(instance, "swap", |guest, (cas, value): (
-        Resource<Cas>,
-        Vec<u8>
-    )| atomics::Host::swap(guest, cas, value).await?);
+    )| atomics::Host::increment(
+        guest, bucket, key, delta
+    )
+    .await?);
+    define!(
+        instance,
+        "swap",
+        |guest, (cas, value): (Resource<Cas>, Vec<u8>)| atomics::Host::swap(guest, cas, value).await?
+    );
     Ok(())
 }

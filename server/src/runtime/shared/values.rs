@@ -8,7 +8,10 @@ use protocol::value::{Reader, ValueError};
 use crate::runtime::wit_type::WitType;
 
 /// Checks that the bytes are one value of each type, and nothing more.
-pub(super) fn check<'t>(bytes: &[u8], types: impl IntoIterator<Item = &'t WitType>) -> Result<(), ValueError> {
+pub(in crate::runtime) fn check<'t>(
+    bytes: &[u8],
+    types: impl IntoIterator<Item = &'t WitType>,
+) -> Result<(), ValueError> {
     let mut reader = Reader::new(bytes);
     for ty in types {
         value(&mut reader, ty)?;
