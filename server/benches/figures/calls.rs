@@ -4,6 +4,7 @@
 //! timed inside one long call of the caller, so that what surrounds the hops is a part of none of them.
 
 mod guests;
+mod instances;
 mod val;
 
 use std::hint::black_box;
@@ -41,6 +42,8 @@ pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
         hop_64k(executor),
         span(executor),
         many_handlers(executor),
+        instances::fresh(executor),
+        instances::shared(executor),
     ]
 }
 
@@ -81,9 +84,12 @@ impl House {
     }
 
     fn deploy(&mut self, name: &str, wasm: &[u8], interface: &str) {
+        self.deploy_within(name, wasm, interface, Limits::default());
+    }
+
+    fn deploy_within(&mut self, name: &str, wasm: &[u8], interface: &str, limits: Limits) {
         let name = HandlerName::parse(name).expect("a handler's name");
         let (artifact, _) = self.runtime.compile(wasm).expect("it compiles");
-        let limits = Limits::default();
         self.runtime.deploy(&name, &artifact, limits).expect("it links");
         self.routes.handlers.push(HandlerRoute {
             name: name.clone(),

@@ -1,5 +1,7 @@
 //! The file as users write it: what it means, and everything that can be wrong with it.
 
+use protocol::control::InstancePolicy;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../examples/cleave.toml");
@@ -55,6 +57,8 @@ fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
             handler("catalog"),
             Limits {
                 timeout_ms: Some(5_000),
+                // Nor has a policy: it follows from the component.
+                policy: Some(InstancePolicy::Pooled),
                 ..Limits::default()
             }
         )])

@@ -17,6 +17,8 @@ use super::wit_type::FunctionType;
 
 /// What an HTTP handler exports.
 pub const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2";
+/// What an HTTP handler of WASI 0.3 exports.
+const ASYNC_HANDLER: &str = "wasi:http/handler@0.3";
 
 /// A compiled component.
 pub struct Artifact {
@@ -31,6 +33,8 @@ pub struct Artifact {
     pub imports: Vec<ImportedInterface>,
     /// Whether it answers HTTP.
     pub http: bool,
+    /// Whether it would answer HTTP by an async function.
+    pub http_async: bool,
 }
 
 /// An exported interface.
@@ -86,9 +90,10 @@ impl Artifact {
     pub fn reflect(engine: &Engine, kind: EngineKind, component: Component, hash: String) -> Self {
         let ty = component.component_type();
         let mut exports = Vec::new();
-        let mut http = false;
+        let (mut http, mut http_async) = (false, false);
         for (name, item) in ty.exports(engine) {
             http |= name.starts_with(INCOMING_HANDLER);
+            http_async |= name.starts_with(ASYNC_HANDLER);
             let ComponentItem::ComponentInstance(instance) = item.ty else {
                 continue;
             };
@@ -130,6 +135,7 @@ impl Artifact {
             exports,
             imports,
             http,
+            http_async,
         }
     }
 

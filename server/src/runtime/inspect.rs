@@ -64,10 +64,11 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected<'_>, Rejection> {
 
 /// Refuses what compiles and links but could never work.
 pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
-    if artifact.http && artifact.engine == EngineKind::Concurrent {
+    if artifact.http_async || artifact.http && artifact.engine == EngineKind::Concurrent {
         return Err(Rejection::new(
-            "it answers HTTP and has async functions; this version serves HTTP from components without any",
-            "split it: a handler that answers HTTP and calls the async functions of another one",
+            "it answers HTTP and has async functions; HTTP is served by `wasi:http/incoming-handler@0.2` of components \
+             without any, and not by `wasi:http/handler@0.3`",
+            "split it: a handler that answers HTTP, and calls the async functions of another one",
         ));
     }
     if artifact.exports.is_empty() && !artifact.http {

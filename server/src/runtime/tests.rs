@@ -165,7 +165,11 @@ pub(in crate::runtime) fn fails(
 #[tokio::test]
 async fn instances_are_used_again_and_versions_of_a_track_are_callable() {
     let house = House::alone();
-    house.serve("math", &guests::math());
+    let limits = Limits {
+        warm: 0,
+        ..Limits::default()
+    };
+    house.serve_within("math", &guests::math(), limits);
     for x in 0..5 {
         assert_eq!(house.value(math("double", x)).await, number(2 * x));
     }

@@ -241,10 +241,12 @@ async fn serve(
         Some(lifted) => finish(accessor, &begun, lifted, &function, pool),
         None => {
             accessor.with(|mut access| calls::take(access.data_mut(), begun.task));
-            Some(if gone.is_cancelled() {
+            Some(if Instant::now() >= deadline {
+                End::Deadline
+            } else if gone.is_cancelled() {
                 End::Cancelled
             } else {
-                End::Deadline
+                End::Trap
             })
         }
     };

@@ -166,7 +166,7 @@ async fn one_that_goes_on_running_after_its_result_ends_its_instance() {
     let house = House::alone();
     serving(&house, one());
     assert_eq!(house.value(gate("haunt", 7)).await, number(7));
-    met(|| house.figures().ended.trap == 1).await;
+    met(|| house.figures().ended.deadline == 1).await;
     assert_eq!(house.value(gate("double", 5)).await, number(10));
 }
 
@@ -178,6 +178,7 @@ async fn one_that_waits_past_its_deadline_takes_its_instance_out_and_harms_nobod
     let short = until(gate("ask", 1), Duration::from_millis(50));
     let error = house.call(short).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Deadline, "{error}");
+    met(|| house.figures().ended.deadline == 1).await;
     permits.add_permits(8);
     assert_eq!(house.value(gate("ask", 2)).await, number(4));
     let figures = house.figures();
