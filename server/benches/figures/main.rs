@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
+mod moves;
 mod shop;
 mod table;
 mod wire;
@@ -35,11 +36,12 @@ fn main() -> ExitCode {
     };
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
-        "calls" => calls::rows(&executor),
+        "calls" => calls::rows(&executor, words.get(1).map_or("", String::as_str)),
+        "moves" => moves::rows(),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, shop, wire");
+            println!("figures: no benchmark `{other}`; there are: calls, moves, shop, wire");
             return ExitCode::from(2);
         }
     };

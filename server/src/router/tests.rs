@@ -499,7 +499,7 @@ async fn a_line_follows_the_table_and_keeps_nobody_who_left_it() {
     let new = fake(async |_| Ok(Reply::new(Bytes::from_static(b"new"))));
     let given = call(false);
     let line = Arc::clone(&house.router)
-        .line(&given.caller, &given.function)
+        .line(&given.caller, None, &given.function)
         .expect("a router gives lines");
     let ask = async || {
         let call = Call {
@@ -526,7 +526,7 @@ async fn a_line_sends_a_call_on_that_its_callee_missed() {
     let house = house();
     let given = call(false);
     let line = Arc::clone(&house.router)
-        .line(&given.caller, &given.function)
+        .line(&given.caller, None, &given.function)
         .expect("a router gives lines");
     let there = fake(async |_| Ok(Reply::new(Bytes::from_static(b"there"))));
     let router = Arc::clone(&house.router);

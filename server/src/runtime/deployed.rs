@@ -1,6 +1,7 @@
 //! `Deployed`: one version of a handler, linked and callable, with its pool of instances.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use protocol::control::{InstanceFigures, Limits};
@@ -31,7 +32,17 @@ pub(super) struct Deployed {
     pub(super) pool: InstancePool,
     /// In place of `pool`, where it has async functions.
     pub(super) shared: Option<SharedPool>,
+    pub(super) executor: Arc<Executor>,
     functions: FxHashMap<Arc<FunctionPath>, Served>,
+    /// Whether another version has taken over, or nobody serves the handler here any more.
+    is_replaced: AtomicBool,
+}
+
+/// Where an exported function is among those of its artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    interface: usize,
+    function: usize,
 }
 
 /// What a version is linked on.
@@ -61,9 +72,7 @@ impl Ground<'_> {
 
 /// An exported function by its exact path.
 struct Served {
-    /// Its place in the artifact.
-    interface: usize,
-    function: usize,
+    place: Place,
     /// Its span's name, so that a call formats none.
     name: Arc<str>,
 }
@@ -94,8 +103,7 @@ impl Deployed {
         for (interface, exported) in artifact.exports.iter().enumerate() {
             for (function, of) in exported.functions.iter().enumerate() {
                 let served = Served {
-                    interface,
-                    function,
+                    place: Place { interface, function },
                     name: of.path.to_string().into(),
                 };
                 functions.insert(Arc::clone(&of.path), served);
@@ -117,7 +125,9 @@ impl Deployed {
             proxy,
             pool,
             shared,
+            executor: Arc::clone(ground.executor),
             functions,
+            is_replaced: AtomicBool::new(false),
         })
     }
 
@@ -145,15 +155,28 @@ impl Deployed {
         }
     }
 
-    /// The exported function of a path, by exact name or semver track.
-    pub(super) fn function(&self, path: &FunctionPath) -> Option<&ExportedFunction> {
-        match self.functions.get(path) {
-            Some(served) => {
-                let interface = self.artifact.exports.get(served.interface)?;
-                interface.functions.get(served.function)
-            }
-            None => self.artifact.function(path),
+    /// Where the function of a path is, by exact name or semver track.
+    pub(super) fn place(&self, path: &FunctionPath) -> Option<Place> {
+        if let Some(served) = self.functions.get(path) {
+            return Some(served.place);
         }
+        let (interface, function) = self.artifact.find(path)?;
+        Some(Place { interface, function })
+    }
+
+    /// The function at a place of this version.
+    pub(super) fn at(&self, place: Place) -> Option<&ExportedFunction> {
+        let interface = self.artifact.exports.get(place.interface)?;
+        interface.functions.get(place.function)
+    }
+
+    /// Says that this version is not the one that is served any more; calls in it finish.
+    pub(super) fn set_replaced(&self) {
+        self.is_replaced.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Ordering::Acquire)
     }
 
     /// How spans name a function.

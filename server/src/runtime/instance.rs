@@ -4,14 +4,14 @@
 //! never waits sets none. Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
 //! `failure.rs`.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::exchange::Request;
-use protocol::{CallError, CalleeStages, ErrorCode, exchange};
+use protocol::{CallError, CalleeStages, ErrorCode, HandlerName, exchange};
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
@@ -110,7 +110,7 @@ impl Instance {
     pub(super) async fn call(
         &mut self,
         executor: &Executor,
-        deployed: &Deployed,
+        name: &HandlerName,
         function: &ExportedFunction,
         args: Bytes,
         since: Option<Instant>,
@@ -119,7 +119,7 @@ impl Instance {
         let Some(export) = self.instance.get_func(&mut self.store, function.index) else {
             return Err(CallError::new(
                 ErrorCode::Internal,
-                format!("`{}` has no function `{}`", deployed.name, function.path),
+                format!("`{name}` has no function `{}`", function.path),
             ));
         };
         #[expect(
@@ -133,8 +133,11 @@ impl Instance {
         let stopwatch = since.map(|_| Arc::new(Stopwatch::default()));
         let args = Lowered::arguments(args, stopwatch.clone());
         let running = executor.running();
-        let called = export.call_async(&mut self.store, args);
-        let outcome = by_deadline(deadline, since.is_some(), called).await;
+        let outcome = {
+            // Pinned here, so that it is not copied into another future: it is large.
+            let called = pin!(export.call_async(&mut self.store, args));
+            by_deadline(deadline, since.is_some(), called).await
+        };
         drop(running);
         let end = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
@@ -155,9 +158,9 @@ impl Instance {
             Some(Err(error)) => {
                 let what = function.path.to_string();
                 let guest = self.store.data_mut();
-                Err(failure::of_call(&deployed.name, &what, guest, &error))
+                Err(failure::of_call(name, &what, guest, &error))
             }
-            None => Err(failure::late(&deployed.name, &function.path.to_string())),
+            None => Err(failure::late(name, &function.path.to_string())),
         }
     }
 
@@ -175,8 +178,10 @@ impl Instance {
         let what = format!("{} {}", request.method, request.route());
         let deadline = self.store.data().call.deadline;
         let running = executor.running();
-        let handled = incoming::handle(&mut self.store, &self.instance, proxy, request);
-        let outcome = by_deadline(deadline, since.is_some(), handled).await;
+        let outcome = {
+            let handled = pin!(incoming::handle(&mut self.store, &self.instance, proxy, request));
+            by_deadline(deadline, since.is_some(), handled).await
+        };
         drop(running);
         let ran = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
@@ -211,8 +216,11 @@ impl Instance {
 }
 
 /// Polls a guest's future up to its deadline; `None` where that comes first. The timer is set when the future first waits.
-async fn by_deadline<F: Future>(deadline: Instant, watched: bool, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+async fn by_deadline<F: Future>(
+    deadline: Instant,
+    watched: bool,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
     let mut timer = pin!(None);
     std::future::poll_fn(|context| {
         if let Poll::Ready(output) = watch::within(watched, || future.as_mut().poll(context)) {

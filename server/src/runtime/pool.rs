@@ -14,6 +14,7 @@ use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::{CallError, ErrorCode, HandlerName};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+use super::deployed::Deployed;
 use super::instance::Instance;
 use super::life::{End, Lives};
 use super::warming::Warming;
@@ -72,21 +73,35 @@ impl InstancePool {
         &self.lives
     }
 
-    /// Waits for the right to an instance, and takes a warm one where there is one.
-    pub(super) async fn check_out(&self, deadline: Instant) -> Result<Checkout<'_>, CallError> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => Box::pin(self.wait(deadline)).await?,
-        };
-        let warm = self.idle().pop();
-        Ok(Checkout {
-            pool: self,
-            _permit: permit,
-            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
-        })
+    /// The right to an instance, where one is free now, with a warm instance where there is one.
+    pub(super) fn try_check_out(deployed: &Arc<Deployed>) -> Option<Checkout> {
+        let pool = &deployed.pool;
+        // Counted by hand: `Checkout` gives it back.
+        pool.permits.try_acquire().ok()?.forget();
+        Some(pool.checked_out(deployed))
     }
 
-    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
+    /// Waits for the right to an instance, and takes a warm one where there is one.
+    pub(super) async fn check_out(
+        deployed: &Arc<Deployed>,
+        deadline: Instant,
+    ) -> Result<Checkout, CallError> {
+        if let Some(checkout) = Self::try_check_out(deployed) {
+            return Ok(checkout);
+        }
+        Box::pin(deployed.pool.wait(deadline)).await?;
+        Ok(deployed.pool.checked_out(deployed))
+    }
+
+    fn checked_out(&self, deployed: &Arc<Deployed>) -> Checkout {
+        let warm = self.idle().pop();
+        Checkout {
+            deployed: Arc::clone(deployed),
+            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
+        }
+    }
+
+    async fn wait(&self, deadline: Instant) -> Result<(), CallError> {
         let _waiting = Waiting::begin(&self.waiting).ok_or_else(|| {
             CallError::new(
                 ErrorCode::Overloaded,
@@ -98,7 +113,10 @@ impl InstancePool {
             )
         })?;
         match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
             _ => Err(CallError::new(
                 ErrorCode::Deadline,
                 format!(
@@ -187,11 +205,9 @@ impl Drop for InstancePool {
 }
 
 /// The right to one instance, with the instance. An instance that is neither given back nor ended was cancelled.
-pub(super) struct Checkout<'p> {
-    pool: &'p InstancePool,
+pub(super) struct Checkout {
+    deployed: Arc<Deployed>,
     held: Held,
-    /// After what is held, so that an instance is gone before another call may make one.
-    _permit: SemaphorePermit<'p>,
 }
 
 enum Held {
@@ -201,19 +217,21 @@ enum Held {
     Instance(Instance),
 }
 
-impl Checkout<'_> {
-    /// The instance, where there is one.
-    pub(super) fn instance(&mut self) -> Option<&mut Instance> {
-        match &mut self.held {
+impl Checkout {
+    /// The version that it is of, and the instance, where there is one.
+    pub(super) fn parts(&mut self) -> (&Arc<Deployed>, Option<&mut Instance>) {
+        let instance = match &mut self.held {
             Held::Instance(instance) => Some(instance),
             Held::Nothing | Held::Beginning => None,
-        }
+        };
+        (&self.deployed, instance)
     }
 
     /// Says that an instance is being made.
     pub(super) fn begin(&mut self) {
-        self.pool.lives.count_made(true);
-        self.pool.cold.fetch_add(1, Ordering::Relaxed);
+        let pool = &self.deployed.pool;
+        pool.lives.count_made(true);
+        pool.cold.fetch_add(1, Ordering::Relaxed);
         self.held = Held::Beginning;
     }
 
@@ -225,18 +243,18 @@ impl Checkout<'_> {
     /// Gives the instance back after a call that ended well.
     pub(super) fn check_in(mut self) {
         if let Held::Instance(instance) = std::mem::replace(&mut self.held, Held::Nothing)
-            && let Some(end) = self.pool.take_back(instance)
+            && let Some(end) = self.deployed.pool.take_back(instance)
         {
-            self.pool.lives.count(end, 1);
-            self.pool.warming.refill();
+            self.deployed.pool.lives.count(end, 1);
+            self.deployed.pool.warming.refill();
         }
     }
 
     /// Ends the instance's life.
     pub(super) fn end(&mut self, end: End) {
-        self.pool.lives.count(end, 1);
+        self.deployed.pool.lives.count(end, 1);
         self.held = Held::Nothing;
-        self.pool.warming.refill();
+        self.deployed.pool.warming.refill();
     }
 }
 
@@ -264,11 +282,14 @@ impl Warm<'_> {
     }
 }
 
-impl Drop for Checkout<'_> {
+impl Drop for Checkout {
     fn drop(&mut self) {
         if !matches!(self.held, Held::Nothing) {
-            self.pool.lives.count(End::Cancelled, 1);
+            self.deployed.pool.lives.count(End::Cancelled, 1);
+            self.held = Held::Nothing;
         }
+        // Last, so that an instance is gone before another call may make one.
+        self.deployed.pool.permits.add_permits(1);
     }
 }
 

@@ -5,15 +5,22 @@ pub(in crate::runtime) mod guests;
 
 use std::future::pending;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::api::handlers::InstanceEnds;
 use protocol::control::InstancePolicy;
+use protocol::span::Value;
 use protocol::value::put_leb;
-use protocol::{FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId, exchange};
+use protocol::{
+    CallError, ErrorCode, FunctionPath, InterfaceName, NodeName, Span, SpanKind, SpanStatus, TraceContext,
+    TraceId, exchange,
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
+use crate::telemetry::fields;
 
 /// Far beyond what any of these takes.
 pub(in crate::runtime) const WATCHDOG: Duration = Duration::from_secs(60);

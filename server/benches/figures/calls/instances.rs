@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use protocol::control::{InstancePolicy, Limits};
+use server::dispatch::Dispatch as _;
 
 use super::{Bound, House, Row, TURNS, call, guests, paired};
 

@@ -14,8 +14,8 @@ use crate::dispatch::{Call, check_result};
 use crate::runtime::deployed::Deployed;
 use crate::runtime::failure;
 use crate::runtime::guest::CallInProgress;
+use crate::runtime::serve::{Ran, add_logs, gone};
 use crate::runtime::work::Work;
-use crate::runtime::{Ran, add_logs};
 use crate::telemetry::OpenSpan;
 
 /// What the instance's own answer to a deadline may come later: it has the call's log lines.
@@ -25,15 +25,16 @@ const GRACE: Duration = Duration::from_millis(5);
 pub(in crate::runtime) async fn call(
     pool: &SharedPool,
     deployed: &Deployed,
+    work: Work,
     call: Call,
     arrived: Option<Instant>,
-    mut span: Option<&mut OpenSpan>,
+    span: Option<&mut OpenSpan>,
 ) -> Result<Ran, CallError> {
-    let work = Work::of(deployed, &call, span.as_deref_mut())?;
-    let returns_result = work.returns_result();
-    let Work::Function(function) = work else {
+    let Work::Function(place) = work else {
         return Err(failure::no_http(&deployed.name));
     };
+    let function = deployed.at(place).ok_or_else(gone)?;
+    let returns_result = function.ty.returns_result();
     let types = function.ty.params.iter().map(|(_, ty)| ty);
     if let Err(misfit) = values::check(&call.args, types) {
         let message = format!(

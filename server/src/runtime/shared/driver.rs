@@ -362,9 +362,7 @@ fn finish(
         let grown = guest.limiter.grown_bytes();
         (calls::take(guest, begun.task), grown)
     });
-    let Some(mut left) = left else {
-        return None;
-    };
+    let mut left = left?;
     let outcome = match lifted {
         Ok((value, began)) => {
             let stages = begun.since.zip(now).map(|(since, now)| {

@@ -50,6 +50,20 @@ pub(super) fn gate() -> Vec<u8> {
         (core func $drop (canon subtask.drop))
         (core func $math (canon lower (func $math "double") async (memory (core memory $memory "m"))))
         (core func $old (canon lower (func $old "double")))
+        {CORE}
+        (core instance $c (instantiate $m (with "" (instance
+            (export "m" (memory $memory "m")) (export "return" (func $return)) (export "get" (func $get))
+            (export "set" (func $set)) (export "set-new" (func $set-new)) (export "join" (func $join))
+            (export "drop" (func $drop)) (export "math" (func $math)) (export "old" (func $old))))))
+        {lifted}
+        (instance $i {exported})
+        (export "test:gate/gate@0.1.0" (instance $i)))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// What the gate's functions do.
+const CORE: &str = r#"
         (core module $m
             (import "" "m" (memory 1))
             (import "" "return" (func $return (param i32)))
@@ -93,14 +107,4 @@ pub(super) fn gate() -> Vec<u8> {
                 (if (i32.ne (local.get 2) (i32.const 2)) (then
                     (return (i32.or (i32.const 2) (i32.shl (i32.load offset=8 (call $get)) (i32.const 4))))))
                 (call $drop (local.get 1))
-                (call $answer (i32.load (call $get)))))
-        (core instance $c (instantiate $m (with "" (instance
-            (export "m" (memory $memory "m")) (export "return" (func $return)) (export "get" (func $get))
-            (export "set" (func $set)) (export "set-new" (func $set-new)) (export "join" (func $join))
-            (export "drop" (func $drop)) (export "math" (func $math)) (export "old" (func $old))))))
-        {lifted}
-        (instance $i {exported})
-        (export "test:gate/gate@0.1.0" (instance $i)))"#
-    );
-    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
+                (call $answer (i32.load (call $get)))))"#;
