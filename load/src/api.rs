@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
 use http_body_util::Full;
+use protocol::api::handlers::Handler;
 use protocol::api::nodes::Node;
 use protocol::api::placement::{Accepted, Placement, PlacementStatus};
 use protocol::api::problem::Problem;
@@ -43,6 +44,12 @@ impl Api {
     /// All nodes.
     pub async fn nodes(&mut self) -> anyhow::Result<Vec<Node>> {
         let page: Page<Node> = self.call(Method::GET, "/api/v1/nodes", None).await?;
+        Ok(page.items)
+    }
+
+    /// All handlers.
+    pub async fn handlers(&mut self) -> anyhow::Result<Vec<Handler>> {
+        let page: Page<Handler> = self.call(Method::GET, "/api/v1/handlers", None).await?;
         Ok(page.items)
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use protocol::api::handlers::Handler;
 use protocol::api::nodes::Node;
 
 use crate::api::Api;
@@ -19,6 +20,8 @@ pub struct Reading {
     pub memory: Option<Memory>,
     /// Bytes sent and received, by node name and incarnation.
     pub bytes: Option<BTreeMap<(String, u64), (u64, u64)>>,
+    /// Instances that calls had to wait for, and the median of making one, in µs, where that took longest.
+    pub cold: Option<(u64, u64)>,
     /// CPU time of the generator itself.
     pub generator_cpu_seconds: Option<f64>,
 }
@@ -59,6 +62,10 @@ impl Meter {
             Some(api) => api.nodes().await.ok(),
             None => None,
         };
+        let handlers = match &mut self.api {
+            Some(api) => api.handlers().await.ok(),
+            None => None,
+        };
         if let Some(home) = nodes
             .iter()
             .flatten()
@@ -73,6 +80,7 @@ impl Meter {
             cpu_seconds,
             memory: None,
             bytes: nodes.as_deref().map(bytes),
+            cold: handlers.as_deref().map(cold),
             generator_cpu_seconds,
         }
     }
@@ -89,6 +97,15 @@ impl Meter {
 fn except(home: u32) -> Option<u32> {
     let own = std::process::id();
     (home != own).then_some(own)
+}
+
+fn cold(handlers: &[Handler]) -> (u64, u64) {
+    let figures = || handlers.iter().map(|handler| &handler.figures);
+    let starts = figures().map(|figures| figures.instance_start_p50_us);
+    (
+        figures().map(|figures| figures.instances_cold).sum(),
+        starts.max().unwrap_or(0),
+    )
 }
 
 fn bytes(nodes: &[Node]) -> BTreeMap<(String, u64), (u64, u64)> {
@@ -108,6 +125,11 @@ impl Reading {
     /// CPU time of the generator from an earlier reading to this one.
     pub fn generator_cpu_seconds_since(&self, before: &Self) -> Option<f64> {
         Some(self.generator_cpu_seconds? - before.generator_cpu_seconds?)
+    }
+
+    /// Cold starts from an earlier reading to this one; a process that ended meanwhile took its count along.
+    pub fn cold_since(&self, before: &Self) -> Option<u64> {
+        Some(self.cold?.0.saturating_sub(before.cold?.0))
     }
 
     /// Bytes over QUIC from an earlier reading to this one. Each datagram is in one node's sent and another's

@@ -85,6 +85,10 @@ pub struct Placement {
     pub cpu_seconds_per_request: Option<f64>,
     /// UDP payload over QUIC, both ways.
     pub bytes_per_request: Option<f64>,
+    /// Instances that a request had to wait for.
+    pub cold_starts: Option<u64>,
+    /// What making one took, of the slowest handler's median, in ns.
+    pub start_p50_ns: Option<u64>,
     /// Memory of home and its children.
     pub memory_bytes: Option<u64>,
     /// Home and its children.
@@ -201,6 +205,8 @@ impl Placement {
             lag_ns: Latency::of(&recorder.lag),
             cpu_seconds_per_request: each(tally.cpu_seconds),
             bytes_per_request: each(tally.bytes.map(|bytes| bytes as f64)),
+            cold_starts: tally.cold_starts,
+            start_p50_ns: tally.start_p50_us.map(|us| us.saturating_mul(1_000)),
             memory_bytes: tally.memory_bytes,
             processes: tally.processes,
             operations: operations

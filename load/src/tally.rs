@@ -19,6 +19,10 @@ pub struct Tally {
     pub cpu_seconds: Option<f64>,
     /// Bytes over QUIC; likewise.
     pub bytes: Option<u64>,
+    /// Instances that a request had to wait for; likewise.
+    pub cold_starts: Option<u64>,
+    /// The longest median of making one, in µs.
+    pub start_p50_us: Option<u64>,
     /// CPU time of the generator.
     pub generator_cpu_seconds: Option<f64>,
     /// The most memory at the end of a block.
@@ -69,6 +73,8 @@ impl Tally {
             seconds: 0.0,
             cpu_seconds: Some(0.0),
             bytes: Some(0),
+            cold_starts: Some(0),
+            start_p50_us: None,
             generator_cpu_seconds: Some(0.0),
             memory_bytes: None,
             processes: None,
@@ -96,6 +102,9 @@ impl Tally {
         self.seconds += outcome.seconds;
         self.cpu_seconds = self.cpu_seconds.zip(cpu).map(|(sum, block)| sum + block);
         self.bytes = self.bytes.zip(bytes).map(|(sum, block)| sum + block);
+        let cold = outcome.after.cold_since(&outcome.before);
+        self.cold_starts = self.cold_starts.zip(cold).map(|(sum, block)| sum + block);
+        self.start_p50_us = self.start_p50_us.max(outcome.after.cold.map(|(_, us)| us));
         self.generator_cpu_seconds = self
             .generator_cpu_seconds
             .zip(generator)

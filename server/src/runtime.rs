@@ -26,17 +26,20 @@ mod life;
 mod limits;
 mod pool;
 mod serve;
+mod shared;
 mod slices;
+mod upkeep;
+mod warming;
 pub mod wit_type;
 mod work;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use protocol::HandlerName;
-use protocol::control::InstanceFigures;
+use protocol::control::{InstanceFigures, InstancePolicy};
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
@@ -46,14 +49,11 @@ use crate::telemetry::Recorder;
 
 use artifact::Artifact;
 use cache::CodeCache;
-use deployed::Deployed;
-use engine::Executor;
+use deployed::{Deployed, Ground};
+use engine::{EngineKind, Executor};
 pub use grants::Terms;
 use guest::Guest;
 use life::Lives;
-
-/// How often warm instances are looked at, whether anyone still calls them.
-const IDLE_LOOK: Duration = Duration::from_secs(5);
 
 /// Why a handler cannot be served here.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,12 @@ pub enum Error {
     /// The component does not compile.
     #[error("compile the component: {0:#}")]
     Compile(wasmtime::Error),
+    /// The handler's policy is not for what it is.
+    #[error("`policy = \"shared\"` in [handler.{handler}], which has no async functions")]
+    Policy {
+        /// The handler.
+        handler: HandlerName,
+    },
     /// The component does not link: an import that nobody serves, or of another type.
     #[error("link `{handler}`: {source:#}")]
     Link {
@@ -85,6 +91,13 @@ pub struct Runtime {
     executor: Arc<Executor>,
     cache: CodeCache,
     base: Linker<Guest>,
+    /// Made with the first handler that has async functions.
+    concurrent: OnceLock<Concurrent>,
+    making_concurrent: Mutex<()>,
+    /// Where tasks start; those of a runtime that was not started end with it.
+    tasks: OnceLock<Tasks>,
+    /// Says that a pool may want instances.
+    refill: Arc<Notify>,
     router: Dispatcher,
     recorder: Arc<Recorder>,
     clock: Clock,
@@ -94,7 +107,7 @@ pub struct Runtime {
 impl Runtime {
     /// A runtime without handlers, whose guests call out through `router`.
     pub fn new(cache: &std::path::Path, router: Dispatcher, recorder: Arc<Recorder>) -> Result<Self, Error> {
-        let executor = Arc::new(Executor::new().map_err(Error::Engine)?);
+        let executor = Arc::new(Executor::new(EngineKind::Sync).map_err(Error::Engine)?);
         let cache = CodeCache::open(cache, executor.engine())?;
         let base = host::linker(executor.engine()).map_err(Error::Engine)?;
         let clock = recorder.clock().clone();
@@ -102,6 +115,10 @@ impl Runtime {
             executor,
             cache,
             base,
+            concurrent: OnceLock::new(),
+            making_concurrent: Mutex::default(),
+            tasks: OnceLock::new(),
+            refill: Arc::default(),
             router,
             recorder,
             clock,
@@ -116,24 +133,60 @@ impl Runtime {
         if let Some(artifact) = self.cached(&hash) {
             return Ok((artifact, false));
         }
-        let engine = self.executor.engine();
+        let (executor, cache) = match inspect::engine_of(wasm) {
+            EngineKind::Sync => (&self.executor, self.cache.clone()),
+            EngineKind::Concurrent => (&self.concurrent()?.executor, self.cache.concurrent()),
+        };
+        let engine = executor.engine();
         let component = Component::from_binary(engine, wasm).map_err(Error::Compile)?;
-        if let Err(error) = self.cache.store(&hash, &component) {
+        if let Err(error) = cache.store(&hash, &component) {
             tracing::warn!(%error, "compiled code could not be kept; it is compiled again at the next start");
         }
         // Mapped from the cache where possible: pages are shared between home and its children.
-        let component = self.cache.load(engine, &hash).unwrap_or(component);
-        Ok((Arc::new(Artifact::reflect(engine, component, hash)), true))
+        let component = cache.load(engine, &hash).unwrap_or(component);
+        Ok((
+            Arc::new(Artifact::reflect(engine, executor.kind(), component, hash)),
+            true,
+        ))
     }
 
     /// The artifact of a content hash, where it is compiled already.
     pub fn cached(&self, hash: &str) -> Option<Arc<Artifact>> {
-        let component = self.cache.load(self.executor.engine(), hash)?;
+        let concurrent = self.cache.concurrent();
+        let (executor, cache) = if concurrent.has(hash) {
+            (&self.concurrent().ok()?.executor, &concurrent)
+        } else {
+            (&self.executor, &self.cache)
+        };
+        let component = cache.load(executor.engine(), hash)?;
+        let (engine, kind) = (executor.engine(), executor.kind());
         Some(Arc::new(Artifact::reflect(
-            self.executor.engine(),
+            engine,
+            kind,
             component,
             hash.to_owned(),
         )))
+    }
+
+    /// The engine of handlers with async functions, made when it is first asked for.
+    fn concurrent(&self) -> Result<&Concurrent, Error> {
+        if let Some(concurrent) = self.concurrent.get() {
+            return Ok(concurrent);
+        }
+        let _making = self
+            .making_concurrent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(concurrent) = self.concurrent.get() {
+            return Ok(concurrent);
+        }
+        let executor = Arc::new(Executor::new(EngineKind::Concurrent).map_err(Error::Engine)?);
+        let base = shared::linker(executor.engine()).map_err(Error::Engine)?;
+        Ok(self.concurrent.get_or_init(|| Concurrent { executor, base }))
+    }
+
+    fn tasks(&self) -> &Tasks {
+        self.tasks.get_or_init(Tasks::default)
     }
 
     /// Links a version and swaps it in, on these terms; calls in flight finish on the old one.
@@ -144,13 +197,14 @@ impl Runtime {
         terms: impl Into<Terms>,
     ) -> Result<(), Error> {
         let before = self.deployed.load().get(name).cloned();
-        let lives = before.map(|before| Arc::clone(before.pool.lives()));
+        let lives = before.map(|before| Arc::clone(before.lives()));
         let deployed = Arc::new(self.link(name, artifact, terms.into(), lives.unwrap_or_default())?);
         let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
             table
         });
+        self.refill.notify_one();
         if let Some(replaced) = replaced.get(name) {
             replaced.set_replaced();
         }
@@ -169,8 +223,27 @@ impl Runtime {
         terms: Terms,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
-        let ground = (&self.base, &self.router, &self.executor);
-        Deployed::link(ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
+        let (base, executor) = match artifact.engine {
+            EngineKind::Sync if terms.limits.policy == Some(InstancePolicy::Shared) => {
+                return Err(Error::Policy {
+                    handler: name.clone(),
+                });
+            }
+            EngineKind::Sync => (&self.base, &self.executor),
+            EngineKind::Concurrent => {
+                let concurrent = self.concurrent()?;
+                (&concurrent.base, &concurrent.executor)
+            }
+        };
+        let ground = Ground {
+            base,
+            executor,
+            router: &self.router,
+            clock: &self.clock,
+            tasks: self.tasks(),
+            refill: &self.refill,
+        };
+        Deployed::link(&ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
                 source,
@@ -204,32 +277,15 @@ impl Runtime {
         let table = self.deployed.load();
         table
             .values()
-            .map(|deployed| (deployed.name.clone(), deployed.pool.figures()))
+            .map(|deployed| (deployed.name.clone(), deployed.figures()))
             .collect()
     }
+}
 
-    /// Drops warm instances that nobody called for a while, one look at all of them every few seconds.
-    pub fn start(self: &Arc<Self>, tasks: &Tasks) {
-        let runtime = Arc::clone(self);
-        let token = tasks.token();
-        tasks.spawn("idle-instances", async move {
-            let mut looks = tokio::time::interval(IDLE_LOOK);
-            looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = token.cancelled() => break,
-                    _ = looks.tick() => runtime.drop_idle(Instant::now()),
-                }
-            }
-        });
-    }
-
-    fn drop_idle(&self, now: Instant) {
-        for deployed in self.deployed.load().values() {
-            deployed.pool.drop_idle(now);
-        }
-    }
+/// The engine of handlers with async functions, and what they are linked with.
+struct Concurrent {
+    executor: Arc<Executor>,
+    base: Linker<Guest>,
 }
 
 #[cfg(test)]

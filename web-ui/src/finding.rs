@@ -285,6 +285,8 @@ mod tests {
             refused: None,
             since_unix_ms: None,
             http: false,
+            policy: None,
+            engine: None,
             exports: Vec::new(),
             imports: Vec::new(),
             limits: Default::default(),

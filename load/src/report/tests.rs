@@ -33,6 +33,8 @@ pub(crate) fn placement(name: &str) -> Placement {
         lag_ns: latency(10_000),
         cpu_seconds_per_request: Some(0.001),
         bytes_per_request: Some(0.0),
+        cold_starts: Some(2),
+        start_p50_ns: Some(40_000),
         memory_bytes: Some(64 << 20),
         processes: Some(1),
         operations: vec![OperationFigures {
@@ -66,6 +68,7 @@ fn apart() -> Placement {
     apart.latency_ns = latency(2_500_000);
     apart.cpu_seconds_per_request = Some(0.0031);
     apart.bytes_per_request = Some(5120.0);
+    apart.cold_starts = Some(11);
     apart.memory_bytes = Some(310 << 20);
     apart.processes = Some(11);
     apart.curve = placement("apart")

@@ -116,6 +116,11 @@ fn single(placement: &Placement, out: &mut String) {
             .memory_bytes
             .map(|bytes| format!("memory {}", format::bytes(bytes as f64))),
     );
+    facts.extend(placement.cold_starts.map(|count| {
+        let each = placement.start_p50_ns.filter(|ns| count > 0 && *ns > 0);
+        let each = each.map_or_else(String::new, |ns| format!(" of {}", format::nanos(ns)));
+        format!("{} cold starts{each}", format::count(count))
+    }));
     facts.extend(placement.processes.map(|count| {
         if count == 1 {
             "1 process".to_owned()
@@ -249,6 +254,9 @@ pub(super) fn entries(base: &Placement, other: &Placement) -> Vec<Entry> {
         }),
         entry("bytes per request", format::bytes, None, true, &|p| {
             p.bytes_per_request
+        }),
+        entry("cold starts", whole, None, false, &|p| {
+            p.cold_starts.map(|count| count as f64)
         }),
         entry("memory", format::bytes, None, true, &|p| {
             p.memory_bytes.map(|bytes| bytes as f64)

@@ -4,6 +4,7 @@
 //! timed inside one long call of the caller, so that what surrounds the hops is a part of none of them.
 
 mod guests;
+mod instances;
 mod val;
 
 use std::hint::black_box;
@@ -38,12 +39,14 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// The rows of `calls` whose names begin with a word; with an empty one all of them.
 pub fn rows(executor: &tokio::runtime::Runtime, only: &str) -> Vec<Row> {
     type Measure = fn(&tokio::runtime::Runtime) -> Row;
-    let all: [(&str, Measure); 5] = [
+    let all: [(&str, Measure); 7] = [
         ("hop_add_vs_floor", hop_add),
         ("hop_order_vs_val", hop_order),
         ("hop_64k_vs_memcpy4", hop_64k),
         ("span_ns", span),
         ("handlers_1000_vs_10", many_handlers),
+        ("call_fresh_vs_pooled", instances::fresh),
+        ("call_shared_vs_pooled", instances::shared),
     ];
     let chosen = all.iter().filter(|(name, _)| name.starts_with(only));
     chosen.map(|(_, measure)| measure(executor)).collect()
@@ -92,9 +95,12 @@ impl House {
     }
 
     pub fn deploy(&mut self, name: &str, wasm: &[u8], interface: &str) {
+        self.deploy_within(name, wasm, interface, Limits::default());
+    }
+
+    fn deploy_within(&mut self, name: &str, wasm: &[u8], interface: &str, limits: Limits) {
         let name = HandlerName::parse(name).expect("a handler's name");
         let (artifact, _) = self.runtime.compile(wasm).expect("it compiles");
-        let limits = Limits::default();
         self.runtime.deploy(&name, &artifact, limits).expect("it links");
         self.routes.handlers.push(HandlerRoute {
             name: name.clone(),

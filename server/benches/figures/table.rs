@@ -13,6 +13,8 @@ pub enum Bound {
     AtMost(f64),
     /// The more the better.
     AtLeast(f64),
+    /// For information.
+    Told,
 }
 
 impl Bound {
@@ -20,6 +22,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
+            Self::Told => true,
         }
     }
 
@@ -27,6 +30,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => format!("≤ {bound}"),
             Self::AtLeast(bound) => format!("≥ {bound}"),
+            Self::Told => "-".to_owned(),
         }
     }
 }

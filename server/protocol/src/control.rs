@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::api::handlers::InstancePolicy;
+
 use crate::api::handlers::InstanceEnds;
 use crate::grants::Grants;
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
@@ -151,20 +153,14 @@ pub struct Limits {
     pub calls_max: u32,
     /// The time that one call to it may take, in ms. It shortens a caller's deadline and never lengthens it.
     pub timeout_ms: Option<u64>,
-    /// How long an instance lives.
+    /// How long an instance lives and what it serves; by default as its component is: `shared` where that has async
+    /// functions, else `pooled`.
     #[serde(default)]
-    pub policy: InstancePolicy,
-}
-
-/// How long an instance of a handler lives.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InstancePolicy {
-    /// It serves one call after the other, until it served many, grew too far, was idle for long or failed.
-    #[default]
-    Pooled,
-    /// It serves one call: nothing of a call is left to the next one.
-    Fresh,
+    pub policy: Option<InstancePolicy>,
+    /// Calls that a shared instance serves at a time.
+    pub instance_calls_max: u32,
+    /// Instances that are kept ready without a call.
+    pub warm: u32,
 }
 
 impl Default for Limits {
@@ -181,7 +177,11 @@ impl Default for Limits {
             calls_max: 4_096,
             // The deadline that a call comes with is enough, unless somebody says otherwise.
             timeout_ms: None,
-            policy: InstancePolicy::Pooled,
+            policy: None,
+            // Calls that wait cost little; those that compute take turns however many they are.
+            instance_calls_max: 64,
+            // So that the first call after a deploy, a move or a quiet time is as quick as the next.
+            warm: 1,
         }
     }
 }
@@ -281,6 +281,10 @@ pub struct InstanceFigures {
     pub busy: u64,
     /// Made since the node's start.
     pub made: u64,
+    /// Those of them that a call waited for.
+    pub cold: u64,
+    /// The median of making one, in µs; 0 where none was made.
+    pub start_p50_us: u64,
     /// How those ended that are no more.
     pub ended: InstanceEnds,
 }

@@ -6,9 +6,7 @@ use crate::control::Limits;
 
 impl Limits {
     /// Each limit by its key, as it would be written in `cleave.toml`; `-` where there is none.
-    pub fn written(&self) -> [(&'static str, String); 7] {
-        let policy = serde_json::to_value(self.policy).ok();
-        let policy = policy.as_ref().and_then(serde_json::Value::as_str).unwrap_or("-");
+    pub fn written(&self) -> [(&'static str, String); 8] {
         let timeout = self
             .timeout_ms
             .map_or_else(|| "-".to_owned(), |ms| format!("{ms}ms"));
@@ -18,8 +16,9 @@ impl Limits {
             ("host_call_bytes", size(self.host_call_bytes_max)),
             ("instances", self.instances_max.to_string()),
             ("concurrency", self.calls_max.to_string()),
+            ("calls_per_instance", self.instance_calls_max.to_string()),
+            ("warm", self.warm.to_string()),
             ("timeout", timeout),
-            ("policy", policy.to_owned()),
         ]
     }
 }
@@ -52,8 +51,8 @@ mod tests {
         }
         .written();
         let written = written.map(|(key, value)| format!("{key} {value}")).join(", ");
-        let expected = "memory 64MiB, tables 100000, host_call_bytes 1000B, instances 64, concurrency 4096, timeout \
-                        300ms, policy pooled";
+        let expected = "memory 64MiB, tables 100000, host_call_bytes 1000B, instances 64, concurrency 4096, \
+                        calls_per_instance 64, warm 1, timeout 300ms";
         assert_eq!(written, expected);
     }
 }

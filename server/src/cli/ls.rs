@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use protocol::Grants;
 use protocol::api::Page;
 use protocol::api::edges::Edge;
-use protocol::api::handlers::{Handler, HandlerState};
+use protocol::api::handlers::{Handler, HandlerState, InstancePolicy};
 use protocol::api::nodes::Node;
 use protocol::api::queues::Queue;
 use protocol::control::Limits;
@@ -65,9 +65,10 @@ fn handlers(handlers: &[Handler]) -> String {
     }
     let mut table = Table::new(
         &[
-            "HANDLER", "STATE", "NODE", "VERSION", "SIZE", "CALLS/S", "CALLS", "FAILED", "EXPORTS",
+            "HANDLER", "STATE", "NODE", "VERSION", "SIZE", "POLICY", "CALLS/S", "CALLS", "FAILED", "COLD",
+            "START", "EXPORTS",
         ],
-        &[4, 5, 6, 7],
+        &[4, 6, 7, 8, 9, 10],
     );
     let mut notes = String::new();
     for handler in handlers {
@@ -80,9 +81,15 @@ fn handlers(handlers: &[Handler]) -> String {
             list(&handler.nodes),
             handler.version.clone(),
             size(handler.size_bytes),
+            handler.policy.map_or("-", InstancePolicy::as_str).to_owned(),
             format!("{:.1}", figures.rate_per_s),
             figures.calls.to_string(),
             figures.errors.to_string(),
+            figures.instances_cold.to_string(),
+            match figures.instance_start_p50_us {
+                0 => "-".to_owned(),
+                us => duration(us.saturating_mul(1_000)),
+            },
             list(http.into_iter().chain(exports)),
         ]);
         if let HandlerState::Rejected { reason, remedy } = &handler.state {

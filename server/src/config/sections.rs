@@ -29,6 +29,10 @@ const TABLES: std::ops::RangeInclusive<u32> = 100..=TABLE_ELEMENTS_MAX;
 const HOST_CALL_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=MEMORY_BYTES_MAX;
 /// Calls to one handler on one node: each that waits holds its arguments.
 const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=65_536;
+/// Calls that one shared instance serves at a time: more would only wait for each other.
+const INSTANCE_CALLS: std::ops::RangeInclusive<u32> = 1..=1_024;
+/// Instances of one handler that are kept ready without a call.
+const WARM: std::ops::RangeInclusive<u32> = 0..=32;
 /// The trace store: below 16 MiB one busy second would push out the one before.
 const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
 
@@ -146,8 +150,15 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         let policies = [
             ("pooled", InstancePolicy::Pooled),
             ("fresh", InstancePolicy::Fresh),
+            ("shared", InstancePolicy::Shared),
         ];
-        section.set("policy", &mut limits.policy, choice(&policies));
+        limits.policy = section.find("policy", choice(&policies)).map(|found| found.value);
+        section.set(
+            "calls_per_instance",
+            &mut limits.instance_calls_max,
+            whole(INSTANCE_CALLS),
+        );
+        section.set("warm", &mut limits.warm, whole(WARM));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = Some(timeout.value.as_millis() as u64);
         }

@@ -121,6 +121,8 @@ impl FakeHome {
             refused: None,
             since_unix_ms: None,
             http: true,
+            policy: None,
+            engine: None,
             exports: vec![export],
             imports: Vec::new(),
             limits: Limits::default(),

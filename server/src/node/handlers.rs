@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::HandlerName;
-use protocol::api::handlers::{Handler, HandlerState, RefusedFile};
+use protocol::api::handlers::{Handler, HandlerState, InstancePolicy, RefusedFile};
+use protocol::control::Limits;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -48,6 +49,14 @@ struct Entry {
     newer: Option<Version>,
     /// Why the file that stands there now is not usable.
     rejection: Option<Rejection>,
+}
+
+impl Entry {
+    /// How the instances of what serves live.
+    fn policy(&self, limits: Limits) -> Option<InstancePolicy> {
+        let engine = self.version.as_ref()?.artifact().engine;
+        Some(limits.policy.unwrap_or_else(|| engine.default_policy()))
+    }
 }
 
 #[derive(Default)]
@@ -295,7 +304,10 @@ impl Handlers {
         let mut listed: Vec<Handler> = book
             .entries
             .iter()
-            .map(|(name, entry)| listed(name, entry, &book.resolution, terms(&self.config, name)))
+            .map(|(name, entry)| Handler {
+                policy: entry.policy(self.config.limits(name)),
+                ..listed(name, entry, &book.resolution, terms(&self.config, name))
+            })
             .collect();
         for (file, rejection) in &book.misnamed {
             let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
@@ -368,6 +380,8 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution, terms: Ter
         exports: accepted
             .map(|accepted| describe::exports(name, &accepted.artifact, &accepted.docs, resolution))
             .unwrap_or_default(),
+        policy: None,
+        engine: artifact.map(|artifact| artifact.engine),
         imports: artifact
             .map(|artifact| describe::imports(name, artifact, resolution))
             .unwrap_or_default(),

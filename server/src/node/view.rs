@@ -79,6 +79,9 @@ impl View {
                 handler.figures.instances_idle += figures.idle;
                 handler.figures.instances_busy += figures.busy;
                 handler.figures.instances_made += figures.made;
+                handler.figures.instances_cold += figures.cold;
+                let slowest = handler.figures.instance_start_p50_us.max(figures.start_p50_us);
+                handler.figures.instance_start_p50_us = slowest;
                 handler.figures.instances_ended += figures.ended;
             }
         }

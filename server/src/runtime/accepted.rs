@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use protocol::HandlerName;
 
-use super::Runtime;
 use super::artifact::Artifact;
 use super::describe::Docs;
 use super::grants::{self, Terms};
 use super::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
+use super::{Error, Runtime};
 
 /// A file that can be served.
 pub struct Accepted {
@@ -50,7 +50,12 @@ impl Accepted {
         servable(&artifact)?;
         grants::within(&artifact, name, &terms.grants)?;
         runtime.check(name, &artifact, terms).map_err(|error| {
-            let remedy = "import only what the host or another handler serves";
+            let remedy = match error {
+                Error::Policy { .. } => {
+                    "leave `policy` out, or build it with async functions (see README, \"Handlers that wait\")"
+                }
+                _ => "import only what the host or another handler serves",
+            };
             Rejection::new(error.to_string(), remedy)
         })?;
         Ok(Self {

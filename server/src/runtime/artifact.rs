@@ -11,16 +11,21 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex};
 
+use super::engine::EngineKind;
 use super::host;
 use super::wit_type::FunctionType;
 
 /// What an HTTP handler exports.
 pub const INCOMING_HANDLER: &str = "wasi:http/incoming-handler@0.2";
+/// What an HTTP handler of WASI 0.3 exports.
+const ASYNC_HANDLER: &str = "wasi:http/handler@0.3";
 
 /// A compiled component.
 pub struct Artifact {
     /// BLAKE3 of the component, hexadecimal.
     pub hash: String,
+    /// The engine that it was compiled for.
+    pub engine: EngineKind,
     pub(super) component: Component,
     /// Interfaces that other handlers can call.
     pub exports: Vec<ExportedInterface>,
@@ -28,6 +33,8 @@ pub struct Artifact {
     pub imports: Vec<ImportedInterface>,
     /// Whether it answers HTTP.
     pub http: bool,
+    /// Whether it would answer HTTP by an async function.
+    pub http_async: bool,
 }
 
 /// An exported interface.
@@ -80,12 +87,13 @@ pub struct ImportedFunction {
 impl Artifact {
     /// Reads what a compiled component exports and imports. Names that are no interface names (bare functions, platform
     /// internals of some toolchains) are left out: nobody could call them.
-    pub fn reflect(engine: &Engine, component: Component, hash: String) -> Self {
+    pub fn reflect(engine: &Engine, kind: EngineKind, component: Component, hash: String) -> Self {
         let ty = component.component_type();
         let mut exports = Vec::new();
-        let mut http = false;
+        let (mut http, mut http_async) = (false, false);
         for (name, item) in ty.exports(engine) {
             http |= name.starts_with(INCOMING_HANDLER);
+            http_async |= name.starts_with(ASYNC_HANDLER);
             let ComponentItem::ComponentInstance(instance) = item.ty else {
                 continue;
             };
@@ -122,10 +130,12 @@ impl Artifact {
         let imports = imports(engine, &component);
         Self {
             hash,
+            engine: kind,
             component,
             exports,
             imports,
             http,
+            http_async,
         }
     }
 

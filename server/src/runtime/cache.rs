@@ -69,6 +69,20 @@ impl CodeCache {
         })
     }
 
+    /// The same directory for the code of the concurrent engine, by names of its own. That engine is made only when there
+    /// is such code, so that its names cannot follow from it; loading checks that the code is for it.
+    pub fn concurrent(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            compatibility: format!("{}-async", self.compatibility),
+        }
+    }
+
+    /// Whether there is code of a content hash.
+    pub fn has(&self, artifact: &str) -> bool {
+        self.path(artifact).exists()
+    }
+
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -130,12 +144,12 @@ impl Hasher for HashText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::engine::Executor;
+    use crate::runtime::engine::{EngineKind, Executor};
 
     #[test]
     fn code_is_found_again_and_a_damaged_file_is_not_used() {
         let directory = tempfile::tempdir().unwrap();
-        let executor = Executor::new().unwrap();
+        let executor = Executor::new(EngineKind::Sync).unwrap();
         let cache = CodeCache::open(&directory.path().join("code"), executor.engine()).unwrap();
         let component = Component::new(executor.engine(), wat::parse_str("(component)").unwrap()).unwrap();
         assert!(cache.load(executor.engine(), "abc").is_none());
@@ -153,7 +167,7 @@ mod tests {
         let path = directory.path().join("code");
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let executor = Executor::new().unwrap();
+        let executor = Executor::new(EngineKind::Sync).unwrap();
         let error = CodeCache::open(&path, executor.engine()).unwrap_err();
         assert!(matches!(error, CacheError::Open { .. }), "{error}");
     }

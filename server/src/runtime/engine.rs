@@ -1,7 +1,8 @@
-//! The one `Engine`: its settings, and the ticker that lets deadlines interrupt a guest.
+//! `Executor`: an `Engine` with its settings, and the ticker that lets deadlines interrupt a guest.
 //!
-//! A *sync* engine: host functions may still wait, on a fiber. With concurrency support an empty call cost 1,109 ns
-//! instead of 295 ns where it was measured. The ticker is an OS thread, because it must tick when every async worker is
+//! There are two kinds. The *sync* engine runs what has no async functions: host functions may still wait, on a fiber.
+//! The *concurrent* one runs components with async functions (WASI 0.3), and is made when the first of them comes: with
+//! concurrency support an empty call cost 1,109 ns instead of 295 ns where it was measured. The ticker is an OS thread, because it must tick when every async worker is
 //! stuck in a guest. It parks once no guest was in a call for a few ticks, so that an idle node costs nothing, and a
 //! call that follows another one wakes nobody.
 
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use protocol::api::handlers::Engine as EngineKind;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
 use super::slices::Turns;
@@ -22,6 +24,10 @@ pub const TICK: Duration = Duration::from_millis(1);
 const IDLE_TICKS_MAX: u32 = 4;
 /// Component instances that the pooling allocator holds at most; beyond it a call is `Overloaded`.
 pub const INSTANCES_MAX: u32 = 1_000;
+/// The same of the concurrent engine, whose instances serve many calls at a time.
+pub const CONCURRENT_INSTANCES_MAX: u32 = 250;
+/// Fibers of the concurrent engine: each call that waits in a sync-lowered import holds one.
+const CONCURRENT_STACKS_MAX: u32 = 4 * CONCURRENT_INSTANCES_MAX;
 /// The largest memory that a handler's limit may allow.
 pub const MEMORY_BYTES_MAX: u64 = 512 << 20;
 /// Elements that one table, and by a handler's limit all tables of an instance, may have at most.
@@ -34,6 +40,7 @@ const RESERVATION_PROBE_BYTES: usize = 1 << 42;
 /// The engine with its ticker.
 #[derive(Debug)]
 pub struct Executor {
+    kind: EngineKind,
     engine: Engine,
     pub(super) turns: Arc<Turns>,
     ticker: Arc<Ticker>,
@@ -50,12 +57,12 @@ struct Ticker {
 }
 
 impl Executor {
-    /// Builds the engine: with the pooling allocator where address space allows it, else on demand.
-    pub fn new() -> wasmtime::Result<Self> {
+    /// Builds an engine: with the pooling allocator where address space allows it, else on demand.
+    pub fn new(kind: EngineKind) -> wasmtime::Result<Self> {
         let engine = if address_space_is_ample() {
-            Engine::new(&config(true)).or_else(|_| Engine::new(&config(false)))?
+            Engine::new(&config(kind, true)).or_else(|_| Engine::new(&config(kind, false)))?
         } else {
-            Engine::new(&config(false))?
+            Engine::new(&config(kind, false))?
         };
         let ticker = Arc::new(Ticker::default());
         let thread = std::thread::Builder::new()
@@ -66,11 +73,17 @@ impl Executor {
             })
             .map_err(wasmtime::Error::new)?;
         Ok(Self {
+            kind,
             engine,
             turns: Arc::default(),
             ticker,
             thread: Some(thread),
         })
+    }
+
+    /// What it runs.
+    pub fn kind(&self) -> EngineKind {
+        self.kind
     }
 
     /// The engine.
@@ -143,10 +156,12 @@ impl Ticker {
     }
 }
 
-fn config(pooling: bool) -> Config {
+fn config(kind: EngineKind, pooling: bool) -> Config {
     let mut config = Config::new();
+    let concurrent = kind == EngineKind::Concurrent;
     config
-        .concurrency_support(false)
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent)
         .epoch_interruption(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
@@ -154,11 +169,15 @@ fn config(pooling: bool) -> Config {
         .async_stack_size(2 << 20);
     if pooling {
         let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(INSTANCES_MAX)
-            .total_core_instances(4 * INSTANCES_MAX)
-            .total_memories(2 * INSTANCES_MAX)
-            .total_tables(2 * INSTANCES_MAX)
-            .total_stacks(INSTANCES_MAX)
+        let (instances, stacks) = match kind {
+            EngineKind::Sync => (INSTANCES_MAX, INSTANCES_MAX),
+            EngineKind::Concurrent => (CONCURRENT_INSTANCES_MAX, CONCURRENT_STACKS_MAX),
+        };
+        pool.total_component_instances(instances)
+            .total_core_instances(4 * instances)
+            .total_memories(2 * instances)
+            .total_tables(2 * instances)
+            .total_stacks(stacks)
             .max_memory_size(MEMORY_BYTES_MAX as usize)
             .table_elements(TABLE_ELEMENTS_MAX as usize)
             .max_core_instances_per_component(200)
@@ -215,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_ticker_parks_while_nothing_runs_and_ticks_while_something_does() {
-        let executor = Executor::new().unwrap();
+        let executor = Executor::new(EngineKind::Sync).unwrap();
         let wasm = wat::parse_str("(module (func (export \"f\") (loop br 0)))").unwrap();
         let module = wasmtime::Module::new(executor.engine(), wasm).unwrap();
         // Each time from where it is parked: a wake-up that is lost would leave the loop running for ever.

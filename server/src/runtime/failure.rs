@@ -11,7 +11,7 @@ use protocol::{CallError, ErrorCode, HandlerName};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::codec::Misfit;
-use super::deployed::Deployed;
+use super::deployed::Tenant;
 use super::engine::STACK_BYTES;
 use super::guest::Guest;
 use super::imports::FailedCall;
@@ -23,30 +23,18 @@ const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// Why a call failed. `what` is the function, or the request.
 pub(super) fn of_call(
-    deployed: &Deployed,
+    tenant: Tenant<'_>,
     what: &str,
     guest: &mut Guest,
     error: &wasmtime::Error,
 ) -> CallError {
-    let handler = &deployed.name;
+    let handler = tenant.handler;
     if let Some(misfit) = error.downcast_ref::<Misfit>() {
         guest.call.end = Some(End::Misfit);
         return CallError::new(ErrorCode::Invalid, format!("`{what}`: {misfit}"));
     }
-    let is_late = Instant::now() >= guest.call.deadline;
     if let Some(failed) = error.downcast_ref::<FailedCall>() {
-        return if is_late {
-            late_within(handler, what, failed)
-        } else {
-            guest.call.end = Some(End::Callee);
-            CallError::new(
-                ErrorCode::Trapped,
-                // The root of a chain of failed calls stands last, where it survives a cut.
-                format!(
-                    "`{handler}` could not go on in `{what}` (no case `call-failed` to take it): {failed}"
-                ),
-            )
-        };
+        return of_callee(handler, what, guest, failed);
     }
     let trap = error.downcast_ref::<Trap>();
     if trap == Some(&Trap::Interrupt) {
@@ -56,7 +44,7 @@ pub(super) fn of_call(
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    let reason = if let Some(excess) = excess(deployed, guest, error) {
+    let reason = if let Some(excess) = excess(tenant, guest, error) {
         format!("{excess} ({cause})")
     } else if trap == Some(&Trap::UnreachableCodeReached)
         && let Some(line) = &guest.call.last_error
@@ -74,9 +62,27 @@ pub(super) fn of_call(
     .with_detail(format!("{error:#}"))
 }
 
+/// A call that the guest made failed, and it had no way to go on.
+pub(super) fn of_callee(
+    handler: &HandlerName,
+    what: &str,
+    guest: &mut Guest,
+    failed: &FailedCall,
+) -> CallError {
+    if Instant::now() >= guest.call.deadline {
+        return late_within(handler, what, failed);
+    }
+    guest.call.end = Some(End::Callee);
+    CallError::new(
+        ErrorCode::Trapped,
+        // The root of a chain of failed calls stands last, where it survives a cut.
+        format!("`{handler}` could not go on in `{what}` (no case `call-failed` to take it): {failed}"),
+    )
+}
+
 /// The limit that a guest met, with the key that raises it.
-fn excess(deployed: &Deployed, guest: &mut Guest, error: &wasmtime::Error) -> Option<String> {
-    let (handler, limits) = (&deployed.name, &deployed.terms.limits);
+fn excess(tenant: Tenant<'_>, guest: &mut Guest, error: &wasmtime::Error) -> Option<String> {
+    let (handler, limits) = (tenant.handler, &tenant.terms.limits);
     match guest.limiter.take_refused() {
         Some(Refused::Memory(bytes)) => {
             return Some(format!(
@@ -110,12 +116,12 @@ fn excess(deployed: &Deployed, guest: &mut Guest, error: &wasmtime::Error) -> Op
 }
 
 /// Why an instance could not be made.
-pub(super) fn of_start(deployed: &Deployed, guest: &mut Guest, error: &wasmtime::Error) -> CallError {
-    let handler = &deployed.name;
+pub(super) fn of_start(tenant: Tenant<'_>, guest: &mut Guest, error: &wasmtime::Error) -> CallError {
+    let handler = tenant.handler;
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return late(handler, "its start");
     }
-    if let Some(excess) = excess(deployed, guest, error) {
+    if let Some(excess) = excess(tenant, guest, error) {
         return CallError::new(
             ErrorCode::Trapped,
             format!("`{handler}` could not start: {excess}"),

@@ -1,21 +1,22 @@
 //! `Guest`: everything one instance may touch: its store's data.
 //!
-//! One handler per store, one call at a time. What belongs to the call in progress (deadline, trace, log lines, the time
+//! One handler per store, one call at a time unless it is shared. What belongs to the call in progress (deadline, trace, log lines, the time
 //! spent in outgoing calls) is set before it and taken after it; nothing of a call is seen by the next one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::span::{LOG_BYTES_MAX, LOGS_MAX, Log};
-use protocol::{HandlerName, TraceContext};
+use protocol::{HandlerName, SpanId, TraceContext, TraceId};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::deployed::Deployed;
+use super::deployed::Tenant;
 use super::host::{Outgoing, Stdio};
 use super::life::End;
 use super::limits::MemoryLimiter;
+use super::shared::calls::Calls;
 use super::slices::Turn;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -37,6 +38,8 @@ pub(super) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     outgoing_http: Outgoing,
+    /// The calls under way, where the store is shared; `call` is one of them then.
+    pub(super) calls: Calls,
 }
 
 /// What belongs to the call in progress.
@@ -55,6 +58,16 @@ pub(super) struct CallInProgress {
 }
 
 impl CallInProgress {
+    /// Of an instance that no call waits for.
+    pub(super) fn nobody(deadline: Instant) -> Self {
+        let trace = TraceContext {
+            trace_id: TraceId(0),
+            span_id: SpanId(0),
+            sampled: false,
+        };
+        Self::new(deadline, trace, 0)
+    }
+
     pub(super) fn new(deadline: Instant, trace: TraceContext, hop: u8) -> Self {
         Self {
             deadline,
@@ -70,17 +83,17 @@ impl CallInProgress {
 }
 
 impl Guest {
-    pub(super) fn new(deployed: &Deployed, router: Dispatcher, clock: Clock, call: CallInProgress) -> Self {
+    pub(super) fn new(tenant: Tenant<'_>, router: Dispatcher, clock: Clock, call: CallInProgress) -> Self {
         let stdio = Stdio::default();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Self {
-            handler: deployed.name.clone(),
+            handler: tenant.handler.clone(),
             router,
-            limiter: MemoryLimiter::new(&deployed.terms.limits),
-            outgoing_http: Outgoing::new(deployed, call.deadline),
+            limiter: MemoryLimiter::new(&tenant.terms.limits),
+            outgoing_http: Outgoing::new(tenant, call.deadline),
             call,
             table,
             turn: Arc::default(),
@@ -88,6 +101,7 @@ impl Guest {
             stdio,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
+            calls: Calls::default(),
         }
     }
 

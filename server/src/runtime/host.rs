@@ -5,14 +5,14 @@
 //! names them. Ours are `wasi:logging`, `wasi:config` and `wasi:keyvalue`. Anything else that a component
 //! imports is another handler's interface, and goes through the router (`imports.rs`).
 
-mod keyvalue;
+pub(super) mod keyvalue;
 mod logging;
 mod outgoing;
 mod settings;
 mod stdio;
 
-use wasmtime::Engine;
 use wasmtime::component::Linker;
+use wasmtime::{Engine, StoreContextMut};
 
 pub(super) use outgoing::{Denials, Outgoing};
 pub(super) use stdio::Stdio;
@@ -37,13 +37,22 @@ pub(super) fn is_capability(interface: &str) -> bool {
     CAPABILITIES.iter().any(|package| interface.starts_with(package)) || keyvalue::serves(interface)
 }
 
+/// Makes the call that a guest calls the host for the one in progress, where its store has several.
+pub(super) type Enter = fn(&mut StoreContextMut<'_, Guest>) -> wasmtime::Result<()>;
+
 /// A linker with every capability in it.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = base(engine, |_| Ok(()))?;
+    keyvalue::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// A linker with the capabilities that every engine serves.
+pub(super) fn base(engine: &Engine, enter: Enter) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    logging::add_to_linker(&mut linker)?;
+    logging::add_to_linker(&mut linker, enter)?;
     settings::add_to_linker(&mut linker)?;
-    keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -143,7 +143,7 @@ async fn call<const R: usize>(
 }
 
 /// `err(call-failed({ code, message, retryable }))` of a `result<T, E>`.
-fn encode_call_failed(case: CallFailed, error: &CallError) -> Bytes {
+pub(super) fn encode_call_failed(case: CallFailed, error: &CallError) -> Bytes {
     let mut out = Vec::with_capacity(16 + error.message.len());
     out.push(1);
     put_leb(&mut out, u64::from(case.case));

@@ -1,8 +1,8 @@
 //! From a file's bytes to a component that can be compiled, or a rejection that names reason and remedy.
 //!
 //! Looks only; compiles nothing. A core module that carries component metadata is made a component on the spot. What
-//! this version cannot run (async functions, strings that are not UTF-8, compiled code from elsewhere) is told apart
-//! here, so that no later step has to guess.
+//! this version cannot run (strings that are not UTF-8, compiled code from elsewhere) is told apart here, and so is which
+//! engine runs the rest, so that no later step has to guess.
 
 mod carried;
 
@@ -14,6 +14,11 @@ use wit_component::{ComponentEncoder, DecodedWasm, WitPrinter};
 
 use super::artifact::Artifact;
 use super::describe::Docs;
+use super::engine::EngineKind;
+
+mod asynchronous;
+
+pub use asynchronous::engine_of;
 
 /// The largest file that is read, in bytes. Components made from Python are 18 MB.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -64,6 +69,13 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected<'_>, Rejection> {
 
 /// Refuses what compiles and links but could never work.
 pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
+    if artifact.http_async || artifact.http && artifact.engine == EngineKind::Concurrent {
+        return Err(Rejection::new(
+            "it answers HTTP and has async functions; HTTP is served by `wasi:http/incoming-handler@0.2` of components \
+             without any, and not by `wasi:http/handler@0.3`",
+            "split it: a handler that answers HTTP, and calls the async functions of another one",
+        ));
+    }
     if artifact.exports.is_empty() && !artifact.http {
         return Err(Rejection::new(
             "it exports no interface and answers no HTTP, so that nobody could call it",
@@ -92,12 +104,6 @@ pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
                     import.name
                 ),
                 PASS_VALUES,
-            ));
-        }
-        if let Some(function) = import.functions.iter().find(|function| function.ty.is_async) {
-            return Err(Rejection::new(
-                format!("it imports the async function `{}`", function.path),
-                "declare it as a plain `func`",
             ));
         }
     }
@@ -172,9 +178,6 @@ fn scan(component: &[u8]) -> Result<(), Rejection> {
                 CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
                     options.iter().try_for_each(scan_option)?;
                 }
-                CanonicalFunction::TaskReturn { .. } | CanonicalFunction::WaitableSetNew => {
-                    return Err(asynchronous());
-                }
                 _ => {}
             }
         }
@@ -188,16 +191,8 @@ fn scan_option(option: &CanonicalOption) -> Result<(), Rejection> {
             "its strings are UTF-16",
             "build it with a toolchain whose strings are UTF-8 (Rust, Python, JavaScript, Go and C do)",
         )),
-        CanonicalOption::Async => Err(asynchronous()),
         _ => Ok(()),
     }
-}
-
-fn asynchronous() -> Rejection {
-    Rejection::new(
-        "it has async functions (WASI 0.3), which this version does not run",
-        "declare its functions as plain `func` and build it for WASI 0.2; callers do not wait longer for it",
-    )
 }
 
 fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
@@ -278,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn utf16_and_async_are_refused_with_a_remedy() {
+    fn utf16_is_refused_with_a_remedy() {
         let utf16 = r#"(component
             (core module $m
                 (memory (export "m") 1)

@@ -56,7 +56,7 @@ impl Instance {
         call: CallInProgress,
     ) -> Result<Self, CallError> {
         let deadline = call.deadline;
-        let guest = Guest::new(deployed, Arc::clone(router), clock.clone(), call);
+        let guest = Guest::new(deployed.tenant(), Arc::clone(router), clock.clone(), call);
         let (turn, turns) = (Arc::clone(&guest.turn), Arc::clone(&executor.turns));
         let mut store = Store::new(executor.engine(), guest);
         store.limiter(|guest| &mut guest.limiter);
@@ -85,7 +85,7 @@ impl Instance {
                     uses: 0,
                 })
             }
-            Some(Err(error)) => Err(failure::of_start(deployed, store.data_mut(), &error)),
+            Some(Err(error)) => Err(failure::of_start(deployed.tenant(), store.data_mut(), &error)),
             None => Err(failure::late(&deployed.name, "its start")),
         }
     }
@@ -160,7 +160,7 @@ impl Instance {
             Some(Err(error)) => {
                 let what = function.path.to_string();
                 let guest = self.store.data_mut();
-                Err(failure::of_call(deployed, &what, guest, &error))
+                Err(failure::of_call(deployed.tenant(), &what, guest, &error))
             }
             None => Err(failure::late(name, &function.path.to_string())),
         }
@@ -206,7 +206,12 @@ impl Instance {
                     http_status: Some(handled.response.status),
                 })
             }
-            Some(Err(error)) => Err(failure::of_call(deployed, &what, self.store.data_mut(), &error)),
+            Some(Err(error)) => Err(failure::of_call(
+                deployed.tenant(),
+                &what,
+                self.store.data_mut(),
+                &error,
+            )),
             None => Err(failure::late(name, &what)),
         }
     }
@@ -257,7 +262,7 @@ async fn by_deadline<F: Future>(
 }
 
 /// The stages between consecutive moments, so that they add up to the whole.
-fn stages(
+pub(super) fn stages(
     since: Instant,
     lowered: Instant,
     lift_began: Instant,

@@ -1,8 +1,10 @@
 //! How the lives of a handler's instances end: each in one of these ways, counted over all versions of the handler.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use protocol::api::handlers::InstanceEnds;
+use protocol::control::InstanceFigures;
 use protocol::{CallError, ErrorCode};
 
 /// Why there is an instance less.
@@ -49,27 +51,69 @@ impl End {
 /// Every way, in the order of its counters.
 const WAYS: usize = End::Withdrawn as usize + 1;
 
+/// Half octaves of nanoseconds, up to beyond a minute: as precise as a median of making instances need be.
+const START_BUCKETS: usize = 80;
+
 /// Instances made and ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Lives {
     made: AtomicU64,
+    cold: AtomicU64,
+    /// How long making them took.
+    starts: [AtomicU64; START_BUCKETS],
     ended: [AtomicU64; WAYS],
 }
 
+impl Default for Lives {
+    fn default() -> Self {
+        Self {
+            made: AtomicU64::default(),
+            cold: AtomicU64::default(),
+            starts: std::array::from_fn(|_| AtomicU64::default()),
+            ended: std::array::from_fn(|_| AtomicU64::default()),
+        }
+    }
+}
+
 impl Lives {
-    pub(super) fn count_made(&self) {
+    /// Counts an instance that is about to be made, and whether a call waits for it.
+    pub(super) fn count_made(&self, is_cold: bool) {
         self.made.fetch_add(1, Ordering::Relaxed);
+        self.cold.fetch_add(u64::from(is_cold), Ordering::Relaxed);
+    }
+
+    /// Says how long making one took.
+    pub(super) fn started_in(&self, took: Duration) {
+        self.starts[bucket(took.as_nanos() as u64)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn start_p50_us(&self) -> u64 {
+        let counts = self.starts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let half = counts.iter().sum::<u64>().div_ceil(2);
+        let mut before = 0;
+        let median = counts.iter().position(|count| {
+            before += count;
+            half > 0 && before >= half
+        });
+        median.map_or(0, |bucket| middle_ns(bucket).div_ceil(1_000))
     }
 
     pub(super) fn count(&self, end: End, instances: u64) {
         self.ended[end as usize].fetch_add(instances, Ordering::Relaxed);
     }
 
-    pub(super) fn made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+    /// What was counted, beside the instances of now.
+    pub(super) fn figures(&self) -> InstanceFigures {
+        InstanceFigures {
+            made: self.made.load(Ordering::Relaxed),
+            cold: self.cold.load(Ordering::Relaxed),
+            start_p50_us: self.start_p50_us(),
+            ended: self.ended(),
+            ..InstanceFigures::default()
+        }
     }
 
-    pub(super) fn ended(&self) -> InstanceEnds {
+    fn ended(&self) -> InstanceEnds {
         let of = |end: End| self.ended[end as usize].load(Ordering::Relaxed);
         InstanceEnds {
             start: of(End::Start),
@@ -85,6 +129,41 @@ impl Lives {
             deadline: of(End::Deadline),
             cancelled: of(End::Cancelled),
             withdrawn: of(End::Withdrawn),
+        }
+    }
+}
+
+/// The bucket of a duration: two for each power of two.
+fn bucket(ns: u64) -> usize {
+    let ns = ns.max(2);
+    let octave = ns.ilog2();
+    let upper_half = (ns >> (octave - 1)) & 1;
+    (2 * octave as usize + upper_half as usize).min(START_BUCKETS - 1)
+}
+
+fn middle_ns(bucket: usize) -> u64 {
+    let octave = 1_u64 << (bucket / 2);
+    octave + octave / 4 + (bucket as u64 % 2) * (octave / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_near_what_it_was() {
+        let lives = Lives::default();
+        assert_eq!(lives.start_p50_us(), 0);
+        for us in [10, 20, 30, 400, 50_000] {
+            lives.started_in(Duration::from_micros(us));
+        }
+        assert!(
+            (24..=36).contains(&lives.start_p50_us()),
+            "{}",
+            lives.start_p50_us()
+        );
+        for ns in [0, 1, 2, 3, 1_000, u64::MAX] {
+            assert!(bucket(ns) < START_BUCKETS);
         }
     }
 }

@@ -7,17 +7,18 @@
 //! instance that nobody called for [`IDLE_FOR_MAX`] is dropped, so that a rush does not keep its memory. A `fresh`
 //! handler's instances never come back. The pool has no timer: `Runtime` looks at all pools.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::{CallError, ErrorCode, HandlerName};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use super::deployed::Deployed;
 use super::instance::Instance;
 use super::life::{End, Lives};
+use super::warming::Warming;
 
 /// Calls that one instance serves before it is replaced.
 pub const USES_MAX: u32 = 1_024;
@@ -41,7 +42,10 @@ pub(super) struct InstancePool {
     /// Taken from the end, so that those at the front are the longest idle.
     idle: Mutex<Vec<Idle>>,
     waiting: AtomicUsize,
+    /// Calls since the last look that had to wait for an instance to be made.
+    cold: AtomicU32,
     lives: Arc<Lives>,
+    warming: Warming,
 }
 
 struct Idle {
@@ -52,11 +56,13 @@ struct Idle {
 
 impl InstancePool {
     /// A pool; the lives of its instances are counted in `lives`.
-    pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>) -> Self {
+    pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>, refill: Arc<Notify>) -> Self {
         let limit = limits.instances_max.min(limits.calls_max);
         Self {
+            cold: AtomicU32::new(0),
+            warming: Warming::new(limits, refill),
             handler,
-            policy: limits.policy,
+            policy: limits.policy.unwrap_or_default(),
             permits: Semaphore::new(limit as usize),
             limit,
             waiting_max: (limits.calls_max - limit) as usize,
@@ -109,8 +115,9 @@ impl InstancePool {
             _ => Err(CallError::new(
                 ErrorCode::Deadline,
                 format!(
-                    "no instance of `{}` became free before the deadline",
-                    self.handler
+                    "no instance of `{}` became free before the deadline; a call that comes back to a handler needs \
+                     another instance of it: raise `instances` in [handler.{}], {} are allowed",
+                    self.handler, self.handler, self.limit
                 ),
             )),
         }
@@ -147,13 +154,31 @@ impl InstancePool {
         None
     }
 
-    /// Drops the instances that have been idle for [`IDLE_FOR_MAX`].
+    /// The right to make an instance that no call waits for, while fewer are free than are wanted.
+    pub(super) fn warm(&self) -> Option<Warm<'_>> {
+        let permit = self.permits.try_acquire().ok()?;
+        let free = self.idle().len();
+        let taken = self.limit as usize - self.permits.available_permits();
+        let has_room = free + taken <= self.limit as usize && free < IDLE_MAX;
+        (has_room && self.warming.wants(free)).then_some(Warm {
+            pool: self,
+            _permit: permit,
+        })
+    }
+
+    /// Begins another look at how many instances calls had to wait for.
+    pub(super) fn look(&self) {
+        self.warming.look(self.cold.swap(0, Ordering::Relaxed));
+    }
+
+    /// Drops the instances that have been idle for [`IDLE_FOR_MAX`], but for those that are kept warm.
     pub(super) fn drop_idle(&self, now: Instant) {
         let mut idle = self.idle();
+        let spare = idle.len().saturating_sub(self.warming.floor());
         let is_old = |seen: Option<Instant>| {
             seen.is_some_and(|seen| now.saturating_duration_since(seen) >= IDLE_FOR_MAX)
         };
-        let keep_from = idle.partition_point(|idle| is_old(idle.seen));
+        let keep_from = idle.partition_point(|idle| is_old(idle.seen)).min(spare);
         let dropped: Vec<_> = idle.drain(..keep_from).collect();
         for idle in idle.iter_mut().filter(|idle| idle.seen.is_none()) {
             idle.seen = Some(now);
@@ -174,8 +199,7 @@ impl InstancePool {
         InstanceFigures {
             idle,
             busy,
-            made: self.lives.made(),
-            ended: self.lives.ended(),
+            ..self.lives.figures()
         }
     }
 }
@@ -212,7 +236,9 @@ impl Checkout {
 
     /// Says that an instance is being made.
     pub(super) fn begin(&mut self) {
-        self.deployed.pool.lives.count_made();
+        let pool = &self.deployed.pool;
+        pool.lives.count_made(true);
+        pool.cold.fetch_add(1, Ordering::Relaxed);
         self.held = Held::Beginning;
     }
 
@@ -227,6 +253,7 @@ impl Checkout {
             && let Some(end) = self.deployed.pool.take_back(instance)
         {
             self.deployed.pool.lives.count(end, 1);
+            self.deployed.pool.warming.refill();
         }
     }
 
@@ -234,6 +261,31 @@ impl Checkout {
     pub(super) fn end(&mut self, end: End) {
         self.deployed.pool.lives.count(end, 1);
         self.held = Held::Nothing;
+        self.deployed.pool.warming.refill();
+    }
+}
+
+/// The right to make an instance that no call waits for.
+pub(super) struct Warm<'p> {
+    pool: &'p InstancePool,
+    _permit: SemaphorePermit<'p>,
+}
+
+impl Warm<'_> {
+    /// Says that it is being made.
+    pub(super) fn begin(&self) {
+        self.pool.lives.count_made(false);
+    }
+
+    /// Leaves it for the next call.
+    pub(super) fn leave(self, instance: Instance) {
+        self.pool.idle().push(Idle { instance, seen: None });
+    }
+
+    /// Says that it did not start: no other one is tried before the next look.
+    pub(super) fn give_up(self) {
+        self.pool.lives.count(End::Start, 1);
+        self.pool.warming.give_up();
     }
 }
 
@@ -249,10 +301,10 @@ impl Drop for Checkout {
 }
 
 /// One call that waits, counted until it is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+pub(super) struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
+    pub(super) fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::AcqRel);
         let waiting = Self(count);
         (before < most).then_some(waiting)

@@ -17,6 +17,7 @@ use super::guest::CallInProgress;
 use super::instance::{Finished, Instance};
 use super::life::End;
 use super::pool::{Checkout, InstancePool};
+use super::shared;
 use super::work::Work;
 use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_result};
 use crate::telemetry::{OpenSpan, fields};
@@ -239,6 +240,9 @@ impl Runtime {
         arrived: Option<Instant>,
         span: Option<&mut OpenSpan>,
     ) -> Result<Ran, CallError> {
+        if let Some(pool) = &deployed.shared {
+            return Box::pin(shared::call(pool, deployed, work, call, arrived, span)).await;
+        }
         let parsed = arrived.map(|arrived| arrived.elapsed());
         let progress = CallInProgress::new(call.deadline, call.trace, call.hop);
         let mut checkout = InstancePool::check_out(deployed, call.deadline).await?;
@@ -316,10 +320,12 @@ impl Runtime {
             return Ok(false);
         }
         checkout.begin();
+        let began = Instant::now();
         let (deployed, _) = checkout.parts();
         let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress);
         match Box::pin(made).await {
             Ok(instance) => {
+                deployed.lives().started_in(began.elapsed());
                 checkout.put(instance);
                 Ok(true)
             }
@@ -333,10 +339,10 @@ impl Runtime {
 }
 
 /// A call that ended well.
-struct Ran {
-    finished: Finished,
-    returns_result: bool,
-    cold: bool,
+pub(super) struct Ran {
+    pub(super) finished: Finished,
+    pub(super) returns_result: bool,
+    pub(super) cold: bool,
 }
 
 impl Ran {
@@ -371,7 +377,7 @@ impl Ran {
     }
 }
 
-fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
+pub(super) fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
     let record = span.span_mut();
     record.logs = guest.logs;
     if guest.logs_dropped > 0 {
@@ -384,6 +390,6 @@ fn refused<'a>(error: CallError) -> ReplyFuture<'a> {
     Box::pin(std::future::ready(Err(error)))
 }
 
-fn gone() -> CallError {
+pub(super) fn gone() -> CallError {
     CallError::new(ErrorCode::Internal, "an instance was made and is gone")
 }

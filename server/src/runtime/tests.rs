@@ -1,11 +1,13 @@
 //! Calls through a whole runtime: guests from text, and a router that does what the test says.
 
+mod depth;
 pub(in crate::runtime) mod guests;
 mod limits;
 mod outgoing;
 
 use std::future::pending;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use protocol::api::handlers::InstanceEnds;
@@ -23,15 +25,15 @@ use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
 use crate::telemetry::fields;
 
 /// Far beyond what any of these takes.
-const WATCHDOG: Duration = Duration::from_secs(60);
+pub(in crate::runtime) const WATCHDOG: Duration = Duration::from_secs(60);
 const MATH: &str = "test:math/math@0.1.0";
 const FRONT: &str = "test:front/front@0.1.0";
 
-type Respond = Box<dyn Fn(Call) -> ReplyFuture<'static> + Send + Sync>;
+pub(in crate::runtime) type Respond = Box<dyn Fn(Call) -> ReplyFuture<'static> + Send + Sync>;
 
 /// The router of a test: remembers what it was given.
-struct Fake {
-    seen: Mutex<Vec<Call>>,
+pub(in crate::runtime) struct Fake {
+    pub(in crate::runtime) seen: Mutex<Vec<Call>>,
     respond: Respond,
 }
 
@@ -42,15 +44,17 @@ impl Dispatch for Fake {
     }
 }
 
-struct House {
-    runtime: Arc<Runtime>,
-    router: Arc<Fake>,
+pub(in crate::runtime) struct House {
+    pub(in crate::runtime) runtime: Arc<Runtime>,
+    pub(in crate::runtime) router: Arc<Fake>,
     spans: mpsc::Receiver<Span>,
     _directory: tempfile::TempDir,
 }
 
 impl House {
-    fn new(respond: impl Fn(Call) -> ReplyFuture<'static> + Send + Sync + 'static) -> Self {
+    pub(in crate::runtime) fn new(
+        respond: impl Fn(Call) -> ReplyFuture<'static> + Send + Sync + 'static,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let router = Arc::new(Fake {
             seen: Mutex::default(),
@@ -69,56 +73,57 @@ impl House {
     }
 
     /// With a router that nobody should call.
-    fn alone() -> Self {
+    pub(in crate::runtime) fn alone() -> Self {
         Self::new(|call| panic!("nobody calls `{}`", call.function))
     }
 
-    fn serve(&self, handler: &str, wasm: &[u8]) {
+    pub(in crate::runtime) fn serve(&self, handler: &str, wasm: &[u8]) {
         self.serve_within(handler, wasm, Limits::default());
     }
 
-    fn serve_within(&self, handler: &str, wasm: &[u8], limits: Limits) {
+    pub(in crate::runtime) fn serve_within(&self, handler: &str, wasm: &[u8], limits: Limits) {
         let (artifact, _) = self.runtime.compile(wasm).unwrap();
         self.runtime.deploy(&name(handler), &artifact, limits).unwrap();
     }
 
-    async fn call(&self, call: Call) -> Result<Reply, CallError> {
+    pub(in crate::runtime) async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let answer = self.runtime.dispatch(call);
         tokio::time::timeout(WATCHDOG, answer)
             .await
             .expect("a call ends by its deadline")
     }
 
-    async fn value(&self, call: Call) -> Bytes {
+    pub(in crate::runtime) async fn value(&self, call: Call) -> Bytes {
         self.call(call).await.unwrap().value
     }
 
-    fn figures(&self) -> InstanceFigures {
+    pub(in crate::runtime) fn figures(&self) -> InstanceFigures {
         self.runtime.figures()[0].1
     }
 }
 
 /// One instance was made; how many are idle, and how those ended that are no more.
-fn instances(idle: u64, ended: InstanceEnds) -> InstanceFigures {
-    InstanceFigures {
-        idle,
-        busy: 0,
-        made: 1,
-        ended,
-    }
+fn instances(idle: u64, ended: InstanceEnds) -> Counted {
+    (idle, 0, 1, ended)
 }
 
-fn name(text: &str) -> HandlerName {
+type Counted = (u64, u64, u64, InstanceEnds);
+
+fn counted(figures: InstanceFigures) -> Counted {
+    (figures.idle, figures.busy, figures.made, figures.ended)
+}
+
+pub(in crate::runtime) fn name(text: &str) -> HandlerName {
     HandlerName::parse(text).unwrap()
 }
 
-fn number(value: u64) -> Bytes {
+pub(in crate::runtime) fn number(value: u64) -> Bytes {
     let mut out = Vec::new();
     put_leb(&mut out, value);
     out.into()
 }
 
-fn call(handler: &str, interface: &str, function: &str, x: u64) -> Call {
+pub(in crate::runtime) fn call(handler: &str, interface: &str, function: &str, x: u64) -> Call {
     let interface = InterfaceName::parse(interface).unwrap();
     Call {
         caller: HandlerName::cli(),
@@ -145,7 +150,7 @@ fn ask(x: u64) -> Call {
     call("front", FRONT, "ask", x)
 }
 
-fn sampled(call: Call) -> Call {
+pub(in crate::runtime) fn sampled(call: Call) -> Call {
     let trace = TraceContext {
         sampled: true,
         ..call.trace
@@ -153,25 +158,31 @@ fn sampled(call: Call) -> Call {
     Call { trace, ..call }
 }
 
-fn until(call: Call, timeout: Duration) -> Call {
+pub(in crate::runtime) fn until(call: Call, timeout: Duration) -> Call {
     Call {
         deadline: Instant::now() + timeout,
         ..call
     }
 }
 
-fn fails(code: ErrorCode) -> impl Fn(Call) -> ReplyFuture<'static> + Send + Sync + 'static {
+pub(in crate::runtime) fn fails(
+    code: ErrorCode,
+) -> impl Fn(Call) -> ReplyFuture<'static> + Send + Sync + 'static {
     move |_| Box::pin(async move { Err(CallError::new(code, "as the test says")) })
 }
 
 #[tokio::test]
 async fn instances_are_used_again_and_versions_of_a_track_are_callable() {
     let house = House::alone();
-    house.serve("math", &guests::math());
+    let limits = Limits {
+        warm: 0,
+        ..Limits::default()
+    };
+    house.serve_within("math", &guests::math(), limits);
     for x in 0..5 {
         assert_eq!(house.value(math("double", x)).await, number(2 * x));
     }
-    assert_eq!(house.figures(), instances(1, InstanceEnds::default()));
+    assert_eq!(counted(house.figures()), instances(1, InstanceEnds::default()));
     let newer = call("math", "test:math/math@0.1.7", "double", 4);
     assert_eq!(house.value(newer).await, number(8));
     let other_track = call("math", "test:math/math@0.2.0", "double", 4);
@@ -191,7 +202,7 @@ async fn instances_are_used_again_and_versions_of_a_track_are_callable() {
     assert_eq!(house.figures().idle, 1);
     house.runtime.drop_idle(Instant::now() + pool::IDLE_FOR_MAX);
     assert_eq!(
-        house.figures(),
+        counted(house.figures()),
         instances(
             0,
             InstanceEnds {
@@ -280,7 +291,7 @@ async fn a_guest_that_waits_in_the_host_ends_by_its_deadline() {
     assert_eq!(error.code, ErrorCode::Deadline, "{error}");
     assert!(Instant::now() >= deadline);
     assert_eq!(
-        house.figures(),
+        counted(house.figures()),
         instances(
             0,
             InstanceEnds {
@@ -354,7 +365,7 @@ async fn a_call_is_cancelled_by_dropping_it() {
         arrival = arrivals.recv() => assert!(arrival.is_some()),
     }
     assert_eq!(
-        house.figures(),
+        counted(house.figures()),
         instances(
             0,
             InstanceEnds {
@@ -395,7 +406,7 @@ async fn a_call_waits_for_a_free_instance_up_to_its_deadline() {
     };
     let (first, (), second) = tokio::join!(house.value(ask(1)), late, house.value(ask(3)));
     assert_eq!((first, second), (number(1), number(3)));
-    assert_eq!(house.figures(), instances(1, InstanceEnds::default()));
+    assert_eq!(counted(house.figures()), instances(1, InstanceEnds::default()));
 }
 
 #[tokio::test]
@@ -560,7 +571,7 @@ async fn a_new_version_is_swapped_in_whole_while_the_old_one_ends() {
 async fn a_fresh_handler_gets_a_new_instance_for_each_call() {
     let house = House::alone();
     let limits = Limits {
-        policy: InstancePolicy::Fresh,
+        policy: Some(InstancePolicy::Fresh),
         ..Limits::default()
     };
     house.serve_within("math", &guests::math(), limits);

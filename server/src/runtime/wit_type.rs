@@ -123,6 +123,12 @@ impl FunctionType {
         (flat <= 1).then_some(flat)
     }
 
+    /// The slots that cover the result of an export, however it was lifted: its flat values, or a pointer to them.
+    pub fn result_slots(&self) -> usize {
+        let flat = self.result.as_ref().map_or(0, WitType::flat);
+        if flat <= FLAT_PARAMS_MAX { flat } else { 1 }
+    }
+
     /// Whether the first byte of the result says ok or err.
     pub fn returns_result(&self) -> bool {
         matches!(self.result, Some(WitType::Result(..)))

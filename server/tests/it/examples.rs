@@ -129,6 +129,11 @@ fn hello_is_as_its_readme_says() {
 }
 
 #[test]
+fn chorus_is_as_its_readme_says() {
+    hold("chorus", &Home::with(&[]).start());
+}
+
+#[test]
 fn placement_is_as_its_readme_says() {
     hold("placement", &Home::shop().start());
 }

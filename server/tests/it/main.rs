@@ -32,6 +32,8 @@ mod limits;
 mod moves;
 /// The queued edge: delivered, dead, retried, and never lost.
 mod queue;
+/// Handlers with async functions among others, together and apart.
+mod shared;
 /// Starting and stopping: what is refused, and what Ctrl-C leaves behind.
 mod start;
 /// The homes and clients that all of these use.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use server::runtime::engine::Executor;
+use server::runtime::engine::{EngineKind, Executor};
 use tokio::sync::Mutex;
 use wasmtime::component::{Component, Func, Instance, Linker, TypedFunc, Val};
 use wasmtime::{Store, StoreContextMut};
@@ -40,7 +40,7 @@ pub struct Floor {
 
 impl Floor {
     pub fn new(math: &[u8]) -> Self {
-        let executor = Executor::new().expect("an engine");
+        let executor = Executor::new(EngineKind::Sync).expect("an engine");
         let component = Component::from_binary(executor.engine(), math).expect("it compiles");
         let mut store = store(&executor);
         let instance = futures_util::future::FutureExt::now_or_never(
@@ -81,7 +81,7 @@ pub struct Hop {
 
 impl Hop {
     pub fn new(callee: &[u8], caller: &[u8], interface: &str, name: &str) -> Self {
-        let executor = Executor::new().expect("an engine");
+        let executor = Executor::new(EngineKind::Sync).expect("an engine");
         let engine = executor.engine();
         let mut callee_store = store(&executor);
         let component = Component::from_binary(engine, callee).expect("it compiles");

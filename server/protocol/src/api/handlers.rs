@@ -136,6 +136,12 @@ pub struct Handler {
     pub since_unix_ms: Option<u64>,
     /// Whether it answers HTTP.
     pub http: bool,
+    /// How its instances live; absent while no version serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<InstancePolicy>,
+    /// The engine that runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
     /// What it exports.
     pub exports: Vec<Export>,
     /// What it imports.
@@ -161,6 +167,58 @@ impl Handler {
     }
 }
 
+/// How long an instance of a handler lives, and what it serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstancePolicy {
+    /// It serves one call after the other, until it served many, grew too far, was idle for long or failed.
+    #[default]
+    Pooled,
+    /// It serves one call: nothing of a call is left to the next one.
+    Fresh,
+    /// It serves many calls at a time, as only components with async functions can.
+    Shared,
+}
+
+/// What runs a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The engine of components without async functions.
+    Sync,
+    /// The engine of components with async functions (WASI 0.3).
+    Concurrent,
+}
+
+impl Engine {
+    /// As the API has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Concurrent => "concurrent",
+        }
+    }
+
+    /// The policy where none is configured.
+    pub fn default_policy(self) -> InstancePolicy {
+        match self {
+            Self::Sync => InstancePolicy::Pooled,
+            Self::Concurrent => InstancePolicy::Shared,
+        }
+    }
+}
+
+impl InstancePolicy {
+    /// As `cleave.toml` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pooled => "pooled",
+            Self::Fresh => "fresh",
+            Self::Shared => "shared",
+        }
+    }
+}
+
 /// A handler's live figures, over all its nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -176,6 +234,12 @@ pub struct Figures {
     pub instances_busy: u64,
     /// Instances made since start.
     pub instances_made: u64,
+    /// Those of them that a call waited for: cold starts.
+    #[serde(default)]
+    pub instances_cold: u64,
+    /// The median of making one, in µs, on the node where that took longest; 0 where none was made.
+    #[serde(default)]
+    pub instance_start_p50_us: u64,
     /// How those ended that are no more.
     #[serde(default)]
     pub instances_ended: InstanceEnds,

@@ -1,6 +1,6 @@
 //! What `cleave check` found, as text and as JSON. Pure.
 
-use protocol::api::handlers::{Export, Import, ImportKind, Reach};
+use protocol::api::handlers::{Engine, Export, Import, ImportKind, Reach};
 use serde_json::{Value, json};
 
 use super::{Checked, Good};
@@ -37,6 +37,14 @@ fn good_text(checked: &Checked, good: &Good, resolution: &Resolution) -> String 
         size(checked.size_bytes),
         good.accepted.compile_ms
     );
+    let engine = good.accepted.artifact.engine;
+    if engine == Engine::Concurrent {
+        text.push_str(&format!(
+            "  runs      {}, on the {} engine: it has async functions\n",
+            engine.default_policy().as_str(),
+            engine.as_str()
+        ));
+    }
     if good.accepted.artifact.http {
         text.push_str("  exports   HTTP (wasi:http/incoming-handler)\n");
     }
@@ -86,6 +94,8 @@ pub(super) fn json(checked: &[Checked], resolution: &Resolution) -> Value {
             "handler": good.name,
             "compile_ms": good.accepted.compile_ms,
             "http": good.accepted.artifact.http,
+            "engine": good.accepted.artifact.engine,
+            "policy": good.accepted.artifact.engine.default_policy(),
             "exports": good.exports(resolution),
             "imports": good.imports(resolution),
             "waiting": resolution.waiting.get(&good.name).cloned().unwrap_or_default(),

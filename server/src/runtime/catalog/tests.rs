@@ -4,6 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::*;
+use crate::runtime::engine::EngineKind;
 use crate::runtime::tests::guests::{self, NARROW, WIDE, component};
 
 const CART: &str = "shop:cart/cart@0.1.0";
@@ -20,7 +21,12 @@ fn interface(text: &str) -> InterfaceName {
 fn artifact(wasm: &[u8]) -> Arc<Artifact> {
     let engine = Engine::default();
     let compiled = Component::from_binary(&engine, wasm).unwrap();
-    Arc::new(Artifact::reflect(&engine, compiled, String::new()))
+    Arc::new(Artifact::reflect(
+        &engine,
+        EngineKind::Sync,
+        compiled,
+        String::new(),
+    ))
 }
 
 fn exports(interfaces: &[&str]) -> Arc<Artifact> {

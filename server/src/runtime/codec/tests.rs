@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use wasmtime::component::{Component, Linker, TypedFunc, Val};
+use wasmtime::component::{Component, Func, Linker, TypedFunc, Val};
 use wasmtime::{Engine, Store};
 
 use super::{EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Misfit};
+use crate::runtime::shared::values;
 use crate::runtime::wit_type::{FunctionType, WitType};
 
 const TYPES: u64 = 150;
@@ -84,6 +85,67 @@ impl Bench {
         let [result] = results;
         let seen = seen.lock().unwrap().take().unwrap();
         Ok((seen, result))
+    }
+}
+
+impl Bench {
+    /// The same bytes into the export by many calls at a time, with a result of as many slots as it has.
+    async fn at_a_time(&self, calls: &[Vec<u8>]) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let mut linker = Linker::new(&self.engine);
+        define_echo(&mut linker, &self.ty, &Seen::default())?;
+        let mut store = Store::new(&self.engine, ());
+        let instance = linker.instantiate_async(&mut store, &self.component).await?;
+        let function = instance.get_func(&mut store, "f").unwrap();
+        macro_rules! by_count {
+            ($($count:literal)*) => {
+                match self.ty.result_slots() {
+                    $($count => many::<$count>(&mut store, function, calls).await,)*
+                    other => panic!("{other} flat values"),
+                }
+            };
+        }
+        by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+    }
+}
+
+async fn many<const N: usize>(
+    store: &mut Store<()>,
+    function: Func,
+    calls: &[Vec<u8>],
+) -> wasmtime::Result<Vec<Vec<u8>>> {
+    #[expect(unsafe_code, reason = "as in `shared`")]
+    // SAFETY: the codec walks the function's own types, and the slots cover the result.
+    let function: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<N>> =
+        unsafe { TypedFunc::new_unchecked(function) };
+    let all = store.run_concurrent(async |accessor| {
+        let calls = calls.iter().map(|bytes| {
+            let args = Lowered::arguments(bytes.clone().into(), None);
+            function.call_concurrent(accessor, args)
+        });
+        futures_util::future::try_join_all(calls).await
+    });
+    Ok(all
+        .await??
+        .into_iter()
+        .map(|lifted| lifted.bytes.to_vec())
+        .collect())
+}
+
+#[tokio::test]
+async fn calls_at_a_time_agree_with_values() {
+    for seed in 0..TYPES / 3 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let ty = generate::any_type(&mut random, 4);
+        let bench = Bench::new(&ty);
+        let values = (0..20).map(|_| oracle::encode(&ty, &generate::any_value(&mut random, &ty)));
+        let values: Vec<Vec<u8>> = values.collect();
+        let back = bench.at_a_time(&values).await;
+        let back = back.unwrap_or_else(|error| panic!("seed {seed}: {error:?} of {ty}"));
+        assert_eq!(back, values, "seed {seed}: {ty}");
+        for bytes in &values {
+            values::check(bytes, [&ty]).unwrap();
+            assert!(values::check(&[&bytes[..], &[0]].concat(), [&ty]).is_err());
+        }
     }
 }
 

@@ -31,7 +31,7 @@ mod generated {
     });
 }
 
-use generated::wasi::keyvalue::{atomics, store};
+pub(in crate::runtime) use generated::wasi::keyvalue::{atomics, store};
 
 /// The handler's space, by the name that the guest gave.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker};
 
+use super::Enter;
 use crate::runtime::guest::Guest;
 
 #[derive(ComponentType, Lift, Clone, Copy)]
@@ -37,15 +38,16 @@ impl Level {
     }
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker(linker: &mut Linker<Guest>, enter: Enter) -> wasmtime::Result<()> {
     linker.instance("wasi:logging/logging@0.1.0-draft")?.func_wrap(
         "log",
-        |mut store: StoreContextMut<'_, Guest>, (level, context, message): (Level, String, String)| {
+        move |mut store: StoreContextMut<'_, Guest>, (level, context, message): (Level, String, String)| {
             let line = if context.is_empty() {
                 message
             } else {
                 format!("{context}: {message}")
             };
+            enter(&mut store)?;
             store.data_mut().log(level.as_str(), &line);
             Ok(())
         },

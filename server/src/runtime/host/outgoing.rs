@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::runtime::deployed::Deployed;
+use crate::runtime::deployed::Tenant;
 use crate::runtime::grants::Terms;
 
 /// Requests of one instance that are under way at the same time, each with a connection of its own.
@@ -63,11 +63,11 @@ type Answered = (http::Response<WasiBody>, Transmission);
 type Exchange = Box<dyn Future<Output = Result<Answered, Error>> + Send>;
 
 impl Outgoing {
-    pub(in crate::runtime) fn new(deployed: &Deployed, deadline: Instant) -> Self {
+    pub(in crate::runtime) fn new(tenant: Tenant<'_>, deadline: Instant) -> Self {
         Self {
-            handler: deployed.name.clone(),
-            terms: Arc::clone(&deployed.terms),
-            denials: Arc::clone(&deployed.denials),
+            handler: tenant.handler.clone(),
+            terms: Arc::clone(tenant.terms),
+            denials: Arc::clone(tenant.denials),
             lines: Vec::new(),
             deadline,
             requests: None,

@@ -32,7 +32,7 @@ pub(in crate::runtime) fn component(imports: &[(&str, &str)], exports: &[(&str, 
 }
 
 /// `test:math/math@0.1.0`: a guest that works, traps, spins, grows and says `err`, each when asked.
-pub(super) fn math() -> Vec<u8> {
+pub(in crate::runtime) fn math() -> Vec<u8> {
     let text = r#"(component
         (core module $m (memory 1)
             (func (export "double") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 2)))
@@ -67,6 +67,21 @@ pub(super) fn front() -> Vec<u8> {
         (func $ask (param "x" u32) (result u32) (canon lift (core func $c "ask")))
         (instance $i (export "ask" (func $ask)))
         (export "test:front/front@0.1.0" (instance $i)))"#;
+    wat::parse_str(text).unwrap()
+}
+
+/// `test:math/math@0.1.0`: `double` calls `test:front/front.ask`, so that `front` and this one call each other.
+pub(super) fn back() -> Vec<u8> {
+    let text = r#"(component
+        (import "test:front/front@0.1.0" (instance $front
+            (export "ask" (func (param "x" u32) (result u32)))))
+        (core func $ask (canon lower (func $front "ask")))
+        (core module $m (import "" "ask" (func $ask (param i32) (result i32)))
+            (func (export "double") (param i32) (result i32) (call $ask (local.get 0))))
+        (core instance $c (instantiate $m (with "" (instance (export "ask" (func $ask))))))
+        (func $double (param "x" u32) (result u32) (canon lift (core func $c "double")))
+        (instance $i (export "double" (func $double)))
+        (export "test:math/math@0.1.0" (instance $i)))"#;
     wat::parse_str(text).unwrap()
 }
 

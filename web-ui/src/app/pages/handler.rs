@@ -175,6 +175,8 @@ fn facts(handler: &Handler) -> AnyView {
             {fact("size", format::bytes(handler.size_bytes))}
             {fact("compiled in", compiled(handler))}
             {fact("serves since", since)}
+            {fact("runs", runs(handler))}
+            {fact("cold starts", cold(handler))}
             {fact("instances", format!("{} busy, {} idle", handler.figures.instances_busy, handler.figures.instances_idle))}
             {fact("instances ended", ended(&handler.figures.instances_ended))}
             {fact("answers HTTP", if handler.http { "yes" } else { "no" }.to_owned())}
@@ -194,6 +196,27 @@ fn terms(handler: &Handler) -> AnyView {
         .map(|(key, value)| view! { <div><dt>{key.replace('_', " ")}</dt><dd class="num-left">{value}</dd></div> })
         .collect();
     view! { <dl class="facts card" aria-label="Limits and grants">{pairs}</dl> }.into_any()
+}
+
+/// How its instances live, and what runs them: `shared, concurrent engine`.
+fn runs(handler: &Handler) -> String {
+    match (handler.policy, handler.engine) {
+        (Some(policy), Some(engine)) => format!("{}, {} engine", policy.as_str(), engine.as_str()),
+        _ => "–".to_owned(),
+    }
+}
+
+/// Instances that a call waited for, and what making one takes: `3, 40 µs each`.
+fn cold(handler: &Handler) -> String {
+    let figures = &handler.figures;
+    let count = format::count(figures.instances_cold);
+    match figures.instance_start_p50_us {
+        0 => count,
+        us => format!(
+            "{count}; a start takes {}",
+            format::nanoseconds(us.saturating_mul(1_000))
+        ),
+    }
 }
 
 /// How instances ended, the ways that there were: `2 trap, 1 idle`.
