@@ -16,7 +16,7 @@ impl Limits {
             ("host_call_bytes", size(self.host_call_bytes_max)),
             ("instances", self.instances_max.to_string()),
             ("concurrency", self.calls_max.to_string()),
-            ("calls_per_instance", self.instance_calls_max.to_string()),
+            ("instance_calls", self.instance_calls_max.to_string()),
             ("warm", self.warm.to_string()),
             ("timeout", timeout),
         ]
@@ -52,7 +52,7 @@ mod tests {
         .written();
         let written = written.map(|(key, value)| format!("{key} {value}")).join(", ");
         let expected = "memory 64MiB, tables 100000, host_call_bytes 1000B, instances 64, concurrency 4096, \
-                        calls_per_instance 64, warm 1, timeout 300ms";
+                        instance_calls 64, warm 1, timeout 300ms";
         assert_eq!(written, expected);
     }
 }

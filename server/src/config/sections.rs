@@ -154,7 +154,7 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         ];
         limits.policy = section.find("policy", choice(&policies)).map(|found| found.value);
         section.set(
-            "calls_per_instance",
+            "instance_calls",
             &mut limits.instance_calls_max,
             whole(INSTANCE_CALLS),
         );

@@ -431,7 +431,7 @@ impl Inner {
             ErrorCode::Overloaded,
             format!(
                 "`{handler}` has {} calls waiting for its {} instances of {} calls each; raise `concurrency`, \
-                 `calls_per_instance` or `instances` in [handler.{handler}], or send less",
+                 `instance_calls` or `instances` in [handler.{handler}], or send less",
                 self.waiting_max, self.instances_max, self.concurrency
             ),
         )
