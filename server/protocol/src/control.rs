@@ -136,7 +136,7 @@ pub struct Limits {
     #[serde(default)]
     pub policy: Option<InstancePolicy>,
     /// Calls that a shared instance serves at a time.
-    pub concurrency: u32,
+    pub instance_calls_max: u32,
     /// Instances that are kept ready without a call.
     pub warm: u32,
 }
@@ -151,7 +151,7 @@ impl Default for Limits {
             timeout_ms: None,
             policy: None,
             // Calls that wait cost little; those that compute take turns however many they are.
-            concurrency: 64,
+            instance_calls_max: 64,
             // So that the first call after a deploy, a move or a quiet time is as quick as the next.
             warm: 1,
         }

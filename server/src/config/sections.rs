@@ -24,7 +24,7 @@ const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=MEMORY_BYTES_MAX;
 /// Instances of one handler on one node.
 const INSTANCES: std::ops::RangeInclusive<u32> = 1..=INSTANCES_MAX;
 /// Calls that one shared instance serves at a time: more would only wait for each other.
-const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=1_024;
+const INSTANCE_CALLS: std::ops::RangeInclusive<u32> = 1..=1_024;
 /// Instances of one handler that are kept ready without a call.
 const WARM: std::ops::RangeInclusive<u32> = 0..=32;
 /// The trace store: below 16 MiB one busy second would push out the one before.
@@ -140,7 +140,11 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
             ("shared", InstancePolicy::Shared),
         ];
         limits.policy = section.find("policy", choice(&policies)).map(|found| found.value);
-        section.set("concurrency", &mut limits.concurrency, whole(CONCURRENCY));
+        section.set(
+            "instance_calls",
+            &mut limits.instance_calls_max,
+            whole(INSTANCE_CALLS),
+        );
         section.set("warm", &mut limits.warm, whole(WARM));
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = Some(timeout.value.as_millis() as u64);

@@ -184,7 +184,7 @@ concurrency = 4
     line 8: `handler.catalog.memory` = "64": not a size; write a whole number and its unit, as `64MiB` or `1GiB`
     line 9: `handler.catalog.instances` = 0: expected a whole number, 1 to 1000
     line 10: `handler.catalog.timeout` = "10": not a duration; write a number and its unit, as `10s` or `500ms`
-    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `affinity`, `memory`, `instances`, `policy`, `concurrency`, `warm`, `timeout`
+    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `affinity`, `memory`, `instances`, `policy`, `instance_calls`, `warm`, `timeout`
     line 13: `handler.queue`: `queue` is the platform's own name, no handler can have it
     line 16: `edge."checkout shop:email/email"`: an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`
     line 20: `edge."checkout -> shop:email/email".via` = "mail": expected "call" or "queue"; did you mean `call`?

@@ -165,7 +165,7 @@ impl SharedPool {
         let warming = Warming::new(*limits, Arc::clone(&blueprint.refill));
         let inner = Inner {
             concurrency: match policy {
-                InstancePolicy::Shared => limits.concurrency as usize,
+                InstancePolicy::Shared => limits.instance_calls_max as usize,
                 InstancePolicy::Pooled | InstancePolicy::Fresh => 1,
             },
             uses_max: match policy {
@@ -410,7 +410,7 @@ impl Inner {
             ErrorCode::Overloaded,
             format!(
                 "`{handler}` has {WAITING_MAX} calls waiting for its {} instances of {} calls each; raise `instances` \
-                 or `concurrency` in [handler.{handler}] or send less",
+                 or `instance_calls` in [handler.{handler}] or send less",
                 limits.instances_max, self.concurrency
             ),
         )

@@ -278,7 +278,7 @@ async fn arguments_that_do_not_fit_harm_nobody() {
 async fn calls_wait_for_room_up_to_their_deadline() {
     let house = House::alone();
     let limits = Limits {
-        concurrency: 1,
+        instance_calls_max: 1,
         ..one()
     };
     serving(&house, limits);
