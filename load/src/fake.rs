@@ -175,6 +175,7 @@ impl State {
                 "version": "0", "data": "", "ui": "", "ingress": "", "sampling": "100/s", "started_unix_ms": 0,
                 "spans": { "finished": 0, "recorded": 0, "dropped": 0, "stored_bytes": 0 },
             }),
+            (&Method::GET, "/api/v1/handlers") => json!({ "items": [] }),
             (&Method::GET, "/api/v1/nodes") => json!({ "items": [self.home()] }),
             (&Method::GET, "/api/v1/placement") => {
                 let (generation, placement) = self.placement.lock().unwrap().clone();

@@ -36,6 +36,7 @@ async fn a_target_that_cleave_serves_has_cpu_bytes_and_its_placement() {
         ("together", "100/s")
     );
     assert!(placement.cpu_seconds_per_request.is_some() && placement.bytes_per_request == Some(0.0));
+    assert_eq!(placement.cold_starts, Some(0));
     assert_eq!(
         (placement.errors, report.machine.same_host, report.interrupted),
         (0, true, false)
