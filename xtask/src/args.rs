@@ -101,6 +101,8 @@ Names:
   isolation
           A neighbour's p99 beside hostile handlers against its p99 alone, and how late guests that never end are
           gone (about a minute)
+  moves   A thousand moves of every kind under constant load, and how many calls fail (about three minutes; needs
+          `cargo xtask build` first)
   shop    The whole shop: CPU per request of Cleave, together, against the same handlers linked natively, and what
           home takes when nobody comes (about a minute; needs `cargo xtask build` first)
   wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round
