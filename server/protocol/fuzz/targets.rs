@@ -44,7 +44,10 @@ pub fn values(bytes: &[u8]) {
     if let Some((types, value)) = bytes.split_at_checked(bytes.len().min(8)) {
         let shape = shape_of(&mut types.iter(), shape::DEPTH_MAX);
         if let Some(found) = shape::find(value, &[], &shape) {
-            assert!(value.starts_with(found), "a value is the beginning of what holds it");
+            assert!(
+                value.starts_with(found),
+                "a value is the beginning of what holds it"
+            );
         }
         let mut numbers = Reader::new(value);
         while let Ok(number) = numbers.leb() {

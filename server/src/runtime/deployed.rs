@@ -30,7 +30,7 @@ pub(super) struct Deployed {
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
     /// Whether its calls are long.
-    pub(super) habit: Habit,
+    pub(super) habit: Arc<Habit>,
     pub(super) executor: Arc<Executor>,
     functions: FxHashMap<Arc<FunctionPath>, Served>,
     /// Whether another version has taken over, or nobody serves the handler here any more.
@@ -87,7 +87,7 @@ impl Deployed {
             pre,
             proxy,
             pool,
-            habit: Habit::default(),
+            habit: Arc::default(),
             executor: Arc::clone(executor),
             functions,
             is_replaced: AtomicBool::new(false),

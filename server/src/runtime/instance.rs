@@ -59,6 +59,7 @@ impl Instance {
         let deadline = call.deadline;
         let guest = Guest::new(deployed, Arc::clone(router), clock.clone(), call);
         let (turn, turns) = (Arc::clone(&guest.turn), Arc::clone(&executor.turns));
+        let habit = Arc::clone(&deployed.habit);
         let mut store = Store::new(executor.engine(), guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(deployed.terms.limits.host_call_bytes_max as usize);
@@ -67,7 +68,10 @@ impl Instance {
             if Instant::now() >= store.data().call.deadline {
                 Ok(UpdateDeadline::Interrupt)
             } else {
-                Ok(UpdateDeadline::YieldCustom(1, slices::next(&turn, &turns)))
+                Ok(UpdateDeadline::YieldCustom(
+                    1,
+                    slices::next(&turn, &turns, &habit),
+                ))
             }
         });
         let _running = executor.running();
