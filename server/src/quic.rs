@@ -260,10 +260,8 @@ impl Quic {
 
     /// The handlers in whose name a peer may call; none until this says so. Home may speak for anyone.
     pub fn set_callers(&self, node: &NodeName, callers: HashSet<HandlerName>) {
-        let peer = self.peer(node);
-        peer.set_speaks_for(callers);
+        self.peer(node).set_speaks_for(callers);
         self.admission.changed();
-        peer.heard.notify_waiters();
     }
 
     /// What callers of other nodes may call here; nothing until this says so. Home may call everything.

@@ -11,13 +11,12 @@ use std::time::Duration;
 use protocol::control::Routes;
 use protocol::{HandlerName, NodeName, Transport, TypeHash, exchange};
 
+use super::rights::{RIGHTS_LINGER, Rights};
 use crate::dispatch::Dispatcher;
 use crate::quic::{Exported, Quic};
 use crate::router::{RouteTable, Router, Target};
 use crate::runtime::{Runtime, Terms};
 use crate::shutdown::Tasks;
-
-use super::rights::{RIGHTS_LINGER, Rights};
 
 /// How long a handler that moved away can still be called here.
 const LINGER: Duration = Duration::from_secs(5);

@@ -36,7 +36,7 @@ pub(super) struct Deployed {
     pub(super) proxy: Option<ProxyIndices>,
     pub(super) pool: InstancePool,
     /// Whether its calls are long.
-    pub(super) habit: Habit,
+    pub(super) habit: Arc<Habit>,
     /// In place of `pool`, where it has async functions.
     pub(super) shared: Option<SharedPool>,
     pub(super) executor: Arc<Executor>,
@@ -156,7 +156,7 @@ impl Deployed {
             pre,
             proxy,
             pool,
-            habit: Habit::default(),
+            habit: Arc::default(),
             shared,
             executor: Arc::clone(ground.executor),
             functions,

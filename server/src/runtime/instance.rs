@@ -31,6 +31,7 @@ use crate::dispatch::Dispatcher;
 pub(super) struct Instance {
     store: Store<Guest>,
     instance: wasmtime::component::Instance,
+    /// After the store, so that a turn lasts until that is torn down.
     turn: Arc<Turn>,
     uses: u32,
 }
@@ -58,6 +59,7 @@ impl Instance {
         let deadline = call.deadline;
         let guest = Guest::new(deployed.tenant(), Arc::clone(router), clock.clone(), call);
         let (turn, turns) = (Arc::clone(&guest.turn), Arc::clone(&executor.turns));
+        let habit = Arc::clone(&deployed.habit);
         let mut store = Store::new(executor.engine(), guest);
         store.limiter(|guest| &mut guest.limiter);
         store.set_hostcall_fuel(deployed.terms.limits.host_call_bytes_max as usize);
@@ -66,7 +68,10 @@ impl Instance {
             if Instant::now() >= store.data().call.deadline {
                 Ok(UpdateDeadline::Interrupt)
             } else {
-                Ok(UpdateDeadline::YieldCustom(1, slices::next(&turn, &turns)))
+                Ok(UpdateDeadline::YieldCustom(
+                    1,
+                    slices::next(&turn, &turns, &habit),
+                ))
             }
         });
         let _running = executor.running();
@@ -77,6 +82,7 @@ impl Instance {
         };
         match made {
             Some(Ok(instance)) => {
+                turn.end();
                 store.data_mut().limiter.started();
                 Ok(Self {
                     store,
@@ -145,6 +151,7 @@ impl Instance {
         self.store.data_mut().collect_stdio();
         match outcome {
             Some(Ok(lifted)) => {
+                self.turn.end();
                 let left = since.map(|_| self.take_call());
                 let stages = since.zip(end).zip(left.as_ref()).map(|((since, end), left)| {
                     let lowered = stopwatch.and_then(|watch| watch.lowered_at()).unwrap_or(since);
@@ -190,6 +197,7 @@ impl Instance {
         self.store.data_mut().collect_stdio();
         match outcome {
             Some(Ok(handled)) => {
+                self.turn.end();
                 if handled.response.headers.len() > exchange::HEADERS_MAX {
                     self.store.data_mut().call.end = Some(End::Result);
                     return Err(failure::too_many_headers(name, &what));
@@ -234,7 +242,8 @@ impl Instance {
 }
 
 /// Polls a guest's future up to its deadline; `None` where that comes first. The timer is set when the future first waits.
-/// Whatever the guest waits for, it holds no turn meanwhile.
+/// Whatever the guest waits for, it holds no turn meanwhile. What has failed keeps its turn until its instance is torn
+/// down, which may take as long as running it did.
 async fn by_deadline<F: Future>(
     deadline: Instant,
     watched: bool,
@@ -244,10 +253,10 @@ async fn by_deadline<F: Future>(
     let mut timer = pin!(None);
     std::future::poll_fn(|context| {
         let polled = watch::within(watched, || future.as_mut().poll(context));
-        turn.end();
         if let Poll::Ready(output) = polled {
             return Poll::Ready(Some(output));
         }
+        turn.end();
         if timer.is_none() {
             // Unconstrained, so that a guest that uses up the task's budget does not outlive its deadline.
             let sleep = tokio::time::sleep_until(deadline.into());

@@ -125,7 +125,7 @@ async fn run_warm(mut checkout: Checkout, place: Place, args: Bytes) -> Result<R
         }
         Err(error) => {
             let own = instance.take_call().end;
-            deployed.habit.mark();
+            deployed.habit.note_failed();
             checkout.end(own.unwrap_or_else(|| match is_spoiled {
                 true => End::Result,
                 false => End::of(&error),
@@ -306,7 +306,7 @@ impl Runtime {
                     // What a call leaves was taken already if it had ended well but for its result.
                     add_logs(span, spoiled.flatten().unwrap_or(own));
                 }
-                deployed.habit.mark();
+                deployed.habit.note_failed();
                 checkout.end(end);
                 Err(error)
             }
@@ -330,7 +330,7 @@ impl Runtime {
                 Ok(true)
             }
             Err(error) => {
-                checkout.parts().0.habit.mark();
+                checkout.parts().0.habit.note_failed();
                 checkout.end(End::Start);
                 Err(error)
             }

@@ -64,8 +64,7 @@ fn web() -> Vec<u8> {
             (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
         (alias export $poll "pollable" (type $pollable))
         {TYPES}
-        (alias export $types "outgoing-request" (type $request))
-        (alias export $types "request-options" (type $options))
+        (alias export $types "outgoing-request" (type $request)) (alias export $types "request-options" (type $options))
         (alias export $types "future-incoming-response" (type $future))
         (alias export $types "error-code" (type $code))
         (import "wasi:http/outgoing-handler@0.2.0" (instance $handler
@@ -78,8 +77,7 @@ fn web() -> Vec<u8> {
         (core module $Libc (memory (export "memory") 1) (data (i32.const 512) "/orders")
             (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
         (core instance $libc (instantiate $Libc))
-        (alias core export $libc "memory" (core memory $memory))
-        (alias core export $libc "realloc" (core func $realloc))
+        (alias core export $libc "memory" (core memory $memory)) (alias core export $libc "realloc" (core func $realloc))
         (core func $fields (canon lower (func $types "[constructor]fields")))
         (core func $request (canon lower (func $types "[constructor]outgoing-request")))
         (core func $authority (canon lower (func $types "[method]outgoing-request.set-authority")
