@@ -8,9 +8,11 @@
 pub mod api;
 pub mod builtin;
 pub mod control;
+pub mod edge;
 pub mod error;
 pub mod exchange;
 pub mod frame;
+pub mod ladder;
 pub mod name;
 pub mod nearest;
 pub mod shape;
@@ -18,7 +20,9 @@ pub mod span;
 pub mod trace;
 pub mod value;
 
+pub use edge::EdgeName;
 pub use error::{CallError, ErrorCode};
+pub use ladder::{Rung, Shaping, Way};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
 pub use nearest::nearest;
 pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};

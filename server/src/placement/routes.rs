@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::api::placement::Mode;
+use protocol::api::placement::{Mode, Placement};
 use protocol::control::{
-    Affinity, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes,
+    Affinity, EdgeCourse, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes,
 };
 use protocol::{HandlerName, NodeName};
 
+use super::idle::built_in;
 use super::plan::{LocalEdge, Member, NodeSpec};
 
 /// The handlers that there are, and how they hang together, wherever they are served.
@@ -76,7 +77,7 @@ impl Inventory {
 /// that a call to them ends with `Unreachable` and not with `NotFound`; `nodes` has its last address.
 pub fn routes(
     generation: u64,
-    mode: Mode,
+    placement: &Placement,
     nodes: Vec<NodeRoute>,
     places: &Places,
     inventory: &Inventory,
@@ -103,14 +104,34 @@ pub fn routes(
     interfaces.retain(|interface| !interface.providers.is_empty());
     Routes {
         generation,
-        placement: mode_word(mode).to_owned(),
+        placement: mode_word(placement.mode).to_owned(),
         nodes,
         handlers,
         interfaces,
         queued: inventory.queued.clone(),
         edge_timeouts: inventory.edge_timeouts.clone(),
         affinities: inventory.affinities.clone(),
+        course: placement.way().course(),
+        edge_courses: edge_courses(placement, inventory),
     }
+}
+
+/// The rules of edges, for each interface that one of them means.
+fn edge_courses(placement: &Placement, inventory: &Inventory) -> Vec<EdgeCourse> {
+    let mut courses = Vec::new();
+    for (edge, way) in &placement.edges {
+        let exported = inventory.interfaces.iter().map(|served| &served.interface);
+        let meant = exported.filter(|exported| edge.interface.stands_for(exported));
+        let built_in = built_in(&edge.interface).map(|(interface, _)| interface);
+        for interface in meant.cloned().chain(built_in) {
+            courses.push(EdgeCourse {
+                caller: edge.caller.clone(),
+                interface,
+                course: way.or(placement.way()).course(),
+            });
+        }
+    }
+    courses
 }
 
 /// The mode in a word, as in JSON and in spans.
@@ -126,7 +147,7 @@ pub fn mode_word(mode: Mode) -> &'static str {
 mod tests {
     use std::net::SocketAddr;
 
-    use protocol::InterfaceName;
+    use protocol::{InterfaceName, Rung, Way};
 
     use super::*;
 
@@ -173,7 +194,38 @@ mod tests {
         ];
         let node = |name: &str| NodeName::parse(name).unwrap();
         let places = places.map(|(name, nodes)| (handler(name), nodes.into_iter().map(node).collect()));
-        let routes = routes(7, Mode::Apart, nodes.to_vec(), &places.into(), &inventory);
+        let edges = [
+            ("frontend -> shop:cart/cart", "tcp"),
+            ("email -> cleave:state/store", "2ms"),
+            ("frontend -> shop:ad/ad", "uds"),
+        ];
+        let edges = edges.map(|(edge, way)| (edge.parse().unwrap(), Way::default().with(way).unwrap()));
+        let placement = Placement {
+            mode: Mode::Apart,
+            transport: Some(Rung::Uds),
+            edges: edges.into(),
+            ..Placement::default()
+        };
+        let routes = routes(7, &placement, nodes.to_vec(), &places.into(), &inventory);
+        assert_eq!(routes.course.between, Rung::Uds);
+        let courses: Vec<_> = routes
+            .edge_courses
+            .iter()
+            .map(|edge| {
+                (
+                    edge.interface.as_str(),
+                    edge.course.between,
+                    edge.course.shaping.delay.micros(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            courses,
+            [
+                ("cleave:state/store@0.1.0", Rung::Uds, 2_000),
+                ("shop:cart/cart@0.1.0", Rung::Tcp, 0)
+            ]
+        );
         assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
         let served: Vec<_> = routes
             .handlers
