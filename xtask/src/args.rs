@@ -98,6 +98,8 @@ target/bench/NAME.json. Run it on a machine that does nothing else.
 Names:
   calls   A hop from handler to handler in one process: against wasmtime's typed call, its dynamic values, four
           copies; recording a span; a thousand handlers against ten (about half a minute)
+  ladder  One call by each rung of the ladder: within the process, through the bytes of the wire, over a Unix socket,
+          TCP with TLS, QUIC, and QUIC with 1 ms of delay: round trip, and CPU (about a minute)
   shop    The whole shop: CPU per request of Cleave, together, against the same handlers linked natively, and what
           home takes when nobody comes (about a minute; needs `cargo xtask build` first)
   wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round

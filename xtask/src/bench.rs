@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::server;
 
 /// The benchmarks.
-pub const NAMES: [&str; 3] = ["calls", "shop", "wire"];
+pub const NAMES: [&str; 4] = ["calls", "ladder", "shop", "wire"];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
+mod ladder;
 mod shop;
 mod table;
 mod wire;
@@ -36,10 +37,11 @@ fn main() -> ExitCode {
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
         "calls" => calls::rows(&executor),
+        "ladder" => ladder::rows(&executor),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, shop, wire");
+            println!("figures: no benchmark `{other}`; there are: calls, ladder, shop, wire");
             return ExitCode::from(2);
         }
     };

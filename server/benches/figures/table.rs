@@ -13,6 +13,8 @@ pub enum Bound {
     AtMost(f64),
     /// The more the better.
     AtLeast(f64),
+    /// Not at all: it is there to be known.
+    None,
 }
 
 impl Bound {
@@ -20,6 +22,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => value <= bound,
             Self::AtLeast(bound) => value >= bound,
+            Self::None => true,
         }
     }
 
@@ -27,6 +30,7 @@ impl Bound {
         match self {
             Self::AtMost(bound) => format!("≤ {bound}"),
             Self::AtLeast(bound) => format!("≥ {bound}"),
+            Self::None => "–".to_owned(),
         }
     }
 }
@@ -40,7 +44,7 @@ pub struct Row {
     pub value: f64,
     /// What it must come to.
     pub must: Bound,
-    /// What it should come to.
+    /// What it should come to; not a number where nothing is aimed for.
     pub aim: f64,
     /// What was compared, in absolute figures of this machine.
     pub detail: String,
@@ -140,10 +144,14 @@ pub fn text(rows: &[Row]) -> String {
         "figure", "measured", "must", "aim"
     );
     for row in rows {
-        let verdict = if row.must.holds(row.value) {
-            "met   "
-        } else {
-            "MISSED"
+        let verdict = match (row.must, row.must.holds(row.value)) {
+            (Bound::None, _) => "      ",
+            (_, true) => "met   ",
+            (_, false) => "MISSED",
+        };
+        let aim = match row.aim.is_nan() {
+            true => "–".to_owned(),
+            false => row.aim.to_string(),
         };
         let _ = writeln!(
             out,
@@ -151,7 +159,7 @@ pub fn text(rows: &[Row]) -> String {
             row.name,
             rounded(row.value),
             row.must.shown(),
-            row.aim,
+            aim,
             row.detail
         );
     }

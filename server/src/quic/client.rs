@@ -96,14 +96,16 @@ impl PeerClient {
         let mut tries = 1;
         loop {
             match self.attempt(call, began).await {
+                Ok(outcome) => return outcome,
                 // What one lane took with it before it left goes by the next.
-                Err(error) if error.unsent && !self.is_plain() && tries < TRIES_MAX => tries += 1,
-                outcome => return outcome,
+                Err(_) if tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error),
             }
         }
     }
 
-    async fn attempt(&self, call: &Call, began: Instant) -> Result<Reply, CallError> {
+    /// Sends a call once. The outer error is that of a lane that ended before anything left.
+    async fn attempt(&self, call: &Call, began: Instant) -> Result<Result<Reply, CallError>, CallError> {
         let Open {
             link,
             lane,
@@ -111,15 +113,18 @@ impl PeerClient {
             send,
             recv,
             under_way: _under_way,
-        } = self.open(call).await?;
+        } = match self.open(call).await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
         let lane = lane.as_deref();
         let mut send = Sending { send, done: false };
         match send.send.write(head, call.args.clone()).await {
             Ok(()) => {}
             // It does not want the arguments: its reply says why.
             Err(Fault::Reset) => {}
-            Err(Fault::Lost(lost)) => return Err(link.error_of(&lost, lane).await),
-            Err(Fault::Malformed(error)) => return Err(self.malformed(&link, lane, &error)),
+            Err(Fault::Lost(lost)) => return lost_with(&link, lane, &lost).await,
+            Err(Fault::Malformed(error)) => return Ok(Err(self.malformed(&link, lane, &error))),
         }
         // The clock is read where somebody will look at the step.
         let sent_ns = match call.trace.sampled {
@@ -128,16 +133,16 @@ impl PeerClient {
         };
         let reply = read_reply(recv, call.trace.sampled).await;
         send.done = true;
-        match reply {
+        Ok(match reply {
             Ok(Ok(reply)) => Ok(Reply { sent_ns, ..reply }),
             Ok(Err(error)) => Err(error),
-            Err(Fault::Lost(lost)) => Err(link.error_of(&lost, lane).await),
+            Err(Fault::Lost(lost)) => return lost_with(&link, lane, &lost).await,
             Err(Fault::Reset) => Err(CallError::new(
                 ErrorCode::Unreachable,
                 format!("node `{}` gave the call up", self.peer.node),
             )),
             Err(Fault::Malformed(error)) => Err(self.malformed(&link, lane, &error)),
-        }
+        })
     }
 
     /// A stream for a call, on a connection that takes it. An error means that nothing left.
@@ -274,6 +279,19 @@ impl PeerClient {
             ErrorCode::Internal,
             format!("node `{}` answered with no reply: {error}", self.peer.node),
         )
+    }
+}
+
+/// What a call comes to whose path ended under it.
+async fn lost_with(
+    link: &Link,
+    lane: Option<&Lane>,
+    lost: &Lost,
+) -> Result<Result<Reply, CallError>, CallError> {
+    let error = link.error_of(lost, lane).await;
+    match error.unsent && lane.is_some() {
+        true => Err(error),
+        false => Ok(Err(error)),
     }
 }
 

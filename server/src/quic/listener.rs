@@ -263,6 +263,7 @@ impl Stream {
         let (arrived, head, rest) = head?;
         let deadline = arrived + head.remaining;
         let mut permit = None;
+        let is_whole = rest.len() >= head.len;
         let call = self.call(&head, rest, deadline, &mut permit);
         let call = match within(|| deadline, call).await {
             Some(call) => call?,
@@ -273,6 +274,8 @@ impl Stream {
         };
         // The clock is read where somebody will look at the steps.
         let dispatched = head.stages.then(Instant::now);
+        // A frame has arrived when its last byte has: until then it travels.
+        let arrived = dispatched.filter(|_| !is_whole).unwrap_or(arrived);
         let outcome = match call {
             Ok(call) => self.carry_out(call).await?,
             Err(error) => Err(error),

@@ -170,7 +170,7 @@ impl Quic {
                 continue;
             };
             let place = Arc::clone(&places).try_acquire_owned();
-            let (Ok(place), false) = (place, self.is_draining()) else {
+            let Ok(place) = place else {
                 self.stranger(&address.to_string(), "no more lanes are taken");
                 continue;
             };
@@ -215,7 +215,7 @@ impl Quic {
                 continue;
             };
             let place = Arc::clone(&places).try_acquire_owned();
-            let (Ok(place), false) = (place, self.is_draining()) else {
+            let Ok(place) = place else {
                 self.stranger(WHO, "no more lanes are taken");
                 continue;
             };

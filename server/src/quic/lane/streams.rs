@@ -4,6 +4,8 @@
 //! up. What is held of a peer's bytes is bounded by the windows that were given to it, of a stream and of the whole
 //! connection; a peer that exceeds one, or opens more streams than it may, is malformed.
 
+mod stream;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -14,6 +16,9 @@ use protocol::frame::{
 };
 use rustc_hash::FxHashMap;
 use tokio::sync::OwnedSemaphorePermit;
+
+pub(super) use stream::Gone;
+use stream::{End, Stream};
 
 /// What a peer may send on one stream before it is read: as much as on one of QUIC's.
 pub(super) const WINDOW_BYTES: usize = 4 << 20;
@@ -48,83 +53,6 @@ pub(super) struct Streams {
     room: usize,
     eaten: usize,
     lost: Option<Arc<str>>,
-}
-
-struct Stream {
-    incoming: VecDeque<Bytes>,
-    /// Small pieces behind those, joined.
-    tail: BytesMut,
-    end: Option<End>,
-    room: usize,
-    eaten: usize,
-    reader: Option<Waker>,
-    outgoing: VecDeque<Bytes>,
-    /// Nothing follows what is outgoing.
-    is_whole: bool,
-    is_ready: bool,
-    /// Something of it has left.
-    has_begun: bool,
-    credit: usize,
-    stopper: Option<Waker>,
-    /// Halves that somebody holds.
-    halves: u8,
-    /// Over on the wire: nothing leaves any more, and nothing that comes counts.
-    is_over: bool,
-    /// The place among the open streams, of who dialed.
-    slot: Option<OwnedSemaphorePermit>,
-}
-
-/// How the peer's half ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Fin,
-    Reset,
-}
-
-/// Why a stream gives nothing, or takes nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gone {
-    /// The peer gave it up, or has answered already.
-    Reset,
-    /// The connection is lost; whether nothing of the stream had left.
-    Lost { reason: Arc<str>, unsent: bool },
-}
-
-impl Stream {
-    fn new(slot: Option<OwnedSemaphorePermit>) -> Self {
-        Self {
-            incoming: VecDeque::new(),
-            tail: BytesMut::new(),
-            end: None,
-            room: WINDOW_BYTES,
-            eaten: 0,
-            reader: None,
-            outgoing: VecDeque::new(),
-            is_whole: false,
-            is_ready: false,
-            has_begun: false,
-            credit: WINDOW_BYTES,
-            stopper: None,
-            halves: 2,
-            is_over: false,
-            slot,
-        }
-    }
-
-    fn held(&self) -> usize {
-        self.incoming.iter().map(Bytes::len).sum::<usize>() + self.tail.len()
-    }
-
-    fn wake(&mut self) {
-        self.reader.take().into_iter().for_each(Waker::wake);
-        self.stopper.take().into_iter().for_each(Waker::wake);
-    }
-
-    /// Whether it has something to send now.
-    fn may_send(&self) -> bool {
-        !self.is_over
-            && ((self.credit > 0 && !self.outgoing.is_empty()) || (self.is_whole && self.outgoing.is_empty()))
-    }
 }
 
 impl Streams {

@@ -188,13 +188,12 @@ async fn new_papers_bring_new_lanes_and_no_call_fails_for_it() {
             answered
         })
     });
+    until(|| cart.callee.seen().len() > 100 && !web.quic.links().is_empty()).await;
     for _ in 0..3 {
         for (node, peer) in [(&web, &cart), (&cart, &web)] {
-            let before = link(peer).papers;
-            let old: Vec<_> = node.quic.links();
+            let old: Vec<_> = peer.quic.links();
             node.quic.renew(&world.identity(node.name.as_str())).unwrap();
             until(|| old.iter().all(|link| !link.is_open())).await;
-            assert!(before <= link(peer).papers);
         }
     }
     stop.cancel();
