@@ -36,8 +36,12 @@ pub(super) struct Streams {
     /// Who dialed opens; who accepted serves.
     is_dialer: bool,
     streams_max: usize,
+    /// By their keys here: of who serves the streams' ids, of who dialed in the order of opening.
     streams: FxHashMap<u64, Stream>,
-    /// The latest stream that was opened.
+    opened: u64,
+    /// Keys by ids, of who dialed. An id is given when a stream begins, so that ids grow on the wire.
+    keys: FxHashMap<u64, u64>,
+    /// The latest stream on the wire.
     last: u64,
     /// Streams that are not over on the wire.
     open: usize,
@@ -61,6 +65,8 @@ impl Streams {
             is_dialer,
             streams_max,
             streams: FxHashMap::default(),
+            opened: 0,
+            keys: FxHashMap::default(),
             last: 0,
             open: 0,
             fresh: VecDeque::new(),
@@ -91,10 +97,10 @@ impl Streams {
 
     /// Opens a stream.
     pub(super) fn open(&mut self, slot: OwnedSemaphorePermit) -> u64 {
-        self.last += 1;
+        self.opened += 1;
         self.open += 1;
-        self.streams.insert(self.last, Stream::new(Some(slot)));
-        self.last
+        self.streams.insert(self.opened, Stream::new(0, Some(slot)));
+        self.opened
     }
 
     /// The next stream of the peer's.
@@ -143,7 +149,7 @@ impl Streams {
         // Who serves knows that the peer has begun it.
         if stream.has_begun || !self.is_dialer {
             let reset = LaneHead {
-                stream: id,
+                stream: stream.id,
                 kind: LaneKind::Reset,
                 len: 0,
             };
@@ -176,6 +182,7 @@ impl Streams {
         stream.is_over = true;
         stream.slot = None;
         self.open -= 1;
+        self.keys.remove(&stream.id);
         self.queued -= stream.outgoing.drain(..).map(|piece| piece.len()).sum::<usize>();
     }
 
@@ -223,7 +230,7 @@ impl Streams {
         if stream.end.is_none() && stream.eaten >= WINDOW_BYTES / 2 {
             stream.room += stream.eaten;
             let more = std::mem::take(&mut stream.eaten) as u64;
-            encode_window(id, more, &mut self.notes);
+            encode_window(stream.id, more, &mut self.notes);
         }
         self.give_back(piece.len());
         Poll::Ready(Ok(Some(piece)))
@@ -255,7 +262,11 @@ impl Streams {
                 let more = decode_window(&bytes.split_to(len))?;
                 self.widen(id, more)?;
             }
-            LaneKind::Reset => self.reset_by_peer(id),
+            LaneKind::Reset => {
+                if let Some(key) = self.key(id) {
+                    self.reset_by_peer(key);
+                }
+            }
             LaneKind::Data | LaneKind::Fin => {
                 let is_new = id > self.last;
                 if is_new {
@@ -264,7 +275,7 @@ impl Streams {
                     }
                     self.last = id;
                     self.open += 1;
-                    self.streams.insert(id, Stream::new(None));
+                    self.streams.insert(id, Stream::new(id, None));
                     self.fresh.push_back(id);
                 }
                 self.take_in(id, kind, len, bytes)?;
@@ -288,7 +299,8 @@ impl Streams {
             .room
             .checked_sub(len)
             .ok_or(FrameError::Malformed("more than the lane's window"))?;
-        let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_over) else {
+        let key = self.key(id).unwrap_or_default();
+        let Some(stream) = self.streams.get_mut(&key).filter(|stream| !stream.is_over) else {
             // It is over here, and the peer does not know yet.
             bytes.advance(len);
             self.give_back(len);
@@ -315,9 +327,17 @@ impl Streams {
         // The reply's end is the stream's.
         if kind == LaneKind::Fin && self.is_dialer {
             stream.stopper.take().into_iter().for_each(Waker::wake);
-            self.end(id);
+            self.end(key);
         }
         Ok(())
+    }
+
+    /// The key of a stream on the wire.
+    fn key(&self, id: u64) -> Option<u64> {
+        match self.is_dialer {
+            true => self.keys.get(&id).copied(),
+            false => Some(id),
+        }
     }
 
     fn widen(&mut self, id: u64, more: u64) -> Result<(), FrameError> {
@@ -330,9 +350,11 @@ impl Streams {
         };
         if id == 0 {
             self.credit = widened(self.credit, LANE_WINDOW_BYTES)?;
-        } else if let Some(stream) = self.streams.get_mut(&id) {
+        } else if let Some(key) = self.key(id)
+            && let Some(stream) = self.streams.get_mut(&key)
+        {
             stream.credit = widened(stream.credit, WINDOW_BYTES)?;
-            self.make_ready(id);
+            self.make_ready(key);
         }
         Ok(())
     }
@@ -382,6 +404,11 @@ impl Streams {
         if !stream.may_send() {
             return;
         }
+        if stream.id == 0 {
+            self.last += 1;
+            stream.id = self.last;
+            self.keys.insert(stream.id, id);
+        }
         let waiting: usize = stream.outgoing.iter().map(Bytes::len).sum();
         let len = waiting
             .min(LANE_CHUNK_BYTES_MAX)
@@ -392,14 +419,12 @@ impl Streams {
             true => LaneKind::Fin,
             false => LaneKind::Data,
         };
-        encode_lane(
-            &LaneHead {
-                stream: id,
-                kind,
-                len,
-            },
-            out,
-        );
+        let head = LaneHead {
+            stream: stream.id,
+            kind,
+            len,
+        };
+        encode_lane(&head, out);
         let mut left = len;
         while let Some(piece) = stream.outgoing.front_mut().filter(|_| left > 0) {
             let part = piece.split_to(piece.len().min(left));

@@ -11,6 +11,8 @@ use super::WINDOW_BYTES;
 
 /// One call.
 pub(super) struct Stream {
+    /// On the wire; 0 before it began.
+    pub(super) id: u64,
     pub(super) incoming: VecDeque<Bytes>,
     /// Small pieces behind those, joined.
     pub(super) tail: BytesMut,
@@ -51,8 +53,9 @@ pub(in crate::quic::lane) enum Gone {
 }
 
 impl Stream {
-    pub(super) fn new(slot: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(id: u64, slot: Option<OwnedSemaphorePermit>) -> Self {
         Self {
+            id,
             incoming: VecDeque::new(),
             tail: BytesMut::new(),
             end: None,

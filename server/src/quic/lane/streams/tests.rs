@@ -134,6 +134,33 @@ proptest! {
 }
 
 #[test]
+fn streams_that_begin_in_another_order_than_they_were_opened_all_arrive() {
+    let mut ends = Ends::new(4);
+    let keys = [ends.open(), ends.open(), ends.open()];
+    // The second is given up before it begins.
+    ends.dialer.reset(keys[1]);
+    for key in [keys[2], keys[0]] {
+        ends.dialer.send(key, [body(9, key), Bytes::new()]).unwrap();
+    }
+    while ends.exchange() {}
+    for key in [keys[2], keys[0]] {
+        let id = ends.acceptor.accept().unwrap();
+        let mut asked = Vec::new();
+        assert!(drink(&mut ends.acceptor, id, &mut asked));
+        assert_eq!(asked, body(9, key));
+        ends.acceptor.send(id, [asked.into(), Bytes::new()]).unwrap();
+    }
+    assert!(ends.acceptor.accept().is_none());
+    while ends.exchange() {}
+    for key in [keys[0], keys[2]] {
+        let mut answered = Vec::new();
+        assert!(drink(&mut ends.dialer, key, &mut answered));
+        assert_eq!(answered, body(9, key));
+    }
+    assert!(ends.dialer.keys.is_empty());
+}
+
+#[test]
 fn a_small_call_leaves_as_one_frame() {
     let mut ends = Ends::new(4);
     let id = ends.open();
