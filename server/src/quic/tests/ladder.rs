@@ -57,7 +57,7 @@ fn lane_paths(link: &Link) -> Vec<Path> {
     link.lanes.open_paths()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_come_to_the_same_by_every_way() {
     for way in WAYS {
         let world = World::new();
@@ -77,9 +77,18 @@ async fn calls_come_to_the_same_by_every_way() {
         let error = soon(client.dispatch(call("trap", ""))).await.unwrap_err();
         let expected = CallError::new(ErrorCode::Trapped, "unreachable executed").with_detail("at f");
         assert_eq!(error, expected);
-        let calls = (0..100u32).map(|n| client.dispatch(call("echo", n.to_be_bytes().to_vec())));
-        for (n, reply) in soon(join_all(calls)).await.into_iter().enumerate() {
-            assert_eq!(reply.unwrap().value.as_ref(), (n as u32).to_be_bytes(), "{way}");
+        let calls = (0..100u32).map(|n| {
+            let client = Arc::clone(&client);
+            let call = call("echo", n.to_be_bytes().to_vec());
+            web.tasks.spawn(
+                "a call",
+                async move { client.dispatch(call).await.unwrap().value },
+            )
+        });
+        let calls: Vec<_> = calls.collect();
+        for (n, value) in soon(join_all(calls)).await.into_iter().enumerate() {
+            let value = value.unwrap().unwrap();
+            assert_eq!(value.as_ref(), (n as u32).to_be_bytes(), "{way}");
         }
         for len in [(4 << 10) + 1, 1 << 20, 5 << 20] {
             let body: Bytes = (0..len).map(|n| (n % 251) as u8).collect();
@@ -169,7 +178,7 @@ async fn a_drain_lets_calls_end_and_a_death_does_not() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_papers_bring_new_lanes_and_no_call_fails_for_it() {
     let world = World::new();
     let (web, cart) = pair(&world);

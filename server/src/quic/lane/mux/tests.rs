@@ -29,7 +29,7 @@ async fn read_all(recv: &Receiver) -> Result<Vec<u8>, Fault> {
     Ok(all)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_calls_than_slots_all_get_their_answers() {
     let tasks = Tasks::new();
     let (dialer, acceptor) = pair(&tasks);
@@ -45,14 +45,16 @@ async fn more_calls_than_slots_all_get_their_answers() {
     });
     let calls = (0..200usize).map(|n| {
         let dialer = Arc::clone(&dialer);
-        async move {
+        tasks.spawn("a call", async move {
             let (send, recv) = dialer.open().await.unwrap();
             let body = vec![n as u8; n * 997];
             send.write(BytesMut::new(), body.clone().into()).await.unwrap();
             assert!(read_all(&recv).await.unwrap() == body);
-        }
+        })
     });
-    soon(futures_util::future::join_all(calls)).await;
+    let calls: Vec<_> = calls.collect();
+    let answered = soon(futures_util::future::join_all(calls)).await;
+    assert!(answered.into_iter().all(|call| matches!(call, Ok(Some(())))));
     drop(acceptor);
     tasks.cancel();
 }
