@@ -115,8 +115,16 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// One thread for guests that run for long, one for all else.
+const WORKERS_MIN: usize = 2;
+
 fn on_threads(command: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.max(WORKERS_MIN))
+        .enable_all()
+        .build();
+    match runtime {
         Ok(runtime) => runtime.block_on(command),
         Err(error) => {
             output::tell(&format!("cleave: start the async runtime: {error}"));

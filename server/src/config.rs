@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use protocol::api::placement::{Mode, Placement};
 use protocol::control::Limits;
-use protocol::{HandlerName, InterfaceName, Way, nearest};
+use protocol::{Grants, HandlerName, InterfaceName, Way, nearest};
 
 use crate::db::Synchronous;
 use crate::queue;
@@ -39,6 +39,8 @@ pub struct Config {
     pub placement: Placement,
     /// `[handler.NAME]`: limits of the handlers named here. Ask [`Config::limits`].
     pub handlers: BTreeMap<HandlerName, Limits>,
+    /// `interfaces`, `queues` and `hosts` of `[handler.NAME]`. Ask [`Config::grants`].
+    pub grants: BTreeMap<HandlerName, Grants>,
     /// `affinity` of `[handler.NAME]`: the parameter by which its calls find their replica.
     pub affinities: BTreeMap<HandlerName, Affinity>,
     /// `[edge."CALLER -> INTERFACE"]`. Ask [`Config::edge`].
@@ -286,6 +288,11 @@ impl Config {
     /// The limits of a handler: the configured ones, else the default.
     pub fn limits(&self, handler: &HandlerName) -> Limits {
         self.handlers.get(handler).copied().unwrap_or_default()
+    }
+
+    /// What a handler may reach: the configured, else the default.
+    pub fn grants(&self, handler: &HandlerName) -> Grants {
+        self.grants.get(handler).cloned().unwrap_or_default()
     }
 
     /// The names in the file, and in the placement that holds instead of the file's, that are no handler's: to be asked

@@ -119,9 +119,20 @@ pub trait Dispatch: Send + Sync + 'static {
     /// Carries the call out by its deadline and answers exactly once.
     fn dispatch(&self, call: Call) -> ReplyFuture<'_>;
 
-    /// A dispatch for the many calls that one caller makes to one function, naming no handler: it may keep what it looked
-    /// up for the one before. `None` where a look-up costs nothing.
-    fn line(self: Arc<Self>, _caller: &HandlerName, _function: &Arc<FunctionPath>) -> Option<Dispatcher> {
+    /// Takes an unsampled call that can begin at once, and gives any other back, untouched: for lines, whose calls are many
+    /// and alike, so that nothing has to be kept of a call in case that it met nobody.
+    fn offer(&self, call: Call) -> Result<ReplyFuture<'static>, Call> {
+        Err(call)
+    }
+
+    /// A dispatch for the many calls that one caller makes to one function, of this callee where the caller names one: it
+    /// may keep what it looked up for the one before. `None` where a look-up costs nothing.
+    fn line(
+        self: Arc<Self>,
+        _caller: &HandlerName,
+        _callee: Option<&HandlerName>,
+        _function: &Arc<FunctionPath>,
+    ) -> Option<Dispatcher> {
         None
     }
 }

@@ -13,6 +13,7 @@ mod local;
 mod lock;
 mod queued;
 mod renewal;
+mod rights;
 mod seat;
 mod station;
 mod stores;

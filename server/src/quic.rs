@@ -17,6 +17,7 @@ mod link;
 mod listener;
 mod path;
 mod peer;
+mod permissions;
 mod renewal;
 mod shaped;
 mod stream;
@@ -48,6 +49,7 @@ pub use authority::{Authority, RENEWED_EVERY};
 pub use client::PeerClient;
 pub use error::Error;
 pub use identity::Identity;
+pub use permissions::Permissions;
 pub use protocol::frame::Exported;
 pub use twin::Twin;
 
@@ -60,6 +62,7 @@ use lane::listen::Doors;
 use link::{Close, Link};
 use path::Path;
 use peer::Peer;
+use permissions::{Admission, Denied};
 use table::Exports;
 use tls::Tls;
 use traffic::Traffic;
@@ -118,7 +121,7 @@ pub struct Refusals {
     pub strangers: u64,
     /// Connections and lanes closed because of bytes that are no frame.
     pub malformed: u64,
-    /// Calls in the name of a handler for which the peer may not speak.
+    /// Calls in the name of a handler for which the peer may not speak, or of a function that the caller may not call.
     pub unauthorised: u64,
 }
 
@@ -138,6 +141,8 @@ pub struct Quic {
     control: mpsc::Sender<(NodeName, Control)>,
     tasks: Tasks,
     exports: ArcSwap<Exports>,
+    /// Who may call what.
+    admission: Admission,
     /// Held while the exports are replaced.
     exporting: Mutex<()>,
     directory: Mutex<HashMap<NodeName, Arc<Peer>>>,
@@ -219,6 +224,7 @@ impl Quic {
             control,
             tasks,
             exports: ArcSwap::default(),
+            admission: Admission::default(),
             exporting: Mutex::default(),
             directory: Mutex::default(),
             peers: Arc::default(),
@@ -240,6 +246,11 @@ impl Quic {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.endpoint.local_addr().expect("a bound socket has an address")
+    }
+
+    /// This node's name.
+    pub fn node(&self) -> &NodeName {
+        &self.node
     }
 
     /// What is known of the other nodes.
@@ -275,7 +286,17 @@ impl Quic {
 
     /// The handlers in whose name a peer may call; none until this says so. Home may speak for anyone.
     pub fn set_callers(&self, node: &NodeName, callers: HashSet<HandlerName>) {
-        self.peer(node).set_speaks_for(callers);
+        let peer = self.peer(node);
+        peer.set_speaks_for(callers);
+        self.admission.changed();
+        peer.heard.notify_waiters();
+    }
+
+    /// What callers of other nodes may call here; nothing until this says so. Home may call everything.
+    pub fn set_permissions(&self, permissions: Permissions) {
+        self.admission.set(permissions);
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        directory.values().for_each(|peer| peer.heard.notify_waiters());
     }
 
     /// Calls to one incarnation of a node; incarnation 0 takes whichever answers there.
@@ -530,14 +551,21 @@ impl Quic {
         lane.close(Close::Malformed, "it sent what is no frame");
     }
 
-    /// Counts and logs a call in a foreign name.
-    fn unauthorised(&self, link: &Link, caller: &str) -> CallError {
+    /// Counts a call that its peer may not make, and logs the first of its kind.
+    fn unauthorised(&self, link: &Link, denied: &Denied, ids: (u32, u32)) -> CallError {
         self.unauthorised.fetch_add(1, Ordering::Relaxed);
-        let node = &link.peer.node;
-        tracing::warn!(peer.name = %node, "refused a call from node `{node}` in the name of {caller}");
-        CallError::new(
-            ErrorCode::Rejected,
-            format!("node `{node}` may not call in the name of {caller}"),
-        )
+        let (node, caller) = (&link.peer.node, denied.caller(ids));
+        let message = match (denied, self.exports().get(ids.1)) {
+            (Denied::Function(_), Some(entry)) => format!(
+                "{caller} may not call `{}` of `{}`: it does not import it, or `interfaces` in its section of \
+                 cleave.toml leaves it out",
+                entry.function, entry.exported.handler
+            ),
+            _ => format!("node `{node}` may not call in the name of {caller}"),
+        };
+        if self.admission.refuse(node, &caller, ids.1) {
+            tracing::warn!(peer.name = %node, "refused a call from node `{node}`, this and further ones: {message}");
+        }
+        CallError::new(ErrorCode::Rejected, message)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Resolves a call in its [`RouteTable`], guards hops, deadline and lengths, opens the caller's span and counts the call on its
 //! edge. Knows no implementation of `Dispatch` but itself: `node` gives it targets. An unsampled call reads the clock
-//! twice: when it comes and when it is answered.
+//! twice: when it comes and when it is answered. Most calls come by a line and find their callee ready: `line.rs` has their
+//! short way; here is the way of all others.
 
 mod line;
 mod replica;
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use protocol::api::placement::REPLICAS_MAX;
 use protocol::span::{CallerStages, Stages, Value};
-use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, Transport};
+use protocol::{
+    CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, TraceContext, Transport,
+};
 
 use crate::dispatch::{Call, Dispatch, Dispatcher, HOPS_MAX, Reply, ReplyFuture, check_result};
 use crate::edges::{EdgeKey, Edges, Ended, Outcome};
@@ -59,7 +62,7 @@ impl Router {
     async fn route(&self, call: Call, line: Option<&Line>) -> Result<Reply, CallError> {
         let entered = Instant::now();
         if let Err(error) = guard(&call, entered) {
-            self.leave_span(&call, None, entered, failed(&error));
+            self.leave_span(Told::of(&call), None, entered, failed(&error));
             return Err(error);
         }
         let route = self.resolve(&call, line, entered)?;
@@ -127,7 +130,7 @@ impl Router {
     ) -> Result<Attempt<'r>, CallError> {
         let Some((target, replica)) = route.replicas.choose(call) else {
             let error = table::down(&route.callee);
-            self.leave_span(call, None, entered, failed(&error));
+            self.leave_span(Told::of(call), None, entered, failed(&error));
             return Err(error);
         };
         let mut attempt = Attempt {
@@ -142,7 +145,7 @@ impl Router {
 
     fn resolve(&self, call: &Call, line: Option<&Line>, entered: Instant) -> Result<Arc<Route>, CallError> {
         self.look_up(call, line).inspect_err(|error| {
-            self.leave_span(call, None, entered, failed(error));
+            self.leave_span(Told::of(call), None, entered, failed(error));
         })
     }
 
@@ -157,8 +160,18 @@ impl Router {
             callee: resolved.callee.clone(),
             interface: call.function.interface.clone(),
         };
+        // Only a line's route is kept, so that what is looked up now serves many calls.
+        let through = line.and_then(|_| {
+            let only = resolved.replicas.only()?;
+            let way = Arc::clone(&only.dispatcher);
+            Some(Target {
+                dispatcher: way.line(&call.caller, Some(resolved.handler), &call.function)?,
+                transport: only.transport,
+            })
+        });
         let route = Arc::new(Route {
             cell: self.edges.cell(&key),
+            through,
             callee: key.callee,
             handler: resolved.handler.clone(),
             replicas: Arc::clone(resolved.replicas),
@@ -183,14 +196,15 @@ impl Router {
     ) -> Result<Reply, CallError> {
         let mut span = attempt.span.take();
         let cell = &attempt.route.cell;
-        cell.record(answer.ended(call, attempt.target.transport));
         let latency = answer.latency;
+        let transport = attempt.target.transport;
+        cell.record(ended(&answer.outcome, transport, latency, call.args.len()));
         match answer.outcome {
             Ok(mut reply) => {
                 if let Some(span) = &mut span {
                     close_span(span, call, &reply, (answer.send, latency, entered));
                 } else if cell.is_slow(latency.as_nanos() as u64) {
-                    self.leave_span(call, Some(&attempt), entered, SpanStatus::Ok);
+                    self.leave_span(Told::of(call), Some(attempt.way()), entered, SpanStatus::Ok);
                 }
                 reply.span = span;
                 Ok(reply)
@@ -198,7 +212,7 @@ impl Router {
             Err(error) => {
                 match &mut span {
                     Some(span) => span.span_mut().status = failed(&error),
-                    None => self.leave_span(call, Some(&attempt), entered, failed(&error)),
+                    None => self.leave_span(Told::of(call), Some(attempt.way()), entered, failed(&error)),
                 }
                 Err(error)
             }
@@ -228,27 +242,61 @@ impl Router {
         record.transport = Some(attempt.target.transport);
         let text = |text: &Arc<str>| Value::Text(Arc::clone(text));
         record.attributes.extend([
-            (fields::EDGE.into(), text(route.edge(call))),
+            (
+                fields::EDGE.into(),
+                text(route.edge(&call.caller, &call.function.interface)),
+            ),
             (fields::PLACEMENT.into(), text(&route.placement)),
         ]);
         Some(span)
     }
 
     /// The one span of a call that failed or was slow in an unsampled trace, or that nobody serves.
-    fn leave_span(&self, call: &Call, attempt: Option<&Attempt<'_>>, entered: Instant, status: SpanStatus) {
-        let route = attempt.map(|attempt| attempt.route);
-        let name = Arc::from(call.function.to_string());
-        let of = (SpanKind::Client, &call.caller, &name);
-        let mut span = OpenSpan::begin_at(&self.recorder, &call.trace, of, entered);
+    fn leave_span(
+        &self,
+        told: Told<'_>,
+        way: Option<(&Route, Transport)>,
+        entered: Instant,
+        status: SpanStatus,
+    ) {
+        let Told {
+            caller,
+            function,
+            trace,
+        } = told;
+        let name = Arc::from(function.to_string());
+        let of = (SpanKind::Client, caller, &name);
+        let mut span = OpenSpan::begin_at(&self.recorder, trace, of, entered);
         let record = span.span_mut();
-        if !call.trace.sampled {
+        if !trace.sampled {
             record.parent_id = None;
         }
-        record.peer = route.map(|route| route.callee.clone());
-        record.transport = Some(attempt.map_or(Transport::Direct, |attempt| attempt.target.transport));
-        let edge = route.map_or_else(|| table::edge_name(call), |route| Arc::clone(route.edge(call)));
+        record.peer = way.map(|(route, _)| route.callee.clone());
+        record.transport = Some(way.map_or(Transport::Direct, |(_, transport)| transport));
+        let edge = match way {
+            Some((route, _)) => Arc::clone(route.edge(caller, &function.interface)),
+            None => table::edge_name(caller, &function.interface),
+        };
         record.attributes.push((fields::EDGE.into(), Value::Text(edge)));
         record.status = status;
+    }
+}
+
+/// What a span tells of a call.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    caller: &'a HandlerName,
+    function: &'a FunctionPath,
+    trace: &'a TraceContext,
+}
+
+impl<'a> Told<'a> {
+    fn of(call: &'a Call) -> Self {
+        Self {
+            caller: &call.caller,
+            function: &call.function,
+            trace: &call.trace,
+        }
     }
 }
 
@@ -271,6 +319,11 @@ struct Answer {
 }
 
 impl Attempt<'_> {
+    /// How spans tell of it.
+    fn way(&self) -> (&Route, Transport) {
+        (self.route, self.target.transport)
+    }
+
     /// The call as its target gets it.
     fn address(&self, mut call: Call, entered: Instant) -> Call {
         call.handler = Some(self.route.handler.clone());
@@ -286,7 +339,8 @@ impl Attempt<'_> {
     /// Hands a call on. No `async fn`: the call would lie in one more future, and those are copied.
     fn send(&self, addressed: Call) -> Result<ReplyFuture<'_>, CallError> {
         addressed.check_args()?;
-        let reply = self.target.dispatcher.dispatch(addressed);
+        let through = self.route.through.as_ref().unwrap_or(self.target);
+        let reply = through.dispatcher.dispatch(addressed);
         Ok(match self.replica {
             None => reply,
             Some(replica) => {
@@ -340,20 +394,26 @@ impl Answer {
     fn unreached(&self) -> bool {
         matches!(&self.outcome, Err(error) if error.code == ErrorCode::Unreachable && error.unsent)
     }
+}
 
-    fn ended(&self, call: &Call, transport: Transport) -> Ended {
-        let (bytes_out, outcome) = match &self.outcome {
-            Ok(reply) if reply.is_err => (reply.value.len() as u64, Outcome::Err),
-            Ok(reply) => (reply.value.len() as u64, Outcome::Ok),
-            Err(_) => (0, Outcome::Failed),
-        };
-        Ended {
-            transport,
-            outcome,
-            latency_ns: self.latency.as_nanos() as u64,
-            bytes_in: call.args.len() as u64,
-            bytes_out,
-        }
+/// How an edge counts a call.
+fn ended(
+    outcome: &Result<Reply, CallError>,
+    transport: Transport,
+    latency: Duration,
+    bytes_in: usize,
+) -> Ended {
+    let (bytes_out, outcome) = match outcome {
+        Ok(reply) if reply.is_err => (reply.value.len() as u64, Outcome::Err),
+        Ok(reply) => (reply.value.len() as u64, Outcome::Ok),
+        Err(_) => (0, Outcome::Failed),
+    };
+    Ended {
+        transport,
+        outcome,
+        latency_ns: latency.as_nanos() as u64,
+        bytes_in: bytes_in as u64,
+        bytes_out,
     }
 }
 
@@ -414,7 +474,15 @@ impl Dispatch for Router {
         Box::pin(self.route(call, None))
     }
 
-    fn line(self: Arc<Self>, caller: &HandlerName, function: &Arc<FunctionPath>) -> Option<Dispatcher> {
+    fn line(
+        self: Arc<Self>,
+        caller: &HandlerName,
+        callee: Option<&HandlerName>,
+        function: &Arc<FunctionPath>,
+    ) -> Option<Dispatcher> {
+        if callee.is_some() {
+            return None;
+        }
         let line = Line::new(self, caller.clone(), Arc::clone(function));
         Some(Arc::new(line))
     }

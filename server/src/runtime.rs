@@ -14,6 +14,7 @@ pub mod describe;
 pub mod engine;
 mod failure;
 pub mod folder;
+pub mod grants;
 mod guest;
 mod host;
 mod imports;
@@ -24,6 +25,8 @@ pub mod json;
 mod life;
 mod limits;
 mod pool;
+mod serve;
+mod slices;
 pub mod wit_type;
 mod work;
 
@@ -31,26 +34,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use protocol::control::{InstanceFigures, Limits};
-use protocol::span::{Stages, Value};
-use protocol::{CallError, ErrorCode, HandlerName, SpanKind, SpanStatus};
+use protocol::HandlerName;
+use protocol::control::InstanceFigures;
 use rustc_hash::FxHashMap;
 use wasmtime::component::{Component, Linker};
 
 use crate::clock::Clock;
-use crate::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture, check_result};
+use crate::dispatch::Dispatcher;
 use crate::shutdown::Tasks;
-use crate::telemetry::{OpenSpan, Recorder, fields};
+use crate::telemetry::Recorder;
 
 use artifact::Artifact;
 use cache::CodeCache;
 use deployed::Deployed;
 use engine::Executor;
-use guest::{CallInProgress, Guest};
-use instance::{Finished, Instance};
-use life::{End, Lives};
-use pool::Checkout;
-use work::Work;
+pub use grants::Terms;
+use guest::Guest;
+use life::Lives;
 
 /// How often warm instances are looked at, whether anyone still calls them.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
@@ -136,33 +136,41 @@ impl Runtime {
         )))
     }
 
-    /// Links a version and swaps it in; calls in flight finish on the old one.
-    pub fn deploy(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
+    /// Links a version and swaps it in, on these terms; calls in flight finish on the old one.
+    pub fn deploy(
+        &self,
+        name: &HandlerName,
+        artifact: &Arc<Artifact>,
+        terms: impl Into<Terms>,
+    ) -> Result<(), Error> {
         let before = self.deployed.load().get(name).cloned();
         let lives = before.map(|before| Arc::clone(before.pool.lives()));
-        let deployed = Arc::new(self.link(name, artifact, limits, lives.unwrap_or_default())?);
-        self.deployed.rcu(|table| {
+        let deployed = Arc::new(self.link(name, artifact, terms.into(), lives.unwrap_or_default())?);
+        let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.insert(name.clone(), Arc::clone(&deployed));
             table
         });
+        if let Some(replaced) = replaced.get(name) {
+            replaced.set_replaced();
+        }
         Ok(())
     }
 
     /// Links a version without serving it: whether it could be.
-    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, limits: Limits) -> Result<(), Error> {
-        self.link(name, artifact, limits, Arc::default()).map(|_| ())
+    pub fn check(&self, name: &HandlerName, artifact: &Arc<Artifact>, terms: Terms) -> Result<(), Error> {
+        self.link(name, artifact, terms, Arc::default()).map(|_| ())
     }
 
     fn link(
         &self,
         name: &HandlerName,
         artifact: &Arc<Artifact>,
-        limits: Limits,
+        terms: Terms,
         lives: Arc<Lives>,
     ) -> Result<Deployed, Error> {
-        let ground = (&self.base, &self.router);
-        Deployed::link(ground, name.clone(), Arc::clone(artifact), limits, lives).map_err(|source| {
+        let ground = (&self.base, &self.router, &self.executor);
+        Deployed::link(ground, name.clone(), Arc::clone(artifact), terms, lives).map_err(|source| {
             Error::Link {
                 handler: name.clone(),
                 source,
@@ -172,19 +180,22 @@ impl Runtime {
 
     /// Serves a handler no longer; calls in flight finish.
     pub fn withdraw(&self, name: &HandlerName) {
-        self.deployed.rcu(|table| {
+        let replaced = self.deployed.rcu(|table| {
             let mut table = Table::clone(table);
             table.remove(name);
             table
         });
+        if let Some(replaced) = replaced.get(name) {
+            replaced.set_replaced();
+        }
     }
 
-    /// The handlers that are served here, with the hash of their version.
-    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Limits)> {
+    /// The handlers that are served here, with their version and their terms.
+    pub fn deployed(&self) -> Vec<(HandlerName, Arc<Artifact>, Terms)> {
         let table = self.deployed.load();
         table
             .values()
-            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), d.limits))
+            .map(|d| (d.name.clone(), Arc::clone(&d.artifact), Terms::clone(&d.terms)))
             .collect()
     }
 
@@ -218,209 +229,6 @@ impl Runtime {
         for deployed in self.deployed.load().values() {
             deployed.pool.drop_idle(now);
         }
-    }
-
-    async fn serve(&self, mut call: Call) -> Result<Reply, CallError> {
-        let arrived = call.trace.sampled.then(Instant::now);
-        let deployed = self.resolve(&call)?;
-        let mut span = self.open_span(&deployed, &call);
-        if let Some(span) = &span {
-            call.trace = span.context();
-        }
-        match self.run(&deployed, call, arrived, span.as_mut()).await {
-            Ok(ran) => {
-                let is_err = ran.is_err();
-                if let Some(span) = &mut span {
-                    ran.close(span);
-                    if let Some(left) = ran.finished.left {
-                        add_logs(span, left);
-                    }
-                }
-                Ok(Reply {
-                    is_err,
-                    stages: ran.finished.stages,
-                    ..Reply::new(ran.finished.value)
-                })
-            }
-            Err(error) => {
-                if let Some(span) = &mut span {
-                    span.span_mut().status = SpanStatus::Failed {
-                        code: error.code,
-                        message: error.message.clone(),
-                    };
-                }
-                Err(error)
-            }
-        }
-    }
-
-    fn resolve(&self, call: &Call) -> Result<Arc<Deployed>, CallError> {
-        let name = call.handler.as_ref().ok_or_else(|| {
-            CallError::new(
-                ErrorCode::Internal,
-                format!("`{}` reached a runtime without a handler", call.function),
-            )
-        })?;
-        self.deployed.load().get(name).cloned().ok_or_else(|| {
-            CallError::new(
-                ErrorCode::NotFound,
-                format!("`{name}` is not served by this node"),
-            )
-        })
-    }
-
-    fn open_span(&self, deployed: &Deployed, call: &Call) -> Option<OpenSpan> {
-        if !call.trace.sampled {
-            return None;
-        }
-        let name = deployed.span_name(&call.function);
-        let mut span = OpenSpan::begin(
-            &self.recorder,
-            &call.trace,
-            SpanKind::Server,
-            &deployed.name,
-            &name,
-        )?;
-        span.span_mut().peer = Some(call.caller.clone());
-        Some(span)
-    }
-
-    /// Gets an instance and runs the call in it; the instance goes back only if the call ended well.
-    async fn run(
-        &self,
-        deployed: &Deployed,
-        call: Call,
-        arrived: Option<Instant>,
-        mut span: Option<&mut OpenSpan>,
-    ) -> Result<Ran, CallError> {
-        let work = Work::of(deployed, &call, span.as_deref_mut())?;
-        let returns_result = work.returns_result();
-        let parsed = arrived.map(|arrived| arrived.elapsed());
-        let progress = CallInProgress::new(call.deadline, call.trace, call.hop);
-        let mut checkout = deployed.pool.check_out(call.deadline).await?;
-        let cold = self.begin(deployed, &mut checkout, progress).await?;
-        let Some(instance) = checkout.instance() else {
-            return Err(CallError::new(
-                ErrorCode::Internal,
-                "an instance was made and is gone",
-            ));
-        };
-        let since = arrived.map(|_| Instant::now());
-        let outcome = match work {
-            Work::Function(function) => {
-                let executor = &self.executor;
-                instance
-                    .call(executor, deployed, function, call.args, since)
-                    .await
-            }
-            // Boxed here and below: what few calls do would else make the future of every call larger, which is copied.
-            Work::Exchange(request) => {
-                Box::pin(instance.exchange(&self.executor, deployed, request, since)).await
-            }
-        };
-        let outcome = outcome.and_then(|finished| {
-            let fits = check_result(&call.function, &finished.value);
-            fits.map(|()| finished)
-        });
-        match outcome {
-            Ok(mut finished) => {
-                if let Some(stages) = &mut finished.stages
-                    && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
-                {
-                    stages.wait = (since - arrived - parsed).as_nanos() as u64;
-                    stages.decode += parsed.as_nanos() as u64;
-                    stages.total = arrived.elapsed().as_nanos() as u64;
-                    // What passed since the result was lifted is carrying it out: a part of step 7.
-                    let before = stages.decode + stages.wait + stages.run + stages.outgoing;
-                    stages.encode = stages.encode.max(stages.total.saturating_sub(before));
-                }
-                checkout.check_in();
-                Ok(Ran {
-                    finished,
-                    returns_result,
-                    cold,
-                })
-            }
-            Err(error) => {
-                if let Some(span) = span {
-                    add_logs(span, instance.take_call());
-                }
-                checkout.end(match error.code {
-                    ErrorCode::Deadline => End::Deadline,
-                    _ => End::Trap,
-                });
-                Err(error)
-            }
-        }
-    }
-
-    /// Begins a call in the warm instance that was checked out, or in one that is made for it: whether it was made.
-    async fn begin(
-        &self,
-        deployed: &Deployed,
-        checkout: &mut Checkout<'_>,
-        progress: CallInProgress,
-    ) -> Result<bool, CallError> {
-        if let Some(instance) = checkout.instance() {
-            instance.begin(progress);
-            return Ok(false);
-        }
-        checkout.begin();
-        let made = Instance::make(&self.executor, deployed, &self.router, &self.clock, progress);
-        match Box::pin(made).await {
-            Ok(instance) => {
-                checkout.put(instance);
-                Ok(true)
-            }
-            Err(error) => {
-                checkout.end(End::Start);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// A call that ended well.
-struct Ran {
-    finished: Finished,
-    returns_result: bool,
-    cold: bool,
-}
-
-impl Ran {
-    /// Whether the result is the guest's own `err`.
-    fn is_err(&self) -> bool {
-        self.returns_result && self.finished.value.first() == Some(&1)
-    }
-
-    fn close(&self, span: &mut OpenSpan) {
-        let record = span.span_mut();
-        record.stages = self.finished.stages.map(Stages::Callee);
-        record.cold = Some(self.cold);
-        if self.is_err() {
-            record.status = SpanStatus::Err;
-        }
-        if let Some(status) = self.finished.http_status {
-            let status = Value::Int(status.into());
-            record
-                .attributes
-                .push((fields::HTTP_RESPONSE_STATUS_CODE.into(), status));
-        }
-    }
-}
-
-fn add_logs(span: &mut OpenSpan, guest: CallInProgress) {
-    let record = span.span_mut();
-    record.logs = guest.logs;
-    if guest.logs_dropped > 0 {
-        let dropped = Value::Int(guest.logs_dropped as i64);
-        record.attributes.push((fields::LOGS_DROPPED.into(), dropped));
-    }
-}
-
-impl Dispatch for Runtime {
-    fn dispatch(&self, call: Call) -> ReplyFuture<'_> {
-        Box::pin(self.serve(call))
     }
 }
 

@@ -311,6 +311,8 @@ mod tests {
             http: false,
             exports: Vec::new(),
             imports: Vec::new(),
+            limits: Default::default(),
+            grants: Default::default(),
             nodes: Vec::new(),
             figures: Figures::default(),
             warnings: Vec::new(),

@@ -98,8 +98,13 @@ target/bench/NAME.json. Run it on a machine that does nothing else.
 Names:
   calls   A hop from handler to handler in one process: against wasmtime's typed call, its dynamic values, four
           copies; recording a span; a thousand handlers against ten (about half a minute)
+  isolation
+          A neighbour's p99 beside hostile handlers against its p99 alone, and how late guests that never end are
+          gone (about a minute)
   ladder  One call by each rung of the ladder: within the process, through the bytes of the wire, over a Unix socket,
           TCP with TLS, QUIC, and QUIC with 1 ms of delay: round trip, and CPU (about a minute)
+  moves   A thousand moves of every kind under constant load, and how many calls fail (about three minutes; needs
+          `cargo xtask build` first)
   shop    The whole shop: CPU per request of Cleave, together, against the same handlers linked natively, and what
           home takes when nobody comes (about a minute; needs `cargo xtask build` first)
   wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round

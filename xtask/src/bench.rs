@@ -10,14 +10,14 @@ use crate::project::Project;
 use crate::server;
 
 /// The benchmarks.
-pub const NAMES: [&str; 4] = ["calls", "ladder", "shop", "wire"];
+pub const NAMES: [&str; 6] = ["calls", "isolation", "ladder", "moves", "shop", "wire"];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;
+    if matches!(name, "moves" | "shop") && !project.components().join("frontend.wasm").exists() {
+        bail!("the shop's handlers are not built: run `cargo xtask build` first");
+    }
     if name == "shop" {
-        if !project.components().join("frontend.wasm").exists() {
-            bail!("the shop's handlers are not built: run `cargo xtask build` first");
-        }
         let mut cargo = project.cargo();
         cargo.args([
             "build",

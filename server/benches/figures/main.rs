@@ -6,7 +6,9 @@
 #![expect(clippy::print_stdout, reason = "a table is what this program is for")]
 
 mod calls;
+mod isolation;
 mod ladder;
+mod moves;
 mod shop;
 mod table;
 mod wire;
@@ -36,12 +38,16 @@ fn main() -> ExitCode {
     };
     let name = words.first().map_or("", String::as_str);
     let rows = match name {
-        "calls" => calls::rows(&executor),
+        "calls" => calls::rows(&executor, words.get(1).map_or("", String::as_str)),
+        "isolation" => isolation::rows(),
         "ladder" => ladder::rows(&executor),
+        "moves" => moves::rows(),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, ladder, shop, wire");
+            println!(
+                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, wire"
+            );
             return ExitCode::from(2);
         }
     };

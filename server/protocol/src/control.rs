@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::api::handlers::InstanceEnds;
+use crate::grants::Grants;
 use crate::ladder::Course;
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
 use crate::shape::Shape;
@@ -99,6 +100,18 @@ pub struct Routes {
     /// Edges whose calls go otherwise.
     #[serde(default)]
     pub edge_courses: Vec<EdgeCourse>,
+    /// What handlers may call on other nodes; who stands not here may call nothing there.
+    #[serde(default)]
+    pub permissions: Vec<Permission>,
+}
+
+/// What a handler may call, wherever it is served: what it imports, as far as that is granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// The functions, as they are imported.
+    pub functions: Vec<FunctionPath>,
 }
 
 /// A node and how to reach it.
@@ -125,6 +138,9 @@ pub struct HandlerRoute {
     pub http: bool,
     /// Its limits.
     pub limits: Limits,
+    /// What it may reach.
+    #[serde(default)]
+    pub grants: Grants,
 }
 
 /// A handler's limits.
@@ -132,8 +148,14 @@ pub struct HandlerRoute {
 pub struct Limits {
     /// Linear memory of one instance, summed over its memories, in bytes.
     pub memory_bytes_max: u64,
+    /// Elements of one instance's tables, summed.
+    pub table_elements_max: u32,
+    /// What one call from an instance to the host, or one result of it, may carry out of its memory, in bytes.
+    pub host_call_bytes_max: u64,
     /// Instances at the same time.
     pub instances_max: u32,
+    /// Calls under way on one node at the same time, those that wait for an instance included.
+    pub calls_max: u32,
     /// The time that one call to it may take, in ms. It shortens a caller's deadline and never lengthens it.
     pub timeout_ms: Option<u64>,
     /// How long an instance lives.
@@ -157,7 +179,13 @@ impl Default for Limits {
         // 64 MiB holds a Rust or JavaScript guest; 64 instances cover the depth and width of two busy cores.
         Self {
             memory_bytes_max: 64 << 20,
+            // The tables of an interpreter as a component have some 10,000.
+            table_elements_max: 100_000,
+            // Four times what arguments may have on the wire: texts are counted with room to grow.
+            host_call_bytes_max: 64 << 20,
             instances_max: 64,
+            // A rush that is served within a second or two; beyond it waiting helps nobody.
+            calls_max: 4_096,
             // The deadline that a call comes with is enough, unless somebody says otherwise.
             timeout_ms: None,
             policy: InstancePolicy::Pooled,

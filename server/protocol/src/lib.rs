@@ -12,7 +12,9 @@ pub mod edge;
 pub mod error;
 pub mod exchange;
 pub mod frame;
+pub mod grants;
 pub mod ladder;
+pub mod limits;
 pub mod name;
 pub mod nearest;
 pub mod shape;
@@ -22,6 +24,7 @@ pub mod value;
 
 pub use edge::EdgeName;
 pub use error::{CallError, ErrorCode};
+pub use grants::{Grants, HostGrant};
 pub use ladder::{Rung, Shaping, Way};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
 pub use nearest::nearest;

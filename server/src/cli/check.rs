@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use protocol::control::Limits;
 use protocol::{CallError, ErrorCode, HandlerName, NodeName};
 
 use super::error::Error;
 use super::output::{print, print_json};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::dispatch::{Call, Dispatch, ReplyFuture};
 use crate::runtime::accepted::Accepted;
 use crate::runtime::catalog::{self, Known, Preferred};
 use crate::runtime::inspect::Rejection;
-use crate::runtime::{Runtime, folder};
+use crate::runtime::{Runtime, Terms, folder};
 use crate::telemetry::Recorder;
 
 /// Arguments of `cleave check`.
@@ -31,11 +31,16 @@ Imports are looked up among the given files: give all that belong together.
 
 EXAMPLES:
   cleave check my.wasm
+  cleave check --config shop.toml data/handlers/*.wasm     with the limits and grants of that file
   cleave check data/handlers/*.wasm")]
 pub(super) struct CheckArgs {
     /// Components (`.wasm`)
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// What limits and grants come from [default: cleave.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// Answer in JSON, for scripts
     #[arg(long)]
@@ -53,12 +58,14 @@ struct Checked {
 struct Good {
     name: HandlerName,
     accepted: Accepted,
+    terms: Terms,
 }
 
 pub(super) async fn run(args: &CheckArgs) -> Result<(), Error> {
+    let config = configuration(args.config.as_deref())?;
     let files = args.files.clone();
     // Compiling takes seconds of both cores; nothing else happens meanwhile.
-    let checked = tokio::task::spawn_blocking(move || check(files)).await;
+    let checked = tokio::task::spawn_blocking(move || check(files, &config)).await;
     let checked = checked.map_err(|error| Error::Failed(format!("checking ended early: {error}")))??;
     let known: Known = checked
         .iter()
@@ -75,7 +82,16 @@ pub(super) async fn run(args: &CheckArgs) -> Result<(), Error> {
     if is_good { Ok(()) } else { Err(Error::Said) }
 }
 
-fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
+fn configuration(path: Option<&Path>) -> Result<Config, Error> {
+    let default = Path::new("cleave.toml");
+    let path = path.or_else(|| default.exists().then_some(default));
+    let loaded = path.map(Config::load).transpose();
+    Ok(loaded
+        .map_err(|error| Error::Failed(error.to_string()))?
+        .unwrap_or_default())
+}
+
+fn check(files: Vec<PathBuf>, config: &Config) -> Result<Vec<Checked>, Error> {
     let scratch = Scratch::new()?;
     let (recorder, _spans) = Recorder::channel(NodeName::home(), Clock::system());
     let runtime = Runtime::new(&scratch.0, Arc::new(Nobody), recorder);
@@ -83,14 +99,15 @@ fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
     let mut names = BTreeMap::new();
     let checked = files.into_iter().map(|file| {
         let size_bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-        let outcome =
-            look(&runtime, &file).and_then(|good| match names.insert(good.name.clone(), file.clone()) {
+        let outcome = look(&runtime, &file, config).and_then(|good| {
+            match names.insert(good.name.clone(), file.clone()) {
                 None => Ok(good),
                 Some(other) => Err(Rejection::new(
                     format!("`{}` would be the handler `{}` too", other.display(), good.name),
                     "rename one: a handler's name is its file's stem",
                 )),
-            });
+            }
+        });
         Checked {
             file,
             size_bytes,
@@ -100,10 +117,18 @@ fn check(files: Vec<PathBuf>) -> Result<Vec<Checked>, Error> {
     Ok(checked.collect())
 }
 
-fn look(runtime: &Runtime, file: &Path) -> Result<Good, Rejection> {
+fn look(runtime: &Runtime, file: &Path, config: &Config) -> Result<Good, Rejection> {
     let name = folder::handler_name(file)?;
-    let accepted = Accepted::read(runtime, file, &name, Limits::default())?;
-    Ok(Good { name, accepted })
+    let terms = Terms {
+        limits: config.limits(&name),
+        grants: config.grants(&name),
+    };
+    let accepted = Accepted::read(runtime, file, &name, terms.clone())?;
+    Ok(Good {
+        name,
+        accepted,
+        terms,
+    })
 }
 
 /// A folder for compiled code that goes when the command ends.

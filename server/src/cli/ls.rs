@@ -1,11 +1,13 @@
 //! `cleave ls`: what there is, as tables.
 
 use clap::{Args, ValueEnum};
+use protocol::Grants;
 use protocol::api::Page;
 use protocol::api::edges::Edge;
 use protocol::api::handlers::{Handler, HandlerState};
 use protocol::api::nodes::Node;
 use protocol::api::queues::Queue;
+use protocol::control::Limits;
 use protocol::{Rung, Way};
 
 use super::Remote;
@@ -88,6 +90,7 @@ fn handlers(handlers: &[Handler]) -> String {
         if let HandlerState::Rejected { reason, remedy } = &handler.state {
             notes.push_str(&format!("{}: {reason}; {remedy}\n", handler.shown_name()));
         }
+        notes.push_str(&terms(handler));
         for warning in &handler.warnings {
             notes.push_str(&format!("{}: {warning}\n", handler.shown_name()));
         }
@@ -97,6 +100,24 @@ fn handlers(handlers: &[Handler]) -> String {
         table
     } else {
         format!("{table}\n{notes}")
+    }
+}
+
+/// What differs from the usual: limits that the file sets, and what it grants.
+fn terms(handler: &Handler) -> String {
+    let usual = Limits::default().written().into_iter();
+    let limits = handler.limits.written().into_iter().zip(usual);
+    let limits = limits.filter_map(|(own, usual)| (own != usual).then_some(own));
+    let usual = Grants::default().written().into_iter();
+    let grants = handler.grants.written().into_iter().zip(usual);
+    let grants = grants.filter_map(|(own, usual)| (own != usual).then_some(own));
+    let set: Vec<String> = limits
+        .chain(grants)
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    match set.is_empty() {
+        true => String::new(),
+        false => format!("{}: {}\n", handler.shown_name(), set.join(", ")),
     }
 }
 

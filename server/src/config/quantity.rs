@@ -5,6 +5,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use protocol::limits::size;
+
 /// Units of size, the longer names first, so that `MiB` is not read as `B`.
 const UNITS: [(&str, u64); 8] = [
     ("KiB", 1 << 10),
@@ -45,8 +47,8 @@ pub(super) fn bytes(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, 
         } else {
             Err(format!(
                 "out of range; write {} to {}",
-                format_bytes(*range.start()),
-                format_bytes(*range.end()),
+                size(*range.start()),
+                size(*range.end()),
             ))
         }
     }
@@ -63,20 +65,6 @@ fn parse_bytes(text: &str) -> Option<u64> {
         return None;
     }
     number.parse::<u64>().ok()?.checked_mul(*unit)
-}
-
-/// A size in the largest binary unit that divides it.
-fn format_bytes(bytes: u64) -> String {
-    let (name, unit) = [
-        ("TiB", 1 << 40),
-        ("GiB", 1 << 30),
-        ("MiB", 1 << 20),
-        ("KiB", 1 << 10),
-    ]
-    .into_iter()
-    .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
-    .unwrap_or(("B", 1));
-    format!("{}{name}", bytes / unit)
 }
 
 #[cfg(test)]
@@ -107,7 +95,7 @@ mod tests {
     #[test]
     fn sizes_print_as_they_parse() {
         for text in ["1B", "1023B", "1KiB", "64MiB", "4GiB", "1TiB"] {
-            assert_eq!(format_bytes(parse_bytes(text).unwrap()), text);
+            assert_eq!(size(parse_bytes(text).unwrap()), text);
         }
     }
 

@@ -16,6 +16,9 @@ use super::Problem;
 /// Longer values are cut in messages.
 const VALUE_CHARS_MAX: usize = 60;
 
+/// What `nested_lists` wants.
+const NESTED: &str = "an array of arrays of names, as [[\"cart\", \"checkout\"]]";
+
 /// The document's text and what was found wrong with it.
 #[derive(Debug)]
 pub(super) struct Reader<'i> {
@@ -189,12 +192,12 @@ impl<'r, 'i> Section<'r, 'i> {
         let Some((_, value)) = self.entry(key) else {
             return Vec::new();
         };
-        let Some(outer) = self.list(key, value, "an array of arrays of names") else {
+        let Some(outer) = self.list(key, value, NESTED) else {
             return Vec::new();
         };
         let inner = outer
             .iter()
-            .filter_map(|inner| self.list(key, inner, "an array of names"));
+            .filter_map(|inner| self.list(key, inner, "an array of names, as [[\"cart\", \"checkout\"]]"));
         inner
             .map(|names| {
                 names
@@ -202,6 +205,23 @@ impl<'r, 'i> Section<'r, 'i> {
                     .filter_map(|name| self.accept(key, name, &read))
                     .collect()
             })
+            .collect()
+    }
+
+    /// The elements of an array, each read by `read`; each element that is refused is a problem of its own.
+    pub(super) fn names<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(&DeValue<'i>) -> Result<T, Trouble>,
+    ) -> Vec<T> {
+        let Some((_, value)) = self.entry(key) else {
+            return Vec::new();
+        };
+        let names = self.list(key, value, "an array of names, as [\"orders\", \"letters\"]");
+        let names = names.unwrap_or_default().iter();
+        names
+            .filter_map(|name| self.accept(key, name, &read))
+            .map(|found| found.value)
             .collect()
     }
 
@@ -270,7 +290,7 @@ impl<'r, 'i> Section<'r, 'i> {
         expected: &str,
     ) -> Option<&'r [Spanned<DeValue<'i>>]> {
         let DeValue::Array(list) = value.get_ref() else {
-            let trouble = Trouble::from(format!("expected {expected}, as [[\"cart\", \"checkout\"]]"));
+            let trouble = Trouble::from(format!("expected {expected}"));
             self.reader
                 .report(value.span(), self.full(key), self.reader.written(value), trouble);
             return None;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use protocol::api::placement::{Mode, Placement, REPLICAS_MAX};
 use protocol::control::{InstancePolicy, Limits};
 use protocol::ladder::Delay;
-use protocol::{HandlerName, InterfaceName, Rung, Way};
+use protocol::{Grants, HandlerName, HostGrant, InterfaceName, QueueName, Rung, Way};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
 use super::{Affinity, Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
 use crate::db::Synchronous;
-use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX};
+use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -24,6 +24,12 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 1 << 20..=MEMORY_BYTES_MAX;
 /// Instances of one handler on one node.
 const INSTANCES: std::ops::RangeInclusive<u32> = 1..=INSTANCES_MAX;
+/// The tables of one instance: a small guest has some tens of functions that are called by pointer.
+const TABLES: std::ops::RangeInclusive<u32> = 100..=TABLE_ELEMENTS_MAX;
+/// What one host call may carry: a line of log at least, not more than the largest memory.
+const HOST_CALL_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=MEMORY_BYTES_MAX;
+/// Calls to one handler on one node: each that waits holds its arguments.
+const CONCURRENCY: std::ops::RangeInclusive<u32> = 1..=65_536;
 /// The trace store: below 16 MiB one busy second would push out the one before.
 const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
 
@@ -156,7 +162,14 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
             &mut limits.memory_bytes_max,
             text(quantity::bytes(MEMORY_BYTES)),
         );
+        section.set("tables", &mut limits.table_elements_max, whole(TABLES));
+        section.set(
+            "host_call_bytes",
+            &mut limits.host_call_bytes_max,
+            text(quantity::bytes(HOST_CALL_BYTES)),
+        );
         section.set("instances", &mut limits.instances_max, whole(INSTANCES));
+        section.set("concurrency", &mut limits.calls_max, whole(CONCURRENCY));
         let policies = [
             ("pooled", InstancePolicy::Pooled),
             ("fresh", InstancePolicy::Fresh),
@@ -165,6 +178,7 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
         if let Some(timeout) = section.find("timeout", text(quantity::duration(MILLISECOND..=HOUR))) {
             limits.timeout_ms = Some(timeout.value.as_millis() as u64);
         }
+        let grants = grants(&mut section);
         section.close();
         match deployable(&name.value) {
             Ok(handler) => {
@@ -181,10 +195,27 @@ fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
                         },
                     );
                 }
+                if grants != Grants::default() {
+                    config.grants.insert(handler.clone(), grants);
+                }
                 config.handlers.insert(handler, limits);
             }
             Err(reason) => section.refuse(&name, reason),
         }
+    }
+}
+
+fn grants(section: &mut Section<'_, '_>) -> Grants {
+    let interface = |name: &str| InterfaceName::parse(name).map_err(|error| error.to_string());
+    let queue = |name: &str| QueueName::parse(name).map_err(|error| error.to_string());
+    let host = |name: &str| HostGrant::parse(name).map_err(|error| error.to_string());
+    // An entry that is refused is reported, and leaves the list without it: no mistake grants more.
+    let is_restricted = section.has("interfaces");
+    let interfaces = section.names("interfaces", text(interface));
+    Grants {
+        interfaces: is_restricted.then_some(interfaces),
+        queues: section.names("queues", text(queue)),
+        hosts: section.names("hosts", text(host)),
     }
 }
 

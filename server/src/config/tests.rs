@@ -180,7 +180,7 @@ concurrency = 4
     line 8: `handler.catalog.memory` = "64": not a size; write a whole number and its unit, as `64MiB` or `1GiB`
     line 9: `handler.catalog.instances` = 0: expected a whole number, 1 to 1000
     line 10: `handler.catalog.timeout` = "10": not a duration; write a number and its unit, as `10s` or `500ms`
-    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `affinity`, `memory`, `instances`, `policy`, `timeout`
+    line 11: `handler.catalog.colour` = "red": no such key; known here: `replicas`, `affinity`, `memory`, `tables`, `host_call_bytes`, `instances`, `concurrency`, `policy`, `timeout`, `interfaces`, `queues`, `hosts`
     line 13: `handler.queue`: `queue` is the platform's own name, no handler can have it
     line 16: `edge."checkout shop:email/email"`: an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`
     line 20: `edge."checkout -> shop:email/email".via` = "mail": expected "call" or "queue"; did you mean `call`?
@@ -191,6 +191,62 @@ concurrency = 4
     line 34: `traces.sampling` = "often": `often` is no sampling mode: write `all`, `off` or a rate such as `100/s`
     line 35: `traces.retention` = "1MiB": out of range; write 16MiB to 1TiB
     line 37: `quue`: no such key; known here: `placement`, `handler`, `edge`, `interface`, `ingress`, `ui`, `traces`, `queue`, `state`; did you mean `queue`?
+    "#);
+}
+
+#[test]
+fn a_handler_has_its_limits_and_is_granted_what_is_listed() {
+    let text = r#"
+[handler.catalog]
+tables = 5000
+host_call_bytes = "1MiB"
+concurrency = 16
+interfaces = ["shop:cart/cart", "shop:email/email@0.1.0"]
+queues = ["orders"]
+hosts = ["example.org", "127.0.0.1:9000"]
+
+[handler.email]
+interfaces = []
+"#;
+    let config = Config::parse(text).unwrap();
+    let limits = config.limits(&handler("catalog"));
+    assert_eq!(
+        (
+            limits.table_elements_max,
+            limits.host_call_bytes_max,
+            limits.calls_max
+        ),
+        (5_000, 1 << 20, 16)
+    );
+    let grants = config.grants(&handler("catalog"));
+    assert!(grants.allows_interface(&interface("shop:email/email@0.1.7")));
+    assert!(!grants.allows_interface(&interface("shop:ad/ad@0.1.0")));
+    assert!(grants.allows_queue("orders") && !grants.allows_queue("letters"));
+    assert!(grants.of_host("127.0.0.1", 9_000).is_some() && grants.of_host("example.com", 80).is_none());
+    let none = config.grants(&handler("email"));
+    assert_eq!(none.interfaces, Some(Vec::new()));
+    assert_eq!(config.grants(&handler("ad")), Grants::default());
+}
+
+#[test]
+fn what_cannot_be_granted_is_told_entry_by_entry() {
+    let text = r#"
+[handler.catalog]
+tables = 99
+host_call_bytes = "1KiB"
+concurrency = 0
+interfaces = ["shop:cart/cart", "cart"]
+queues = "orders"
+hosts = ["https://example.org", 80]
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    line 3: `handler.catalog.tables` = 99: expected a whole number, 100 to 400000
+    line 4: `handler.catalog.host_call_bytes` = "1KiB": out of range; write 64KiB to 512MiB
+    line 5: `handler.catalog.concurrency` = 0: expected a whole number, 1 to 65536
+    line 6: `handler.catalog.interfaces` = "cart": `cart` is not an interface name: write `namespace:package/interface`, with `@1.2.3` after it if it has a version
+    line 7: `handler.catalog.queues` = "orders": expected an array of names, as ["orders", "letters"]
+    line 8: `handler.catalog.hosts` = "https://example.org": `https://example.org` is not a host: write "example.org", "*.example.org" or "127.0.0.1:9000": a name or an address, and a port if it is not 80
+    line 8: `handler.catalog.hosts` = 80: expected a string in quotes, found an integer
     "#);
 }
 

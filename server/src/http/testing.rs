@@ -123,6 +123,8 @@ impl FakeHome {
             http: true,
             exports: vec![export],
             imports: Vec::new(),
+            limits: Limits::default(),
+            grants: Default::default(),
             nodes: vec![NodeName::home()],
             figures: Default::default(),
             warnings: Vec::new(),
@@ -354,6 +356,7 @@ fn table(callee: &Arc<Callee>) -> RouteTable {
         artifact: String::new(),
         http: true,
         limits: Limits::default(),
+        grants: Default::default(),
     };
     let routes = Routes {
         generation: 1,

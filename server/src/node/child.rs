@@ -14,6 +14,7 @@ use protocol::{NodeName, Span};
 use tokio::sync::mpsc;
 
 use super::local::Local;
+use super::rights::Rights;
 use super::station::Station;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
@@ -89,6 +90,7 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
         tasks: tasks.child(),
         built_in_exports: Mutex::default(),
         routes: Mutex::default(),
+        rights: Rights::default(),
         loaded: Mutex::default(),
     });
     life::announce(station.quic.local_addr())?;

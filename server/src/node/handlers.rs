@@ -21,7 +21,7 @@ use crate::runtime::accepted::Accepted;
 use crate::runtime::artifact::Artifact;
 use crate::runtime::catalog::{self, Known, Resolution, swap};
 use crate::runtime::inspect::Rejection;
-use crate::runtime::{describe, folder};
+use crate::runtime::{Terms, describe, folder, grants};
 
 /// A version that can be served.
 #[derive(Clone)]
@@ -170,7 +170,8 @@ impl Handlers {
         if !path.exists() {
             return Ok(None);
         }
-        let accepted = Accepted::read(&self.runtime, path, name, self.config.limits(name))?;
+        let terms = terms(&self.config, name);
+        let accepted = Accepted::read(&self.runtime, path, name, terms)?;
         Ok(Some(Version {
             accepted: Arc::new(accepted),
             since_unix_ms: self.clock.unix_ms() as u64,
@@ -279,6 +280,8 @@ impl Handlers {
                 artifact: version.artifact().hash.clone(),
                 http: version.artifact().http,
                 limits: self.config.limits(name),
+                calls: grants::callable(version.artifact(), &self.config.grants(name)),
+                grants: self.config.grants(name),
                 bound_to: member.map(|member| member.bound_to.clone()).unwrap_or_default(),
                 waiting: book.resolution.waiting.contains_key(name),
             });
@@ -292,7 +295,7 @@ impl Handlers {
         let mut listed: Vec<Handler> = book
             .entries
             .iter()
-            .map(|(name, entry)| listed(name, entry, &book.resolution))
+            .map(|(name, entry)| listed(name, entry, &book.resolution, terms(&self.config, name)))
             .collect();
         for (file, rejection) in &book.misnamed {
             let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
@@ -304,14 +307,22 @@ impl Handlers {
             };
             listed.push(Handler {
                 file: Some(file.clone()),
-                ..self::listed(&name, &entry, &book.resolution)
+                ..self::listed(&name, &entry, &book.resolution, Terms::default())
             });
         }
         listed
     }
 }
 
-fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler {
+/// What `cleave.toml` says of a handler.
+fn terms(config: &Config, name: &HandlerName) -> Terms {
+    Terms {
+        limits: config.limits(name),
+        grants: config.grants(name),
+    }
+}
+
+fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution, terms: Terms) -> Handler {
     let state = match (&entry.version, &entry.rejection) {
         (None, Some(rejection)) => HandlerState::Rejected {
             reason: rejection.reason.clone(),
@@ -329,6 +340,9 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler
             0,
             format!("a newer file is rejected, the version before it serves: {rejection}"),
         );
+    }
+    if let Some(version) = &entry.version {
+        warnings.extend(grants::denied(version.artifact(), name, &terms.grants));
     }
     let refused = entry.rejection.as_ref().filter(|_| entry.version.is_some());
     let refused = refused.map(|rejection| RefusedFile {
@@ -357,6 +371,8 @@ fn listed(name: &HandlerName, entry: &Entry, resolution: &Resolution) -> Handler
         imports: artifact
             .map(|artifact| describe::imports(name, artifact, resolution))
             .unwrap_or_default(),
+        limits: terms.limits,
+        grants: terms.grants,
         nodes: Vec::new(),
         figures: Default::default(),
         warnings,

@@ -153,7 +153,7 @@ impl Home {
         let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(recorder)));
         let built_ins = BuiltIns {
             state: StateDispatch::new(state.clone(), Arc::clone(recorder)),
-            queue: QueueDispatch::new(queues.clone(), Arc::clone(recorder)),
+            queue: QueueDispatch::new(queues.clone(), Arc::clone(recorder), config.grants.clone()),
             edge: Arc::clone(&edge),
         };
         let seat = Seat {

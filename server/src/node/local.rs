@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{CallError, ErrorCode, HandlerName};
+use protocol::{CallError, ErrorCode, FunctionPath, HandlerName};
 
 use crate::dispatch::{Call, Dispatch, Dispatcher, ReplyFuture};
 use crate::queue::QueueDispatch;
@@ -55,5 +55,17 @@ impl Dispatch for Local {
             }),
             _ => self.runtime.dispatch(call),
         }
+    }
+
+    fn line(
+        self: Arc<Self>,
+        caller: &HandlerName,
+        callee: Option<&HandlerName>,
+        function: &Arc<FunctionPath>,
+    ) -> Option<Dispatcher> {
+        if callee.is_some_and(HandlerName::is_reserved) {
+            return None;
+        }
+        Arc::clone(&self.runtime).line(caller, callee, function)
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::fleet::{Nodes, Parts};
 use super::local::{BuiltIns, Local};
 use super::renewal;
+use super::rights::Rights;
 use super::station::Station;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
@@ -87,6 +88,7 @@ impl Seat<'_> {
             tasks: work.child(),
             built_in_exports: Mutex::new(built_in_exports()),
             routes: Mutex::default(),
+            rights: Rights::default(),
             loaded: Mutex::default(),
         });
         let (children, child_events) =

@@ -15,8 +15,10 @@ use protocol::{HandlerName, NodeName, Rung, TypeHash, exchange};
 use crate::dispatch::Dispatcher;
 use crate::quic::{Exported, Quic};
 use crate::router::{RouteTable, Router, Target};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Terms};
 use crate::shutdown::Tasks;
+
+use super::rights::{RIGHTS_LINGER, Rights};
 
 /// How long a handler that moved away can still be called here.
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,6 +36,8 @@ pub(super) struct Station {
     /// Built-in functions and queued edges that home serves to its children.
     pub(super) built_in_exports: Mutex<Vec<Exported>>,
     pub(super) routes: Mutex<Arc<Routes>>,
+    /// Who may call what here.
+    pub(super) rights: Rights,
     /// What the routes that were prepared last assign to this node, in force or not: it must not be unloaded. Held while
     /// handlers are loaded or unloaded.
     pub(super) loaded: Mutex<HashSet<HandlerName>>,
@@ -42,24 +46,29 @@ pub(super) struct Station {
 impl Station {
     /// Loads what the routes assign to this node; the handlers that could not be loaded.
     pub(super) fn prepare(&self, routes: &Routes) -> Vec<(HandlerName, String)> {
+        self.rights.prepare(&self.quic, routes);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         *loaded = assigned(routes, &self.node);
         let deployed: HashMap<_, _> = self
             .runtime
             .deployed()
             .into_iter()
-            .map(|(name, artifact, limits)| (name, (artifact.hash.clone(), limits)))
+            .map(|(name, artifact, terms)| (name, (artifact.hash.clone(), terms)))
             .collect();
         let mut failed = Vec::new();
         for handler in routes.handlers.iter().filter(|handler| handler.node == self.node) {
-            let wanted = (handler.artifact.clone(), handler.limits);
+            let terms = Terms {
+                limits: handler.limits,
+                grants: handler.grants.clone(),
+            };
+            let wanted = (handler.artifact.clone(), terms);
             if deployed.get(&handler.name) == Some(&wanted) {
                 continue;
             }
             let outcome = match self.runtime.cached(&handler.artifact) {
                 Some(artifact) => self
                     .runtime
-                    .deploy(&handler.name, &artifact, handler.limits)
+                    .deploy(&handler.name, &artifact, wanted.1)
                     .map_err(|error| error.to_string()),
                 None => Err("its compiled code is not in the cache".to_owned()),
             };
@@ -74,32 +83,11 @@ impl Station {
 
     /// Routes by these from now on, and unloads what they no longer assign after a while.
     pub(super) fn apply(self: &Arc<Self>, routes: &Arc<Routes>) {
-        let older = {
-            let mut current = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, Arc::clone(routes))
-        };
-        // A node that routes by the older routes still calls in the name of handlers that are moving away from it.
-        self.allow_callers(&[&older, routes]);
+        *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(routes);
+        self.rights.apply(&self.quic, routes);
         let table = RouteTable::build(routes, |node, course| self.target(routes, node, course));
         self.router.swap(table);
         self.unload_later(routes.generation);
-    }
-
-    /// Lets each node call in the name of the handlers that these routes assign to it.
-    fn allow_callers(&self, routes: &[&Routes]) {
-        let mut callers: HashMap<&NodeName, HashSet<HandlerName>> = HashMap::new();
-        for node in routes.iter().flat_map(|routes| &routes.nodes) {
-            callers.entry(&node.name).or_default();
-        }
-        for handler in routes.iter().flat_map(|routes| &routes.handlers) {
-            callers
-                .entry(&handler.node)
-                .or_default()
-                .insert(handler.name.clone());
-        }
-        for (node, names) in callers.into_iter().filter(|(node, _)| **node != self.node) {
-            self.quic.set_callers(node, names);
-        }
     }
 
     /// The generation that is in force.
@@ -145,8 +133,16 @@ impl Station {
             if routes.generation != generation {
                 return;
             }
-            station.allow_callers(&[&routes]);
             station.unload(&assigned(&routes, &station.node));
+            // What is called by the older routes by then has run for as long.
+            let rest = RIGHTS_LINGER.saturating_sub(LINGER);
+            if token
+                .run_until_cancelled(tokio::time::sleep(rest))
+                .await
+                .is_some()
+            {
+                station.rights.settle(&station.quic);
+            }
         });
     }
 

@@ -87,9 +87,9 @@ pub(super) fn built_in(interface: &InterfaceName) -> Option<(InterfaceName, Hand
 
 #[cfg(test)]
 mod tests {
-    use protocol::QueueName;
     use protocol::api::placement::Mode;
     use protocol::control::{InterfaceRoute, Limits, QueuedEdge};
+    use protocol::{Grants, QueueName};
 
     use super::*;
     use crate::placement::plan::plan;
@@ -109,6 +109,8 @@ mod tests {
             artifact: String::new(),
             http: false,
             limits: Limits::default(),
+            grants: Grants::default(),
+            calls: Vec::new(),
             bound_to: Vec::new(),
             waiting: false,
         };

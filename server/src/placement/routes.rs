@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::api::placement::{Mode, Placement};
 use protocol::control::{
-    Affinity, EdgeCourse, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, QueuedEdge, Routes,
+    Affinity, EdgeCourse, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, Permission,
+    QueuedEdge, Routes,
 };
-use protocol::{HandlerName, NodeName};
+use protocol::{FunctionPath, Grants, HandlerName, NodeName};
 
 use super::idle::built_in;
 use super::plan::{LocalEdge, Member, NodeSpec};
@@ -51,6 +52,10 @@ pub struct Deployed {
     pub http: bool,
     /// Its limits.
     pub limits: Limits,
+    /// What it may reach.
+    pub grants: Grants,
+    /// The functions that it may call, wherever they are served.
+    pub calls: Vec<FunctionPath>,
     /// Whom it calls by functions that cannot leave the process ([`super::plan::members`]).
     pub bound_to: Vec<LocalEdge>,
     /// Whether an import of it has no provider: it has a place, and is not served yet.
@@ -93,6 +98,7 @@ pub fn routes(
                 artifact: handler.artifact.clone(),
                 http: handler.http,
                 limits: handler.limits,
+                grants: handler.grants.clone(),
             });
         }
     }
@@ -113,6 +119,7 @@ pub fn routes(
         affinities: inventory.affinities.clone(),
         course: placement.way().course(),
         edge_courses: edge_courses(placement, inventory),
+        permissions: permissions(inventory),
     }
 }
 
@@ -132,6 +139,19 @@ fn edge_courses(placement: &Placement, inventory: &Inventory) -> Vec<EdgeCourse>
         }
     }
     courses
+}
+
+/// What each handler may call, those included that are served nowhere now: the last call of one that leaves may still run.
+fn permissions(inventory: &Inventory) -> Vec<Permission> {
+    let calling = inventory
+        .handlers
+        .iter()
+        .filter(|handler| !handler.calls.is_empty());
+    let permissions = calling.map(|handler| Permission {
+        caller: handler.name.clone(),
+        functions: handler.calls.clone(),
+    });
+    permissions.collect()
 }
 
 /// The mode in a word, as in JSON and in spans.
@@ -161,6 +181,8 @@ mod tests {
             artifact: format!("hash-of-{name}"),
             http: name == "frontend",
             limits: Limits::default(),
+            grants: Grants::default(),
+            calls: Vec::new(),
             bound_to: Vec::new(),
             waiting: false,
         }

@@ -1,14 +1,16 @@
 //! `QueueDispatch`: serves `cleave:queue/queue` to guests, as plain calls.
 //!
-//! A queue comes to be with its first message. Queues of edges are not open to guests. There are no topics: publishing
+//! A queue comes to be with its first message. A handler puts messages into the queues that it was granted, and learns
+//! nothing of the others. Queues of edges are not open to guests. There are no topics: publishing
 //! to one answers `no-such-queue`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use protocol::builtin::queue::{Fault, Function, Request, encode_reply};
-use protocol::{CallError, ErrorCode, HandlerName, QueueName, SpanKind};
+use protocol::{CallError, ErrorCode, Grants, HandlerName, QueueName, SpanKind};
 
 use super::edge::call_error;
 use super::message::{BODY_BYTES_MAX, NewMessage};
@@ -21,12 +23,23 @@ use crate::telemetry::Recorder;
 pub struct QueueDispatch {
     queues: Queues,
     recorder: Arc<Recorder>,
+    granted: BTreeMap<HandlerName, Grants>,
 }
 
 impl QueueDispatch {
-    /// Serves these queues.
-    pub fn new(queues: Queues, recorder: Arc<Recorder>) -> Self {
-        Self { queues, recorder }
+    /// Serves these queues to those who were granted them.
+    pub fn new(queues: Queues, recorder: Arc<Recorder>, granted: BTreeMap<HandlerName, Grants>) -> Self {
+        Self {
+            queues,
+            recorder,
+            granted,
+        }
+    }
+
+    /// Whether a caller may put messages into a queue. A person at the command line may.
+    fn is_granted(&self, caller: &HandlerName, queue: &str) -> bool {
+        let grants = self.granted.get(caller);
+        *caller == HandlerName::cli() || grants.is_some_and(|grants| grants.allows_queue(queue))
     }
 
     async fn serve(&self, call: &Call, serving: &Serving) -> Result<(Bytes, bool), CallError> {
@@ -41,6 +54,14 @@ impl QueueDispatch {
             )
         })?;
         let reply = match function {
+            Function::Enqueue if !self.is_granted(&call.caller, &request.destination) => {
+                tracing::debug!(
+                    handler = %call.caller,
+                    "`{}` was not granted the queue `{}`; `queues` in its section of cleave.toml would",
+                    call.caller, request.destination
+                );
+                Err(Fault::NoSuchQueue(request.destination))
+            }
             Function::Publish => Err(Fault::NoSuchQueue(request.destination)),
             Function::Enqueue => match message(call, serving, request) {
                 Ok(message) => self.enqueue(message).await?,

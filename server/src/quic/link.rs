@@ -20,6 +20,7 @@ use super::gauge::Gauge;
 use super::lane::Lanes;
 use super::path::Path;
 use super::peer::Peer;
+use super::permissions::Admitted;
 use super::table::{Imports, Missing};
 
 /// Why a connection was closed, as the peer sees it.
@@ -69,6 +70,8 @@ pub(super) struct Link {
     imports: ArcSwap<Imports>,
     /// For whom the peer speaks, by its ids.
     heard: ArcSwap<Vec<HandlerName>>,
+    /// What those may call here, as far as it was worked out.
+    pub(super) admitted: ArcSwap<Admitted>,
     /// For whom we speak, by our ids.
     speaks: Mutex<Speaks>,
     /// We take no new calls; the peer takes none.
@@ -129,6 +132,7 @@ impl Link {
             read_out: CancellationToken::new(),
             imports: ArcSwap::default(),
             heard: ArcSwap::default(),
+            admitted: ArcSwap::default(),
             speaks: Mutex::default(),
             asked_to_drain: AtomicBool::new(false),
             peer_drains: AtomicBool::new(false),

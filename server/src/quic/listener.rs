@@ -1,6 +1,6 @@
 //! The listener: from a stranger's packet to a reply.
 //!
-//! connection → control stream and call streams → head → authorise the caller → body → `Dispatch` → reply. It serves
+//! connection → control stream and call streams → head → authorise caller and function → body → `Dispatch` → reply. It serves
 //! locally only and never forwards. Time is the receiver's own: the deadline is what remains when the head is read. A
 //! stream that the peer gives up cancels its call. Bytes that are no frame close their connection, counted and logged;
 //! nobody else notices. The call's `hop` is passed on as it came: the router behind counts it.
@@ -25,6 +25,7 @@ use super::identity::node_of;
 use super::link::{Close, Link};
 use super::path::{Path, Receiver, Sender};
 use super::peer::Peer;
+use super::permissions::Denied;
 use super::stream::{Fault, read_body, read_head};
 use super::{CONTROL_WAITING_MAX, Quic, control};
 use crate::dispatch::{Call, Reply, check_result};
@@ -316,12 +317,12 @@ impl Stream {
         if self.quic.is_draining() {
             return Ok(Err(self.not_found("takes no new calls")));
         }
-        let caller = match self.caller(head.caller).await {
+        let caller = match self.admitted((head.caller, head.function)).await {
             Ok(caller) => caller,
             Err(error) => return Ok(Err(error)),
         };
         let Some((handler, function, type_hash)) = self.quic.serves(head.function) else {
-            return Ok(Err(self.not_found("does not serve this function any more")));
+            return Ok(Err(self.not_served()));
         };
         match self.quic.body_permit(head.len) {
             Ok(taken) => *permit = taken,
@@ -341,33 +342,48 @@ impl Stream {
         }))
     }
 
-    /// The caller of an id, if the peer may speak for it.
-    async fn caller(&self, id: u32) -> Result<HandlerName, CallError> {
-        let allowed = || {
-            let caller = self.link.heard(id)?;
-            self.link.peer.may_speak_for(&caller).then_some(caller)
-        };
-        if let Some(caller) = allowed() {
-            return Ok(caller);
+    /// The caller of an id, if the peer may speak for it and it may call the function. Both rights come from elsewhere,
+    /// and may be a moment behind; what was refused by those in force is refused at once.
+    async fn admitted(&self, ids: (u32, u32)) -> Result<HandlerName, CallError> {
+        match self.admit(ids) {
+            Ok(decided) => decided,
+            Err(denied) => Box::pin(self.admitted_later(denied, ids)).await,
         }
-        let waited = timeout(CALLER_MAX, async {
-            loop {
-                let heard = self.link.peer.heard.notified();
-                tokio::pin!(heard);
-                heard.as_mut().enable();
-                if let Some(caller) = allowed() {
-                    return caller;
+    }
+
+    /// What is known now: the caller, an error that waiting does not change, or what is in the way.
+    fn admit(&self, ids: (u32, u32)) -> Result<Result<HandlerName, CallError>, Denied> {
+        match self.quic.admission.admit(&self.link, &self.quic.exports, ids) {
+            Ok(caller) => Ok(Ok(caller)),
+            Err(Denied::Function(_)) if self.quic.serves(ids.1).is_none() => Ok(Err(self.not_served())),
+            Err(denied) => Err(denied),
+        }
+    }
+
+    async fn admitted_later(&self, mut denied: Denied, ids: (u32, u32)) -> Result<HandlerName, CallError> {
+        let node = &self.link.peer.node;
+        if !self.quic.admission.has_refused(node, &denied.caller(ids), ids.1) {
+            let waited = timeout(CALLER_MAX, async {
+                loop {
+                    let heard = self.link.peer.heard.notified();
+                    tokio::pin!(heard);
+                    heard.as_mut().enable();
+                    match self.admit(ids) {
+                        Ok(decided) => return decided,
+                        Err(other) => denied = other,
+                    }
+                    heard.await;
                 }
-                heard.await;
+            });
+            if let Ok(decided) = waited.await {
+                return decided;
             }
-        });
-        waited.await.map_err(|_| {
-            let caller = self.link.heard(id).map_or_else(
-                || format!("caller {id}, whom it did not announce"),
-                |caller| format!("`{caller}`"),
-            );
-            self.quic.unauthorised(&self.link, &caller)
-        })
+        }
+        Err(self.quic.unauthorised(&self.link, &denied, ids))
+    }
+
+    fn not_served(&self) -> CallError {
+        self.not_found("does not serve this function any more")
     }
 
     fn not_found(&self, what: &str) -> CallError {

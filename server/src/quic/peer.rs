@@ -58,6 +58,10 @@ impl Peer {
         self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_home(&self) -> bool {
+        self.is_home
+    }
+
     /// Whether its calls may come from this handler. Home relays for everybody: ingress, queue, tools.
     pub(super) fn may_speak_for(&self, caller: &HandlerName) -> bool {
         self.is_home || self.speaks_for.load().contains(caller)

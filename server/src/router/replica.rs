@@ -106,6 +106,14 @@ impl Replicas {
         Some((&one.target, Some(Chosen { all, one })))
     }
 
+    /// The one node, where there is only one.
+    pub(super) fn only(&self) -> Option<&Target> {
+        match self.all.as_slice() {
+            [only] => Some(&only.target),
+            _ => None,
+        }
+    }
+
     /// Those that are not left out, as bits; all of them if each one is.
     fn candidates(&self) -> u32 {
         let bits = self.all.iter().enumerate();

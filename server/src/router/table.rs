@@ -49,6 +49,8 @@ pub(super) struct Route {
     /// The handler that the target is asked for: the callee, or `queue`.
     pub(super) handler: HandlerName,
     pub(super) replicas: Arc<Replicas>,
+    /// The callee's own line for our calls, where one node serves it and has one.
+    pub(super) through: Option<Target>,
     pub(super) timeout: Option<Duration>,
     /// Where the edge's calls are counted.
     pub(super) cell: Arc<EdgeCell>,
@@ -61,14 +63,14 @@ pub(super) struct Route {
 
 impl Route {
     /// `checkout -> shop:email/email`.
-    pub(super) fn edge(&self, call: &Call) -> &Arc<str> {
-        self.edge.get_or_init(|| edge_name(call))
+    pub(super) fn edge(&self, caller: &HandlerName, interface: &InterfaceName) -> &Arc<str> {
+        self.edge.get_or_init(|| edge_name(caller, interface))
     }
 }
 
 /// An edge as spans name it.
-pub(super) fn edge_name(call: &Call) -> Arc<str> {
-    format!("{} -> {}", call.caller, call.function.interface.unversioned()).into()
+pub(super) fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> Arc<str> {
+    format!("{caller} -> {}", interface.unversioned()).into()
 }
 
 /// A handler that is served.
@@ -370,6 +372,7 @@ mod tests {
             artifact: String::new(),
             http: false,
             limits: Limits::default(),
+            grants: Default::default(),
         };
         let routes = Routes {
             handlers: ["audit", "email", "checkout"].map(handler).into(),

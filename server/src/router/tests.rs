@@ -100,6 +100,7 @@ fn table_within(generation: u64, target: Dispatcher, timeout_ms: Option<u64>, li
             artifact: String::new(),
             http: false,
             limits,
+            grants: Default::default(),
         }],
         interfaces: vec![InterfaceRoute {
             interface: interface(),
@@ -499,7 +500,7 @@ async fn a_line_follows_the_table_and_keeps_nobody_who_left_it() {
     let new = fake(async |_| Ok(Reply::new(Bytes::from_static(b"new"))));
     let given = call(false);
     let line = Arc::clone(&house.router)
-        .line(&given.caller, &given.function)
+        .line(&given.caller, None, &given.function)
         .expect("a router gives lines");
     let ask = async || {
         let call = Call {
@@ -526,7 +527,7 @@ async fn a_line_sends_a_call_on_that_its_callee_missed() {
     let house = house();
     let given = call(false);
     let line = Arc::clone(&house.router)
-        .line(&given.caller, &given.function)
+        .line(&given.caller, None, &given.function)
         .expect("a router gives lines");
     let there = fake(async |_| Ok(Reply::new(Bytes::from_static(b"there"))));
     let router = Arc::clone(&house.router);
@@ -549,6 +550,7 @@ fn on_nodes(generation: u64, nodes: &[(&str, Dispatcher)]) -> RouteTable {
         artifact: String::new(),
         http: false,
         limits: Limits::default(),
+        grants: Default::default(),
     };
     let routes = Routes {
         generation,

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::HandlerName;
-use protocol::control::Limits;
 
 use super::Runtime;
 use super::artifact::Artifact;
 use super::describe::Docs;
+use super::grants::{self, Terms};
 use super::inspect::{FILE_BYTES_MAX, Rejection, inspect, servable};
 
 /// A file that can be served.
@@ -32,12 +32,7 @@ pub struct Accepted {
 
 impl Accepted {
     /// Reads a file, as the handler of this name.
-    pub fn read(
-        runtime: &Runtime,
-        path: &Path,
-        name: &HandlerName,
-        limits: Limits,
-    ) -> Result<Self, Rejection> {
+    pub fn read(runtime: &Runtime, path: &Path, name: &HandlerName, terms: Terms) -> Result<Self, Rejection> {
         let unreadable = |error| {
             Rejection::new(
                 format!("the file cannot be read: {error}"),
@@ -53,7 +48,8 @@ impl Accepted {
             .map_err(|error| Rejection::new(error.to_string(), "build it again with a current toolchain"))?;
         let compile_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         servable(&artifact)?;
-        runtime.check(name, &artifact, limits).map_err(|error| {
+        grants::within(&artifact, name, &terms.grants)?;
+        runtime.check(name, &artifact, terms).map_err(|error| {
             let remedy = "import only what the host or another handler serves";
             Rejection::new(error.to_string(), remedy)
         })?;

@@ -131,13 +131,27 @@ impl Artifact {
 
     /// The function of an interface, by exact name or by semver track.
     pub fn function(&self, path: &FunctionPath) -> Option<&ExportedFunction> {
-        let functions = || self.exports.iter().flat_map(|interface| &interface.functions);
-        functions().find(|function| *function.path == *path).or_else(|| {
-            let track = path.interface.track();
-            functions().find(|function| {
-                function.path.function == path.function && function.path.interface.track() == track
+        let (interface, function) = self.find(path)?;
+        self.exports.get(interface)?.functions.get(function)
+    }
+
+    /// Where that function is: the place of its interface, and its place there.
+    pub(super) fn find(&self, path: &FunctionPath) -> Option<(usize, usize)> {
+        let places = || {
+            let exports = self.exports.iter().enumerate();
+            exports.flat_map(|(at, interface)| {
+                let functions = interface.functions.iter().enumerate();
+                functions.map(move |(place, function)| ((at, place), &function.path))
             })
-        })
+        };
+        let exact = places().find(|(_, exported)| exported.as_ref() == path);
+        let found = exact.or_else(|| {
+            let track = path.interface.track();
+            places().find(|(_, exported)| {
+                exported.function == path.function && exported.interface.track() == track
+            })
+        });
+        found.map(|(place, _)| place)
     }
 
     /// The exported functions by semver track and name.

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use super::slices::Turns;
+
 /// How often a running guest looks at its deadline.
 pub const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a guest in a call after which the ticker parks: waking it costs more than a short call does, and a node
@@ -22,6 +24,10 @@ const IDLE_TICKS_MAX: u32 = 4;
 pub const INSTANCES_MAX: u32 = 1_000;
 /// The largest memory that a handler's limit may allow.
 pub const MEMORY_BYTES_MAX: u64 = 512 << 20;
+/// Elements that one table, and by a handler's limit all tables of an instance, may have at most.
+pub const TABLE_ELEMENTS_MAX: u32 = 400_000;
+/// The stack of a guest: the engine has one size for all of them.
+pub const STACK_BYTES: usize = 512 << 10;
 /// Address space that the pool reserves when it is tried: what a container without it refuses.
 const RESERVATION_PROBE_BYTES: usize = 1 << 42;
 
@@ -29,6 +35,7 @@ const RESERVATION_PROBE_BYTES: usize = 1 << 42;
 #[derive(Debug)]
 pub struct Executor {
     engine: Engine,
+    pub(super) turns: Arc<Turns>,
     ticker: Arc<Ticker>,
     thread: Option<JoinHandle<()>>,
 }
@@ -60,6 +67,7 @@ impl Executor {
             .map_err(wasmtime::Error::new)?;
         Ok(Self {
             engine,
+            turns: Arc::default(),
             ticker,
             thread: Some(thread),
         })
@@ -142,7 +150,7 @@ fn config(pooling: bool) -> Config {
         .epoch_interruption(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(16))
-        .max_wasm_stack(512 << 10)
+        .max_wasm_stack(STACK_BYTES)
         .async_stack_size(2 << 20);
     if pooling {
         let mut pool = PoolingAllocationConfig::new();
@@ -152,7 +160,7 @@ fn config(pooling: bool) -> Config {
             .total_tables(2 * INSTANCES_MAX)
             .total_stacks(INSTANCES_MAX)
             .max_memory_size(MEMORY_BYTES_MAX as usize)
-            .table_elements(100_000)
+            .table_elements(TABLE_ELEMENTS_MAX as usize)
             .max_core_instances_per_component(200)
             .max_memories_per_component(32)
             .max_tables_per_component(64)

@@ -11,17 +11,26 @@ use protocol::{CallError, ErrorCode, HandlerName};
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::codec::Misfit;
+use super::deployed::Deployed;
+use super::engine::STACK_BYTES;
 use super::guest::Guest;
 use super::imports::FailedCall;
+use super::life::End;
+use super::limits::Refused;
+
+/// What wasmtime says when one host call would carry more than its fuel; the error's type has no public name.
+const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// Why a call failed. `what` is the function, or the request.
 pub(super) fn of_call(
-    handler: &HandlerName,
+    deployed: &Deployed,
     what: &str,
     guest: &mut Guest,
     error: &wasmtime::Error,
 ) -> CallError {
+    let handler = &deployed.name;
     if let Some(misfit) = error.downcast_ref::<Misfit>() {
+        guest.call.end = Some(End::Misfit);
         return CallError::new(ErrorCode::Invalid, format!("`{what}`: {misfit}"));
     }
     let is_late = Instant::now() >= guest.call.deadline;
@@ -29,6 +38,7 @@ pub(super) fn of_call(
         return if is_late {
             late_within(handler, what, failed)
         } else {
+            guest.call.end = Some(End::Callee);
             CallError::new(
                 ErrorCode::Trapped,
                 // The root of a chain of failed calls stands last, where it survives a cut.
@@ -46,12 +56,8 @@ pub(super) fn of_call(
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    let limiter = &mut guest.limiter;
-    let reason = if let Some(bytes) = limiter.take_refused() {
-        format!(
-            "it wanted {bytes} bytes of memory and may have {}; raise `memory` in [handler.{handler}] ({cause})",
-            limiter.bytes_max(),
-        )
+    let reason = if let Some(excess) = excess(deployed, guest, error) {
+        format!("{excess} ({cause})")
     } else if trap == Some(&Trap::UnreachableCodeReached)
         && let Some(line) = &guest.call.last_error
     {
@@ -68,17 +74,51 @@ pub(super) fn of_call(
     .with_detail(format!("{error:#}"))
 }
 
+/// The limit that a guest met, with the key that raises it.
+fn excess(deployed: &Deployed, guest: &mut Guest, error: &wasmtime::Error) -> Option<String> {
+    let (handler, limits) = (&deployed.name, &deployed.terms.limits);
+    match guest.limiter.take_refused() {
+        Some(Refused::Memory(bytes)) => {
+            return Some(format!(
+                "it wanted {bytes} bytes of memory and may have {}; raise `memory` in [handler.{handler}]",
+                limits.memory_bytes_max
+            ));
+        }
+        Some(Refused::Tables(elements)) => {
+            return Some(format!(
+                "it wanted {elements} elements in its tables and may have {}; raise `tables` in [handler.{handler}]",
+                limits.table_elements_max
+            ));
+        }
+        None => {}
+    }
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+        return Some(format!(
+            "it used up its stack of {} KiB, which is the same for every handler; recurse less deeply",
+            STACK_BYTES >> 10
+        ));
+    }
+    let is_fuel = error
+        .chain()
+        .any(|cause| cause.to_string().contains(FUEL_EXHAUSTED));
+    is_fuel.then(|| {
+        format!(
+            "it passed more than {} bytes to the host at once; raise `host_call_bytes` in [handler.{handler}]",
+            limits.host_call_bytes_max
+        )
+    })
+}
+
 /// Why an instance could not be made.
-pub(super) fn of_start(handler: &HandlerName, guest: &mut Guest, error: &wasmtime::Error) -> CallError {
+pub(super) fn of_start(deployed: &Deployed, guest: &mut Guest, error: &wasmtime::Error) -> CallError {
+    let handler = &deployed.name;
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return late(handler, "its start");
     }
-    if let Some(bytes) = guest.limiter.take_refused() {
+    if let Some(excess) = excess(deployed, guest, error) {
         return CallError::new(
             ErrorCode::Trapped,
-            format!(
-                "`{handler}` needs {bytes} bytes of memory to start; raise `memory` in [handler.{handler}]"
-            ),
+            format!("`{handler}` could not start: {excess}"),
         );
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {

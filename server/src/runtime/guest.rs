@@ -12,8 +12,11 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::host::{NoOutgoing, Stdio};
+use super::deployed::Deployed;
+use super::host::{Outgoing, Stdio};
+use super::life::End;
 use super::limits::MemoryLimiter;
+use super::slices::Turn;
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 
@@ -27,11 +30,13 @@ pub(super) struct Guest {
     pub(super) limiter: MemoryLimiter,
     pub(super) call: CallInProgress,
     pub(super) table: ResourceTable,
+    /// Its turn among guests that run for long.
+    pub(super) turn: Arc<Turn>,
     clock: Clock,
     stdio: Stdio,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outgoing_http: NoOutgoing,
+    outgoing_http: Outgoing,
 }
 
 /// What belongs to the call in progress.
@@ -45,6 +50,8 @@ pub(super) struct CallInProgress {
     pub(super) logs_dropped: u64,
     /// The last line that told of an error: what a trap is explained with.
     pub(super) last_error: Option<String>,
+    /// How it ends its instance's life, where that is neither a trap nor the deadline.
+    pub(super) end: Option<End>,
 }
 
 impl CallInProgress {
@@ -57,40 +64,37 @@ impl CallInProgress {
             logs: Vec::new(),
             logs_dropped: 0,
             last_error: None,
+            end: None,
         }
     }
 }
 
 impl Guest {
-    pub(super) fn new(
-        handler: HandlerName,
-        router: Dispatcher,
-        clock: Clock,
-        memory_bytes_max: u64,
-        call: CallInProgress,
-    ) -> Self {
+    pub(super) fn new(deployed: &Deployed, router: Dispatcher, clock: Clock, call: CallInProgress) -> Self {
         let stdio = Stdio::default();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdio.stdout()).stderr(stdio.stderr());
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES_MAX);
         Self {
-            handler,
+            handler: deployed.name.clone(),
             router,
-            limiter: MemoryLimiter::new(memory_bytes_max),
+            limiter: MemoryLimiter::new(&deployed.terms.limits),
+            outgoing_http: Outgoing::new(deployed, call.deadline),
             call,
             table,
+            turn: Arc::default(),
             clock,
             stdio,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            outgoing_http: NoOutgoing,
         }
     }
 
     /// Begins a call: nothing of the one before explains what happens in it.
     pub(super) fn begin(&mut self, call: CallInProgress) {
         self.limiter.take_refused();
+        self.outgoing_http.begin(call.deadline);
         self.call = call;
     }
 
@@ -116,8 +120,11 @@ impl Guest {
         self.call.logs.push(log);
     }
 
-    /// Turns what the guest wrote to stdout and stderr into log lines.
+    /// Turns what the guest wrote to stdout and stderr, and what it was denied, into log lines.
     pub(super) fn collect_stdio(&mut self) {
+        for line in self.outgoing_http.take_lines() {
+            self.log("warn", &line);
+        }
         for (level, line) in self.stdio.take_lines() {
             self.log(level, &line);
         }

@@ -1,7 +1,8 @@
 //! The capabilities that every handler is granted, each WIT interface in a file of its own.
 //!
 //! `wasi:*` 0.2 comes from wasmtime with nothing opened: clocks, random, stdout and stderr as log lines; no files, no
-//! sockets, no outgoing HTTP. Ours are `wasi:logging`, `wasi:config` and `wasi:keyvalue`. Anything else that a component
+//! sockets; outgoing HTTP to the hosts that the handler was granted, which are none unless its section of `cleave.toml`
+//! names them. Ours are `wasi:logging`, `wasi:config` and `wasi:keyvalue`. Anything else that a component
 //! imports is another handler's interface, and goes through the router (`imports.rs`).
 
 mod keyvalue;
@@ -13,7 +14,7 @@ mod stdio;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-pub(super) use outgoing::NoOutgoing;
+pub(super) use outgoing::{Denials, Outgoing};
 pub(super) use stdio::Stdio;
 
 use super::guest::Guest;

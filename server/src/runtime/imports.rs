@@ -50,7 +50,7 @@ pub(super) fn define(
         }
         let mut instance = linker.instance(interface.name.as_str())?;
         for function in &interface.functions {
-            let line = Arc::clone(router).line(importer, &function.path);
+            let line = Arc::clone(router).line(importer, None, &function.path);
             let outgoing = Outgoing {
                 line: line.unwrap_or_else(|| Arc::clone(router)),
                 function: Arc::clone(&function.path),

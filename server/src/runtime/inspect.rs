@@ -4,6 +4,8 @@
 //! this version cannot run (async functions, strings that are not UTF-8, compiled code from elsewhere) is told apart
 //! here, so that no later step has to guess.
 
+mod carried;
+
 use std::borrow::Cow;
 
 use protocol::api::handlers::ImportKind;
@@ -15,6 +17,9 @@ use super::describe::Docs;
 
 /// The largest file that is read, in bytes. Components made from Python are 18 MB.
 pub const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What to do about an import that cannot leave its process.
+const PASS_VALUES: &str = "pass plain values, or compose the two components into one (`wac plug`)";
 
 /// Why a file is no handler, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,13 +75,23 @@ pub fn servable(artifact: &Artifact) -> Result<(), Rejection> {
         .iter()
         .filter(|import| import.kind == ImportKind::Handler)
     {
+        let mut functions = import.functions.iter();
+        if let Some((function, obstacle)) = functions.find_map(|f| Some((f, f.ty.obstacle()?))) {
+            return Err(Rejection::new(
+                format!(
+                    "it imports `{}` of `{}`, which has {obstacle} in its type; that cannot go from one handler to another",
+                    function.path.function, import.name
+                ),
+                PASS_VALUES,
+            ));
+        }
         if import.resources {
             return Err(Rejection::new(
                 format!(
                     "it imports `{}`, which has resources; those cannot go from one handler to another",
                     import.name
                 ),
-                "pass plain values, or compose the two components into one (`wac plug`)",
+                PASS_VALUES,
             ));
         }
         if let Some(function) = import.functions.iter().find(|function| function.ty.is_async) {
@@ -192,12 +207,13 @@ fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
             "copy or build it again",
         )
     })?;
-    let DecodedWasm::Component(resolve, _) = &decoded else {
+    let DecodedWasm::Component(resolve, world) = &decoded else {
         return Err(Rejection::new(
             "the file is a WIT package, not a component",
             "drop the component that implements it",
         ));
     };
+    carried::plain(resolve, *world)?;
     let mut docs = Docs::new();
     for (id, interface) in &resolve.interfaces {
         let Some(name) = resolve.id_of(id) else { continue };

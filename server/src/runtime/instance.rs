@@ -4,7 +4,7 @@
 //! never waits sets none. Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
 //! `failure.rs`.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -22,16 +22,16 @@ use super::engine::Executor;
 use super::failure;
 use super::guest::{CallInProgress, Guest};
 use super::incoming;
+use super::life::End;
+use super::slices::{self, FIRST_TICKS, Turn};
 use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
-
-/// Host-call fuel: bytes that one host call may lift out of a guest.
-const HOSTCALL_BYTES_MAX: usize = 64 << 20;
 
 /// One store with an instance in it.
 pub(super) struct Instance {
     store: Store<Guest>,
     instance: wasmtime::component::Instance,
+    turn: Arc<Turn>,
     uses: u32,
 }
 
@@ -56,37 +56,37 @@ impl Instance {
         call: CallInProgress,
     ) -> Result<Self, CallError> {
         let deadline = call.deadline;
-        let guest = Guest::new(
-            deployed.name.clone(),
-            Arc::clone(router),
-            clock.clone(),
-            deployed.limits.memory_bytes_max,
-            call,
-        );
+        let guest = Guest::new(deployed, Arc::clone(router), clock.clone(), call);
+        let (turn, turns) = (Arc::clone(&guest.turn), Arc::clone(&executor.turns));
         let mut store = Store::new(executor.engine(), guest);
         store.limiter(|guest| &mut guest.limiter);
-        store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| {
+        store.set_hostcall_fuel(deployed.terms.limits.host_call_bytes_max as usize);
+        store.set_epoch_deadline(FIRST_TICKS);
+        store.epoch_deadline_callback(move |store| {
             if Instant::now() >= store.data().call.deadline {
                 Ok(UpdateDeadline::Interrupt)
             } else {
-                Ok(UpdateDeadline::Yield(1))
+                Ok(UpdateDeadline::YieldCustom(1, slices::next(&turn, &turns)))
             }
         });
         let _running = executor.running();
-        let made = deployed.pre.instantiate_async(&mut store);
-        match tokio::time::timeout_at(deadline.into(), made).await {
-            Ok(Ok(instance)) => {
+        let turn = Arc::clone(&store.data().turn);
+        let made = {
+            let made = pin!(deployed.pre.instantiate_async(&mut store));
+            by_deadline(deadline, false, &turn, made).await
+        };
+        match made {
+            Some(Ok(instance)) => {
                 store.data_mut().limiter.started();
                 Ok(Self {
                     store,
                     instance,
+                    turn,
                     uses: 0,
                 })
             }
-            Ok(Err(error)) => Err(failure::of_start(&deployed.name, store.data_mut(), &error)),
-            Err(_) => Err(failure::late(&deployed.name, "its start")),
+            Some(Err(error)) => Err(failure::of_start(deployed, store.data_mut(), &error)),
+            None => Err(failure::late(&deployed.name, "its start")),
         }
     }
 
@@ -103,7 +103,7 @@ impl Instance {
     /// Begins another call in a warm instance.
     pub(super) fn begin(&mut self, call: CallInProgress) {
         self.store.data_mut().begin(call);
-        self.store.set_epoch_deadline(1);
+        self.store.set_epoch_deadline(FIRST_TICKS);
     }
 
     /// Calls an exported function. `since` is the moment at which the call had this instance, where it is measured.
@@ -116,10 +116,11 @@ impl Instance {
         since: Option<Instant>,
     ) -> Result<Finished, CallError> {
         self.uses += 1;
+        let name = &deployed.name;
         let Some(export) = self.instance.get_func(&mut self.store, function.index) else {
             return Err(CallError::new(
                 ErrorCode::Internal,
-                format!("`{}` has no function `{}`", deployed.name, function.path),
+                format!("`{name}` has no function `{}`", function.path),
             ));
         };
         #[expect(
@@ -133,9 +134,13 @@ impl Instance {
         let stopwatch = since.map(|_| Arc::new(Stopwatch::default()));
         let args = Lowered::arguments(args, stopwatch.clone());
         let running = executor.running();
-        let called = export.call_async(&mut self.store, args);
-        let outcome = by_deadline(deadline, since.is_some(), called).await;
+        let outcome = {
+            // Pinned here, so that it is not copied into another future: it is large.
+            let called = pin!(export.call_async(&mut self.store, args));
+            by_deadline(deadline, since.is_some(), &self.turn, called).await
+        };
         drop(running);
+        deployed.habit.note(&self.turn);
         let end = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
         match outcome {
@@ -155,9 +160,9 @@ impl Instance {
             Some(Err(error)) => {
                 let what = function.path.to_string();
                 let guest = self.store.data_mut();
-                Err(failure::of_call(&deployed.name, &what, guest, &error))
+                Err(failure::of_call(deployed, &what, guest, &error))
             }
-            None => Err(failure::late(&deployed.name, &function.path.to_string())),
+            None => Err(failure::late(name, &function.path.to_string())),
         }
     }
 
@@ -175,14 +180,18 @@ impl Instance {
         let what = format!("{} {}", request.method, request.route());
         let deadline = self.store.data().call.deadline;
         let running = executor.running();
-        let handled = incoming::handle(&mut self.store, &self.instance, proxy, request);
-        let outcome = by_deadline(deadline, since.is_some(), handled).await;
+        let outcome = {
+            let handled = pin!(incoming::handle(&mut self.store, &self.instance, proxy, request));
+            by_deadline(deadline, since.is_some(), &self.turn, handled).await
+        };
         drop(running);
+        deployed.habit.note(&self.turn);
         let ran = since.map(|_| Instant::now());
         self.store.data_mut().collect_stdio();
         match outcome {
             Some(Ok(handled)) => {
                 if handled.response.headers.len() > exchange::HEADERS_MAX {
+                    self.store.data_mut().call.end = Some(End::Result);
                     return Err(failure::too_many_headers(name, &what));
                 }
                 let value = handled.response.encode();
@@ -197,9 +206,18 @@ impl Instance {
                     http_status: Some(handled.response.status),
                 })
             }
-            Some(Err(error)) => Err(failure::of_call(name, &what, self.store.data_mut(), &error)),
+            Some(Err(error)) => Err(failure::of_call(deployed, &what, self.store.data_mut(), &error)),
             None => Err(failure::late(name, &what)),
         }
+    }
+
+    /// Waits for a turn before a call that is likely to be long; whether it came by the deadline.
+    pub(super) async fn has_turn(&mut self, executor: &Executor) -> bool {
+        let deadline = self.store.data().call.deadline;
+        let came = slices::has_first(&self.turn, executor, deadline).await;
+        // The wait is no part of its run.
+        self.store.set_epoch_deadline(FIRST_TICKS);
+        came
     }
 
     /// Takes what belongs to the call that ended: its log lines for its span.
@@ -211,11 +229,18 @@ impl Instance {
 }
 
 /// Polls a guest's future up to its deadline; `None` where that comes first. The timer is set when the future first waits.
-async fn by_deadline<F: Future>(deadline: Instant, watched: bool, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
+/// Whatever the guest waits for, it holds no turn meanwhile.
+async fn by_deadline<F: Future>(
+    deadline: Instant,
+    watched: bool,
+    turn: &Turn,
+    mut future: Pin<&mut F>,
+) -> Option<F::Output> {
     let mut timer = pin!(None);
     std::future::poll_fn(|context| {
-        if let Poll::Ready(output) = watch::within(watched, || future.as_mut().poll(context)) {
+        let polled = watch::within(watched, || future.as_mut().poll(context));
+        turn.end();
+        if let Poll::Ready(output) = polled {
             return Poll::Ready(Some(output));
         }
         if timer.is_none() {

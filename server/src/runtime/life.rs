@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use protocol::api::handlers::InstanceEnds;
+use protocol::{CallError, ErrorCode};
 
 /// Why there is an instance less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +22,28 @@ pub(super) enum End {
     Memory,
     /// Its call trapped, or left it in an unknown state.
     Trap,
+    /// A call of its own failed, and it had no case to take that.
+    Callee,
+    /// Its call's arguments were not of the function's type.
+    Misfit,
+    /// Its result was longer than any may be, or no response.
+    Result,
     /// Its call did not end by the deadline.
     Deadline,
     /// Its caller went away.
     Cancelled,
     /// Its version is served no longer.
     Withdrawn,
+}
+
+impl End {
+    /// How a failed call ends an instance's life where nothing else is known of it.
+    pub(super) fn of(error: &CallError) -> Self {
+        match error.code {
+            ErrorCode::Deadline => Self::Deadline,
+            _ => Self::Trap,
+        }
+    }
 }
 
 /// Every way, in the order of its counters.
@@ -62,6 +79,9 @@ impl Lives {
             surplus: of(End::Surplus),
             memory: of(End::Memory),
             trap: of(End::Trap),
+            callee: of(End::Callee),
+            misfit: of(End::Misfit),
+            result: of(End::Result),
             deadline: of(End::Deadline),
             cancelled: of(End::Cancelled),
             withdrawn: of(End::Withdrawn),

@@ -1,12 +1,10 @@
-//! `MemoryLimiter`: one instance's memory, summed over its memories, and its tables.
+//! `MemoryLimiter`: one instance's memory, summed over its memories, and its tables, summed as well.
 //!
-//! wasmtime's own limiter counts each memory by itself; a component made of several modules would get the limit several
+//! wasmtime's own limiter counts each of them by itself; a component made of several modules would get the limit several
 //! times. What was refused is remembered, so that the trap can say so.
 
+use protocol::control::Limits;
 use wasmtime::ResourceLimiter;
-
-/// The most elements of one table.
-const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 /// Counts what an instance takes.
 #[derive(Debug)]
@@ -15,21 +13,34 @@ pub(super) struct MemoryLimiter {
     bytes: usize,
     /// What it took to start.
     bytes_at_start: usize,
-    refused: Option<usize>,
+    elements_max: usize,
+    elements: usize,
+    refused: Option<Refused>,
+}
+
+/// What was asked for in vain: the whole size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Of the memories, in bytes.
+    Memory(usize),
+    /// Of the tables, in elements.
+    Tables(usize),
 }
 
 impl MemoryLimiter {
-    pub(super) fn new(bytes_max: u64) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX),
+            bytes_max: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
             bytes: 0,
             bytes_at_start: 0,
+            elements_max: limits.table_elements_max as usize,
+            elements: 0,
             refused: None,
         }
     }
 
-    /// What was asked for in vain since the last look: the whole size in bytes.
-    pub(super) fn take_refused(&mut self) -> Option<usize> {
+    /// What was asked for in vain since the last look.
+    pub(super) fn take_refused(&mut self) -> Option<Refused> {
         self.refused.take()
     }
 
@@ -42,11 +53,6 @@ impl MemoryLimiter {
     pub(super) fn grown_bytes(&self) -> usize {
         self.bytes - self.bytes_at_start
     }
-
-    /// The limit.
-    pub(super) fn bytes_max(&self) -> usize {
-        self.bytes_max
-    }
 }
 
 impl ResourceLimiter for MemoryLimiter {
@@ -58,15 +64,26 @@ impl ResourceLimiter for MemoryLimiter {
     ) -> wasmtime::Result<bool> {
         let after = self.bytes.saturating_sub(current).saturating_add(desired);
         if after > self.bytes_max {
-            self.refused = Some(after);
+            self.refused = Some(Refused::Memory(after));
             return Ok(false);
         }
         self.bytes = after;
         Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let after = self.elements.saturating_sub(current).saturating_add(desired);
+        if after > self.elements_max {
+            self.refused = Some(Refused::Tables(after));
+            return Ok(false);
+        }
+        self.elements = after;
+        Ok(true)
     }
 }
 
@@ -74,16 +91,35 @@ impl ResourceLimiter for MemoryLimiter {
 mod tests {
     use super::*;
 
+    fn limiter() -> MemoryLimiter {
+        MemoryLimiter::new(&Limits {
+            memory_bytes_max: 100,
+            table_elements_max: 10,
+            ..Limits::default()
+        })
+    }
+
     #[test]
     fn memories_share_one_limit() {
-        let mut limiter = MemoryLimiter::new(100);
+        let mut limiter = limiter();
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(!limiter.memory_growing(0, 60, None).unwrap());
-        assert_eq!(limiter.take_refused(), Some(120));
+        assert_eq!(limiter.take_refused(), Some(Refused::Memory(120)));
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert_eq!(limiter.bytes, 100);
         assert_eq!(limiter.grown_bytes(), 100);
         limiter.started();
         assert_eq!(limiter.grown_bytes(), 0);
+    }
+
+    #[test]
+    fn tables_share_one_limit() {
+        let mut limiter = limiter();
+        assert!(limiter.table_growing(0, 6, None).unwrap());
+        assert!(!limiter.table_growing(0, 5, None).unwrap());
+        assert_eq!(limiter.take_refused(), Some(Refused::Tables(11)));
+        assert!(limiter.table_growing(0, 4, None).unwrap());
+        assert!(!limiter.table_growing(6, 7, None).unwrap());
+        assert_eq!(limiter.take_refused(), Some(Refused::Tables(11)));
     }
 }

@@ -1,6 +1,7 @@
 //! `InstancePool`: instances of one handler, checked out by one call at a time.
 //!
-//! A call waits for a free instance up to its deadline; at most [`WAITING_MAX`] calls wait, the next one is `Overloaded`.
+//! A call waits for a free instance up to its deadline. Of the calls that a handler may have under way, those beyond its
+//! instances wait, and the next one is `Overloaded`: so that the limit costs a call that need not wait nothing.
 //! An instance comes back only after a call that ended well: a trap, a timeout or a cancelled call drops its store.
 //! Reuse is capped in calls and in memory that a call left grown, so that what leaks in a guest stays bounded, and an
 //! instance that nobody called for [`IDLE_FOR_MAX`] is dropped, so that a rush does not keep its memory. A `fresh`
@@ -12,13 +13,12 @@ use std::time::{Duration, Instant};
 
 use protocol::control::{InstanceFigures, InstancePolicy, Limits};
 use protocol::{CallError, ErrorCode, HandlerName};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
+use super::deployed::Deployed;
 use super::instance::Instance;
 use super::life::{End, Lives};
 
-/// Calls of one handler that may wait for an instance.
-pub const WAITING_MAX: usize = 4_096;
 /// Calls that one instance serves before it is replaced.
 pub const USES_MAX: u32 = 1_024;
 /// Bytes by which an instance's memory may have grown since its start if it is to be kept. A guest's memory never
@@ -34,7 +34,10 @@ pub(super) struct InstancePool {
     handler: HandlerName,
     policy: InstancePolicy,
     permits: Semaphore,
+    /// Calls that run at the same time.
     limit: u32,
+    /// Calls that may wait beside them.
+    waiting_max: usize,
     /// Taken from the end, so that those at the front are the longest idle.
     idle: Mutex<Vec<Idle>>,
     waiting: AtomicUsize,
@@ -50,11 +53,13 @@ struct Idle {
 impl InstancePool {
     /// A pool; the lives of its instances are counted in `lives`.
     pub(super) fn new(handler: HandlerName, limits: Limits, lives: Arc<Lives>) -> Self {
+        let limit = limits.instances_max.min(limits.calls_max);
         Self {
             handler,
             policy: limits.policy,
-            permits: Semaphore::new(limits.instances_max as usize),
-            limit: limits.instances_max,
+            permits: Semaphore::new(limit as usize),
+            limit,
+            waiting_max: (limits.calls_max - limit) as usize,
             idle: Mutex::new(Vec::new()),
             waiting: AtomicUsize::new(0),
             lives,
@@ -66,33 +71,41 @@ impl InstancePool {
         &self.lives
     }
 
-    /// Waits for the right to an instance, and takes a warm one where there is one.
-    pub(super) async fn check_out(&self, deadline: Instant) -> Result<Checkout<'_>, CallError> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => Box::pin(self.wait(deadline)).await?,
-        };
-        let warm = self.idle().pop();
-        Ok(Checkout {
-            pool: self,
-            _permit: permit,
-            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
-        })
+    /// The right to an instance, where one is free now, with a warm instance where there is one.
+    pub(super) fn try_check_out(deployed: &Arc<Deployed>) -> Option<Checkout> {
+        let pool = &deployed.pool;
+        // Counted by hand: `Checkout` gives it back.
+        pool.permits.try_acquire().ok()?.forget();
+        Some(pool.checked_out(deployed))
     }
 
-    async fn wait(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
-        let _waiting = Waiting::begin(&self.waiting).ok_or_else(|| {
-            CallError::new(
-                ErrorCode::Overloaded,
-                format!(
-                    "`{}` has {WAITING_MAX} calls waiting for its {} instances; raise `instances` in \
-                     [handler.{}] or send less",
-                    self.handler, self.limit, self.handler
-                ),
-            )
-        })?;
+    /// Waits for the right to an instance, and takes a warm one where there is one.
+    pub(super) async fn check_out(
+        deployed: &Arc<Deployed>,
+        deadline: Instant,
+    ) -> Result<Checkout, CallError> {
+        if let Some(checkout) = Self::try_check_out(deployed) {
+            return Ok(checkout);
+        }
+        Box::pin(deployed.pool.wait(deadline)).await?;
+        Ok(deployed.pool.checked_out(deployed))
+    }
+
+    fn checked_out(&self, deployed: &Arc<Deployed>) -> Checkout {
+        let warm = self.idle().pop();
+        Checkout {
+            deployed: Arc::clone(deployed),
+            held: warm.map_or(Held::Nothing, |idle| Held::Instance(idle.instance)),
+        }
+    }
+
+    async fn wait(&self, deadline: Instant) -> Result<(), CallError> {
+        let _waiting = Waiting::begin(&self.waiting, self.waiting_max).ok_or_else(|| self.overloaded())?;
         match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
             _ => Err(CallError::new(
                 ErrorCode::Deadline,
                 format!(
@@ -101,6 +114,18 @@ impl InstancePool {
                 ),
             )),
         }
+    }
+
+    fn overloaded(&self) -> CallError {
+        let Self { handler, limit, .. } = self;
+        let calls = self.waiting_max as u64 + u64::from(*limit);
+        CallError::new(
+            ErrorCode::Overloaded,
+            format!(
+                "`{handler}` has {calls} calls under way here, {limit} of them in instances, and may have no more; raise \
+                 `concurrency` or `instances` in [handler.{handler}], or send less"
+            ),
+        )
     }
 
     /// Takes an instance back, or says why it cannot be used again.
@@ -163,11 +188,9 @@ impl Drop for InstancePool {
 }
 
 /// The right to one instance, with the instance. An instance that is neither given back nor ended was cancelled.
-pub(super) struct Checkout<'p> {
-    pool: &'p InstancePool,
+pub(super) struct Checkout {
+    deployed: Arc<Deployed>,
     held: Held,
-    /// After what is held, so that an instance is gone before another call may make one.
-    _permit: SemaphorePermit<'p>,
 }
 
 enum Held {
@@ -177,18 +200,19 @@ enum Held {
     Instance(Instance),
 }
 
-impl Checkout<'_> {
-    /// The instance, where there is one.
-    pub(super) fn instance(&mut self) -> Option<&mut Instance> {
-        match &mut self.held {
+impl Checkout {
+    /// The version that it is of, and the instance, where there is one.
+    pub(super) fn parts(&mut self) -> (&Arc<Deployed>, Option<&mut Instance>) {
+        let instance = match &mut self.held {
             Held::Instance(instance) => Some(instance),
             Held::Nothing | Held::Beginning => None,
-        }
+        };
+        (&self.deployed, instance)
     }
 
     /// Says that an instance is being made.
     pub(super) fn begin(&mut self) {
-        self.pool.lives.count_made();
+        self.deployed.pool.lives.count_made();
         self.held = Held::Beginning;
     }
 
@@ -200,24 +224,27 @@ impl Checkout<'_> {
     /// Gives the instance back after a call that ended well.
     pub(super) fn check_in(mut self) {
         if let Held::Instance(instance) = std::mem::replace(&mut self.held, Held::Nothing)
-            && let Some(end) = self.pool.take_back(instance)
+            && let Some(end) = self.deployed.pool.take_back(instance)
         {
-            self.pool.lives.count(end, 1);
+            self.deployed.pool.lives.count(end, 1);
         }
     }
 
     /// Ends the instance's life.
     pub(super) fn end(&mut self, end: End) {
-        self.pool.lives.count(end, 1);
+        self.deployed.pool.lives.count(end, 1);
         self.held = Held::Nothing;
     }
 }
 
-impl Drop for Checkout<'_> {
+impl Drop for Checkout {
     fn drop(&mut self) {
         if !matches!(self.held, Held::Nothing) {
-            self.pool.lives.count(End::Cancelled, 1);
+            self.deployed.pool.lives.count(End::Cancelled, 1);
+            self.held = Held::Nothing;
         }
+        // Last, so that an instance is gone before another call may make one.
+        self.deployed.pool.permits.add_permits(1);
     }
 }
 
@@ -225,10 +252,10 @@ impl Drop for Checkout<'_> {
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicUsize) -> Option<Self> {
+    fn begin(count: &'a AtomicUsize, most: usize) -> Option<Self> {
         let before = count.fetch_add(1, Ordering::AcqRel);
         let waiting = Self(count);
-        (before < WAITING_MAX).then_some(waiting)
+        (before < most).then_some(waiting)
     }
 }
 

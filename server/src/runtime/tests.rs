@@ -1,18 +1,26 @@
 //! Calls through a whole runtime: guests from text, and a router that does what the test says.
 
 pub(in crate::runtime) mod guests;
+mod limits;
+mod outgoing;
 
 use std::future::pending;
 use std::sync::Mutex;
 
 use bytes::Bytes;
 use protocol::api::handlers::InstanceEnds;
-use protocol::control::InstancePolicy;
+use protocol::control::{InstancePolicy, Limits};
+use protocol::span::Value;
 use protocol::value::put_leb;
-use protocol::{FunctionPath, InterfaceName, NodeName, Span, TraceContext, TraceId, exchange};
+use protocol::{
+    CallError, ErrorCode, FunctionPath, InterfaceName, NodeName, Span, SpanKind, SpanStatus, TraceContext,
+    TraceId, exchange,
+};
 use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
+use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
+use crate::telemetry::fields;
 
 /// Far beyond what any of these takes.
 const WATCHDOG: Duration = Duration::from_secs(60);

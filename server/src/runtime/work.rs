@@ -5,20 +5,19 @@
 use protocol::span::Value;
 use protocol::{CallError, ErrorCode, exchange};
 
-use super::artifact::ExportedFunction;
-use super::deployed::Deployed;
+use super::deployed::{Deployed, Place};
 use crate::dispatch::Call;
 use crate::telemetry::{OpenSpan, fields};
 
 /// What a call asks of an instance.
-pub(super) enum Work<'d> {
-    Function(&'d ExportedFunction),
+pub(super) enum Work {
+    Function(Place),
     Exchange(exchange::Request),
 }
 
-impl<'d> Work<'d> {
+impl Work {
     pub(super) fn of(
-        deployed: &'d Deployed,
+        deployed: &Deployed,
         call: &Call,
         span: Option<&mut OpenSpan>,
     ) -> Result<Self, CallError> {
@@ -34,21 +33,16 @@ impl<'d> Work<'d> {
             }
             return Ok(Self::Exchange(request));
         }
-        let function = deployed
-            .function(&call.function)
-            .ok_or_else(|| missing(deployed, call))?;
+        let place = deployed.place(&call.function);
+        let found = place.and_then(|place| Some((place, deployed.at(place)?)));
+        let (place, function) = found.ok_or_else(|| missing(deployed, call))?;
         if call.type_hash.is_some_and(|hash| hash != function.hash) {
             return Err(other_type(deployed, call));
         }
         if let Some(obstacle) = function.obstacle {
             return Err(local_only(deployed, call, obstacle));
         }
-        Ok(Self::Function(function))
-    }
-
-    /// Whether the first byte of its value says ok or err.
-    pub(super) fn returns_result(&self) -> bool {
-        matches!(self, Self::Function(function) if function.ty.returns_result())
+        Ok(Self::Function(place))
     }
 }
 

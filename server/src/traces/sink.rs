@@ -1,6 +1,6 @@
 //! The sink: the one task that writes. Spans come in one by one from this node and in batches from others.
 //!
-//! Promises: a span that was taken is in the store within a batch's time (50 ms, or 2,000 spans if they come sooner);
+//! Promises: a span that was taken is in the store within a batch's time (100 ms, or 2,000 spans if they come sooner);
 //! what cannot be stored is counted as dropped; at the end, what was taken is written before the file is closed.
 //! Between batches it deletes the oldest traces, a slice at a time, when the store has passed a limit; when nothing
 //! comes it wakes for the next trace that gets too old.
@@ -12,6 +12,7 @@ use std::time::Duration;
 use protocol::Span;
 use protocol::api::traces::TraceSummary;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Retention;
@@ -22,7 +23,10 @@ use crate::db::{self, Db};
 /// The most spans of one transaction.
 const BATCH_SPANS: usize = 2_000;
 /// How long a batch waits for more spans: short enough to be seen live, long enough to share a commit.
-const BATCH_WAIT: Duration = Duration::from_millis(50);
+const BATCH_WAIT: Duration = Duration::from_millis(100);
+/// How often a batch that waits looks at what has come. To be woken by each span would cost more than to record it: a
+/// thread that sleeps has to be told.
+const NAP: Duration = Duration::from_millis(20);
 /// The most summaries that one batch tells who follows; the newest ones.
 const LIVE_MAX: usize = 100;
 
@@ -236,21 +240,33 @@ impl Inlets {
 
     /// Adds what comes to a batch until it is full or its time is over.
     async fn fill(&mut self, batch: &mut Vec<Span>, cancelled: &CancellationToken, tally: &Tally) {
-        let deadline = tokio::time::sleep(BATCH_WAIT);
-        tokio::pin!(deadline);
-        let mut are_spans_open = true;
+        let deadline = Instant::now() + BATCH_WAIT;
         while batch.len() < BATCH_SPANS {
-            let room = BATCH_SPANS - batch.len();
+            self.take_waiting(batch, tally);
+            let now = Instant::now();
+            if now >= deadline || batch.len() >= BATCH_SPANS {
+                return;
+            }
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => return,
-                () = &mut deadline => return,
-                taken = self.spans.recv_many(batch, room), if are_spans_open => are_spans_open = taken > 0,
-                Some(more) = self.batches.recv() => {
-                    tally.take(&more);
-                    batch.extend(more);
-                }
+                () = tokio::time::sleep_until(deadline.min(now + NAP)) => {}
             }
+        }
+    }
+
+    /// Takes what waits, up to a full batch; the last batch of another node may go beyond it.
+    fn take_waiting(&mut self, batch: &mut Vec<Span>, tally: &Tally) {
+        while batch.len() < BATCH_SPANS
+            && let Ok(span) = self.spans.try_recv()
+        {
+            batch.push(span);
+        }
+        while batch.len() < BATCH_SPANS
+            && let Ok(more) = self.batches.try_recv()
+        {
+            tally.take(&more);
+            batch.extend(more);
         }
     }
 }

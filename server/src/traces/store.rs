@@ -106,11 +106,14 @@ impl Store {
         let mut transaction = writer.begin().await?;
         let mut rows = Vec::with_capacity(spans.len());
         let mut changed = BTreeSet::new();
+        let unopened: BTreeSet<TraceId> = spans.iter().map(|span| span.trace_id).collect();
+        let unopened: Vec<TraceId> = unopened.into_iter().filter(|id| !open.contains(*id)).collect();
+        let known = read::known_traces(&mut transaction, &unopened).await?;
         for span in spans {
             let trace_id = span.trace_id;
             if !open.contains(trace_id) {
-                let trace = match read::open_trace(&mut transaction, words, trace_id).await? {
-                    Some(known) => known,
+                let trace = match known.get(&trace_id) {
+                    Some(id) => read::open_trace(&mut transaction, words, (*id, trace_id)).await?,
                     None => {
                         *next += 1;
                         OpenTrace::new(*next - 1)

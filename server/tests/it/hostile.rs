@@ -4,6 +4,7 @@ mod zoo;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use protocol::api::handlers::{Handler, HandlerState};
 use serde_json::{Value, json};
 
 use crate::support::{Home, cleave};
@@ -139,15 +140,38 @@ fn what_imports_nothing_real_waits_and_says_for_what() {
     let home = Home::with(&["examples/hello"]).start();
     std::fs::write(home.folder().join("lonely.wasm"), zoo::ring("lonely", "nobody"))
         .expect("the folder takes a file");
-    let waits = |handler: &protocol::api::handlers::Handler| {
-        matches!(
-            handler.state,
-            protocol::api::handlers::HandlerState::Waiting { .. }
-        )
-    };
+    let waits = |handler: &Handler| matches!(handler.state, HandlerState::Waiting { .. });
     home.wait_handler("lonely", "waiting", waits);
     let problem = home.call("hostile:ring/lonely", "go", &json!([])).problem(404);
     assert_eq!(problem.code, "not-found", "{problem:?}");
     let listed = cleave(&["ls", "handlers", "--server", &home.url()]).ok();
     assert!(listed.stdout.contains("hostile:ring/nobody"), "{}", listed.stdout);
+}
+
+#[test]
+fn a_call_that_could_not_leave_its_process_is_refused_with_function_and_reason() {
+    let home = Home::with(&["examples/hello"]).start();
+    let resource = r#"(export "drawer" (type $drawer (sub resource)))
+        (export "open" (func (param "number" u32) (result (own $drawer))))"#;
+    let stream = r#"(export "pour" (func (param "water" (stream u8))))"#;
+    for (name, items, function, obstacle) in [
+        ("lodger", resource, "open", "a resource"),
+        ("drinker", stream, "pour", "a stream"),
+    ] {
+        let component = zoo::borrower("hostile:desk/desk@0.1.0", items);
+        std::fs::write(home.folder().join(format!("{name}.wasm")), component)
+            .expect("the folder takes a file");
+        let is_rejected = |handler: &Handler| matches!(handler.state, HandlerState::Rejected { .. });
+        let HandlerState::Rejected { reason, remedy } =
+            home.wait_handler(name, "rejected", is_rejected).state
+        else {
+            unreachable!("it was asked for")
+        };
+        for says in [function, "`hostile:desk/desk@0.1.0`", obstacle] {
+            assert!(reason.contains(says), "`{reason}` does not say `{says}`");
+        }
+        assert!(remedy.contains("plain values"), "{remedy}");
+    }
+    let answer = home.call("example:hello/greeter", "greet", &json!(["Ada"]));
+    assert!(answer.status.is_success(), "{}", answer.text());
 }

@@ -1,9 +1,11 @@
 //! Limits hold in every placement, and whoever meets one is told the same.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use protocol::api::problem::Problem;
 use serde_json::{Value, json};
 
-use crate::support::Home;
+use crate::support::{Home, wait_for};
 
 const PLACEMENTS: [&str; 2] = ["together", "apart"];
 
@@ -106,5 +108,40 @@ fn what_is_too_long_ends_with_the_same_error_everywhere() {
                 "`{part}` is missing in {problem:?}"
             );
         }
+    }
+}
+
+#[test]
+fn calls_beyond_the_concurrency_are_refused_with_the_key_to_raise() {
+    let rules = "[handler.hostile-spin]\nconcurrency = 1\n";
+    let home = Home::with(&["guests/hostile-spin"]).rules(rules).start();
+    for placement in PLACEMENTS {
+        home.place(&json!({ "mode": placement }));
+        let over = AtomicBool::new(false);
+        let spin = || home.call_within("hostile:guests/spin", "forever", &json!([]), Some(500));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Acquire) {
+                    spin();
+                }
+            });
+            // Sooner or later one comes while the other is under way.
+            let problem = wait_for("a call that is refused", || match spin() {
+                answer if answer.status.as_u16() == 503 => Ok(answer.problem(503)),
+                answer => Err(answer.text()),
+            });
+            over.store(true, Ordering::Release);
+            assert_eq!(problem.code, "overloaded", "{placement}: {problem:?}");
+            for says in [
+                "`hostile-spin` has 1 calls",
+                "`concurrency`",
+                "[handler.hostile-spin]",
+            ] {
+                assert!(
+                    problem.detail.contains(says),
+                    "{placement}: `{says}` is missing in {problem:?}"
+                );
+            }
+        });
     }
 }

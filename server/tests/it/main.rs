@@ -10,6 +10,8 @@
 mod apart;
 /// Statuses and bodies of `/api/v1`, and the event stream.
 mod api;
+/// Who may do what: grants, and what a node may call at another one.
+mod authority;
 /// A person in a real browser: the shop beside Cleave, together and apart.
 mod browser;
 /// Functions called by hand, and the shop bought through the ingress.

@@ -20,4 +20,4 @@ pub(crate) use events::Events;
 pub(crate) use home::{Home, HomeBuilder, RULES};
 pub(crate) use process::{children_of, is_alive, send_signal};
 pub(crate) use visitor::{Visitor, between, card_form};
-pub(crate) use wait::wait_for;
+pub(crate) use wait::{WATCHDOG, wait_for};

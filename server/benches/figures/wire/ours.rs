@@ -9,7 +9,7 @@ use bytes::Bytes;
 use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, Rung, TraceContext, TypeHash, Way};
 use server::clock::Clock;
 use server::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
-use server::quic::{Authority, Config, Exported, Quic, Twin};
+use server::quic::{Authority, Config, Exported, Permissions, Quic, Twin};
 use server::shutdown::Tasks;
 use server::telemetry::{new_span_id, new_trace_id};
 use tokio::sync::mpsc;
@@ -63,6 +63,9 @@ impl Ours {
         }])
         .expect("one export");
         let web_name = NodeName::parse("web").expect("a node's name");
+        let mut permissions = Permissions::default();
+        permissions.allow(&handler("web"), &handler("cart"), &function);
+        cart.set_permissions(permissions);
         cart.set_callers(&web_name, HashSet::from([handler("web")]));
         let cart_name = NodeName::parse("cart").expect("a node's name");
         let client = web.client(&cart_name, cart.local_addr(), 1);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::Limits;
+use crate::grants::Grants;
 use crate::name::{HandlerName, InterfaceName, NodeName};
 
 /// Where a handler stands between its file and its first call.
@@ -138,6 +140,12 @@ pub struct Handler {
     pub exports: Vec<Export>,
     /// What it imports.
     pub imports: Vec<Import>,
+    /// How much it may take, by the keys of `[handler.NAME]`.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What it may reach.
+    #[serde(default)]
+    pub grants: Grants,
     /// The nodes that serve it.
     pub nodes: Vec<NodeName>,
     /// Live figures.
@@ -190,6 +198,15 @@ pub struct InstanceEnds {
     pub memory: u64,
     /// Its call trapped.
     pub trap: u64,
+    /// A call of its own failed, and it had no case to take that.
+    #[serde(default)]
+    pub callee: u64,
+    /// Its call's arguments were not of the function's type.
+    #[serde(default)]
+    pub misfit: u64,
+    /// Its result was longer than any may be.
+    #[serde(default)]
+    pub result: u64,
     /// Its call did not end by the deadline.
     pub deadline: u64,
     /// Its caller went away.
@@ -200,7 +217,7 @@ pub struct InstanceEnds {
 
 impl InstanceEnds {
     /// Each way with its count, by the name that the API has for it.
-    pub fn ways(&self) -> [(&'static str, u64); 10] {
+    pub fn ways(&self) -> [(&'static str, u64); 13] {
         [
             ("start", self.start),
             ("uses", self.uses),
@@ -209,6 +226,9 @@ impl InstanceEnds {
             ("surplus", self.surplus),
             ("memory", self.memory),
             ("trap", self.trap),
+            ("callee", self.callee),
+            ("misfit", self.misfit),
+            ("result", self.result),
             ("deadline", self.deadline),
             ("cancelled", self.cancelled),
             ("withdrawn", self.withdrawn),
@@ -225,6 +245,9 @@ impl std::ops::AddAssign for InstanceEnds {
         self.surplus += other.surplus;
         self.memory += other.memory;
         self.trap += other.trap;
+        self.callee += other.callee;
+        self.misfit += other.misfit;
+        self.result += other.result;
         self.deadline += other.deadline;
         self.cancelled += other.cancelled;
         self.withdrawn += other.withdrawn;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Checked, Good};
 use crate::cli::output::size;
 use crate::runtime::catalog::Resolution;
-use crate::runtime::describe;
+use crate::runtime::{Terms, describe, grants};
 
 pub(super) fn text(checked: &[Checked], resolution: &Resolution) -> String {
     let parts = checked.iter().map(|checked| match &checked.outcome {
@@ -64,7 +64,14 @@ fn good_text(checked: &Checked, good: &Good, resolution: &Resolution) -> String 
         };
         text.push_str(&format!("  needs     {}  from {by}\n", import.interface));
     }
-    for warning in resolution.warnings.get(&good.name).into_iter().flatten() {
+    let pairs = |pairs: &[(&str, String)]| {
+        let pairs = pairs.iter().map(|(key, value)| format!("{key} {value}"));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    let Terms { limits, grants } = &good.terms;
+    text.push_str(&format!("  limits    {}\n", pairs(&limits.written())));
+    text.push_str(&format!("  granted   {}\n", pairs(&grants.written())));
+    for warning in good.warnings(resolution) {
         text.push_str(&format!("  warning   {warning}\n"));
     }
     text
@@ -82,7 +89,9 @@ pub(super) fn json(checked: &[Checked], resolution: &Resolution) -> Value {
             "exports": good.exports(resolution),
             "imports": good.imports(resolution),
             "waiting": resolution.waiting.get(&good.name).cloned().unwrap_or_default(),
-            "warnings": resolution.warnings.get(&good.name).cloned().unwrap_or_default(),
+            "limits": good.terms.limits,
+            "grants": good.terms.grants,
+            "warnings": good.warnings(resolution),
         }),
         Err(rejection) => json!({
             "file": checked.file.display().to_string(),
@@ -96,6 +105,13 @@ pub(super) fn json(checked: &[Checked], resolution: &Resolution) -> Value {
 }
 
 impl Good {
+    fn warnings(&self, resolution: &Resolution) -> Vec<String> {
+        let mut warnings = resolution.warnings.get(&self.name).cloned().unwrap_or_default();
+        let denied = grants::denied(&self.accepted.artifact, &self.name, &self.terms.grants);
+        warnings.extend(denied);
+        warnings
+    }
+
     fn exports(&self, resolution: &Resolution) -> Vec<Export> {
         describe::exports(
             &self.name,

@@ -33,7 +33,7 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
         folder.path().join("gone.wasm"),
         write("mute.wasm", &wat::parse_str("(component)").unwrap()),
     ];
-    let checked = check(files).unwrap();
+    let checked = check(files, &Config::default()).unwrap();
     let judged: Vec<bool> = checked.iter().map(|checked| checked.outcome.is_ok()).collect();
     assert_eq!(judged, [true, true, false, false, false, false]);
     let known: Known = checked
@@ -48,6 +48,8 @@ fn each_file_is_judged_and_imports_are_looked_up_among_them() {
         "nobody among these files",
         "numbers.wasm  ok",
         "needy.wasm  waits",
+        "limits    memory 64MiB, tables 100000,",
+        "granted   interfaces all, queues [], hosts []",
     ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }

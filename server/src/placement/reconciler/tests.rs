@@ -187,6 +187,8 @@ fn inventory(names: &[&str]) -> Inventory {
         artifact: String::new(),
         http: false,
         limits: Limits::default(),
+        grants: Default::default(),
+        calls: Vec::new(),
         bound_to: Vec::new(),
         waiting: false,
     };

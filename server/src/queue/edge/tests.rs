@@ -137,13 +137,20 @@ async fn a_message_that_cannot_be_stored_fails_the_call() {
 
 #[tokio::test]
 async fn guests_enqueue_plain_messages_but_not_into_an_edge_s_queue() {
+    use protocol::Grants;
     use protocol::builtin::queue::{Fault, INTERFACE, Options, Request, decode_reply};
     let bench = Bench::new().await;
     let (recorder, _spans) = Recorder::channel(NodeName::home(), Clock::test(0));
     let edge = QueueEdge::new(bench.queues.clone(), Arc::clone(&recorder));
     edge.set_edges(vec![settings()]);
     edge.dispatch(call("checkout", "send")).await.unwrap();
-    let guests = crate::queue::QueueDispatch::new(bench.queues.clone(), recorder);
+    let queue = |name: &str| QueueName::parse(name).unwrap();
+    let grants = Grants {
+        queues: vec![queue("news"), queue("checkout.email")],
+        ..Grants::default()
+    };
+    let granted = [(HandlerName::parse("ad").unwrap(), grants)].into();
+    let guests = crate::queue::QueueDispatch::new(bench.queues.clone(), recorder, granted);
     let guest_call = |function: &str, destination: &str| Call {
         function: FunctionPath::new(interface(INTERFACE), function).into(),
         args: Request {
@@ -171,6 +178,7 @@ async fn guests_enqueue_plain_messages_but_not_into_an_edge_s_queue() {
     for (function, destination) in [
         ("enqueue", "checkout.email"),
         ("enqueue", "No Name"),
+        ("enqueue", "letters"),
         ("publish", "news"),
     ] {
         let reply = guests.dispatch(guest_call(function, destination)).await.unwrap();
@@ -181,4 +189,14 @@ async fn guests_enqueue_plain_messages_but_not_into_an_edge_s_queue() {
             "{fault}"
         );
     }
+    // What one handler was granted is nobody else's.
+    let stranger = Call {
+        caller: HandlerName::parse("cart").unwrap(),
+        ..guest_call("enqueue", "news")
+    };
+    let reply = guests.dispatch(stranger).await.unwrap();
+    assert_eq!(
+        decode_reply(&reply.value),
+        Ok(Err(Fault::NoSuchQueue("news".into())))
+    );
 }

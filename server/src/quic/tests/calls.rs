@@ -194,7 +194,9 @@ async fn tables_grow_while_calls_run() {
         exports.push(exported("cart", &function));
         // From here on a call must find it, although nobody told the caller yet.
         cart.quic.set_exports(exports.clone()).unwrap();
-        cart.allow(&web, &["web", &format!("web-{n}")]);
+        let callers = ["web", &format!("web-{n}")];
+        cart.permit(&callers, &exports);
+        cart.allow(&web, &callers);
         let fresh = Call {
             caller: name(&format!("web-{n}")),
             ..call(&function, "fresh")
@@ -222,6 +224,7 @@ async fn a_peer_calls_only_in_the_names_that_it_may_use() {
     );
     assert!(cart.callee.seen().is_empty());
     assert_eq!(cart.quic.refusals().unauthorised, 1);
+    cart.permit(&["web", "payment"], &[exported("cart", "echo")]);
     cart.allow(&web, &["web", "payment"]);
     soon(client.dispatch(foreign.clone())).await.unwrap();
     cart.allow(&web, &["web"]);
@@ -307,6 +310,7 @@ async fn a_panic_in_the_callee_ends_that_call_alone() {
     cart.quic
         .set_exports(vec![exported("cart", "panic"), exported("cart", "echo")])
         .unwrap();
+    cart.permit(&["web"], &[exported("cart", "panic"), exported("cart", "echo")]);
     let client = web.client(&cart);
     assert_eq!(
         code(soon(client.dispatch(call("panic", ""))).await),

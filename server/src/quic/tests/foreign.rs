@@ -461,3 +461,49 @@ async fn a_replayed_connection_runs_nothing() {
         "over the connection from before"
     );
 }
+
+#[tokio::test]
+async fn a_function_that_its_caller_does_not_import_is_refused_and_nothing_runs() {
+    let world = World::new();
+    let (cart, home, witness) = with_witness(&world).await;
+    cart.quic
+        .set_callers(&node_name("web"), HashSet::from([name("web")]));
+    cart.permit(&["web"], &[exported("cart", "echo")]);
+    let raw = Raw::announced(&world, &cart).await;
+    let call_of = async |function: u32| {
+        let head = CallHead {
+            function,
+            ..head_of(b"arguments")
+        };
+        raw.stream(&written(head, b"arguments")).await
+    };
+    // The first is given time for rights that are on their way; the others are not.
+    for function in [1, 1, 2] {
+        assert_eq!(refused_as(call_of(function).await).await, ErrorCode::Rejected);
+    }
+    assert_eq!(
+        cart.quic.refusals(),
+        Refusals {
+            unauthorised: 3,
+            ..Refusals::default()
+        }
+    );
+    assert_eq!(cart.callee.seen().len(), 1, "the witness's call alone");
+    // Rights that come while a call waits for them let it in; those that go let no further one in.
+    cart.permit(&["web"], &[]);
+    let waiting = call_of(3).await;
+    until(|| cart.quic.calls_under_way() == 1).await;
+    cart.permit(&["web"], &FUNCTIONS.map(|function| exported("cart", function)));
+    until(|| cart.callee.seen().len() == 2).await;
+    cart.callee.may_end.add_permits(1);
+    let mut answered = waiting;
+    let reply = soon(answered.read_to_end(4096)).await.unwrap();
+    assert_eq!(
+        frame::decode_reply(&reply, false).unwrap().unwrap().0.status,
+        frame::Status::Ok
+    );
+    cart.permit(&["web"], &[exported("cart", "echo")]);
+    assert_eq!(refused_as(call_of(3).await).await, ErrorCode::Rejected);
+    soon(witness.dispatch(call("echo", "well?"))).await.unwrap();
+    assert_eq!(home.quic.endpoint.open_connections(), 1);
+}

@@ -146,6 +146,7 @@ impl Cluster<'_> {
         )
         .unwrap();
         quic.set_exports(vec![exported(node, "work")]).unwrap();
+        permit(&quic, &NODES, &[exported(node, "work")]);
         for other in NODES.iter().filter(|other| **other != node) {
             quic.set_callers(&node_name(other), HashSet::from([name(other)]));
         }
@@ -188,6 +189,7 @@ impl Cluster<'_> {
         self.network.unplug(quic.local_addr());
         self.processes.borrow()[node].tasks.cancel();
         sleep(Duration::from_millis(rng.random_range(0..300))).await;
+        permit(&quic, &NODES, &[exported(node, "work")]);
         for other in NODES.iter().filter(|other| **other != node) {
             self.quic(other).0.peer_down(&node_name(node), incarnation);
         }

@@ -40,6 +40,9 @@ impl Stdio {
 
     /// The lines since the last look, with the name of their stream.
     pub(in crate::runtime) fn take_lines(&self) -> Vec<(&'static str, String)> {
+        if !self.out.is_written() && !self.err.is_written() {
+            return Vec::new();
+        }
         let mut lines = Vec::new();
         for (name, stream) in [("stdout", &self.out), ("stderr", &self.err)] {
             lines.extend(stream.take().into_iter().map(|line| (name, line)));
@@ -49,8 +52,12 @@ impl Stdio {
 }
 
 impl Stream {
+    fn is_written(&self) -> bool {
+        self.0.is_written.load(Ordering::Acquire)
+    }
+
     fn take(&self) -> Vec<String> {
-        if !self.0.is_written.load(Ordering::Acquire) {
+        if !self.is_written() {
             return Vec::new();
         }
         let mut buffer = self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -18,16 +18,18 @@ const NAME_BYTES_MAX: usize = 1_024;
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-/// One statement in several sizes, the largest first and 1 last.
-type Sizes = [(usize, Arc<str>); 3];
+/// One statement in several sizes, the largest first and 1 last, each a few times the next: so any number of rows takes few
+/// statements, and each of them goes to the thread of the connection and back.
+type Sizes = [(usize, Arc<str>); 5];
 
-static SPANS: LazyLock<Sizes> = LazyLock::new(|| sizes("INSERT INTO spans", &SPAN_COLUMNS, "", [64, 8, 1]));
+static SPANS: LazyLock<Sizes> =
+    LazyLock::new(|| sizes("INSERT INTO spans", &SPAN_COLUMNS, "", [256, 64, 16, 4, 1]));
 static PARTS: LazyLock<Sizes> = LazyLock::new(|| {
     sizes(
         "INSERT OR IGNORE INTO parts",
         &["word", "trace"],
         "",
-        [128, 16, 1],
+        [256, 64, 16, 4, 1],
     )
 });
 static TRACES: LazyLock<Sizes> = LazyLock::new(|| {
@@ -36,7 +38,7 @@ static TRACES: LazyLock<Sizes> = LazyLock::new(|| {
         .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     let conflict = format!(" ON CONFLICT (id) DO UPDATE SET {}", updates.join(", "));
-    sizes("INSERT INTO traces", &TRACE_COLUMNS, &conflict, [32, 4, 1])
+    sizes("INSERT INTO traces", &TRACE_COLUMNS, &conflict, [64, 16, 8, 3, 1])
 });
 
 /// A trace's columns, in the order in which they are bound and read; all but the first two change as it grows.
@@ -221,7 +223,7 @@ async fn all<T>(
     Ok(())
 }
 
-fn sizes(head: &str, columns: &[&str], tail: &str, sizes: [usize; 3]) -> Sizes {
+fn sizes(head: &str, columns: &[&str], tail: &str, sizes: [usize; 5]) -> Sizes {
     let row = format!("({})", vec!["?"; columns.len()].join(", "));
     sizes.map(|size| {
         let rows = vec![row.as_str(); size].join(", ");

@@ -1,5 +1,6 @@
 //! What readers ask: a page of traces, the spans of one, and the traces linked with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
@@ -163,22 +164,37 @@ pub(in crate::traces) async fn spans(
     Ok(spans)
 }
 
-/// A trace that the writer has forgotten, or never seen.
+/// Which of these traces are in the store, with their rows: one question for a whole batch.
+pub(super) async fn known_traces(
+    connection: &mut SqliteConnection,
+    trace_ids: &[TraceId],
+) -> Result<HashMap<TraceId, i64>, sqlx::Error> {
+    if trace_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<String> = trace_ids.iter().map(|id| format!("\"{:032x}\"", id.0)).collect();
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT id, trace_id FROM traces WHERE trace_id IN (SELECT unhex(value) FROM json_each(?))",
+    )
+    .bind(format!("[{}]", ids.join(",")))
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(id, bytes)| Ok((trace_id(&bytes)?, id)))
+        .collect()
+}
+
+/// A trace that the writer has forgotten.
 pub(super) async fn open_trace(
     connection: &mut SqliteConnection,
     words: &Words,
-    trace_id: TraceId,
-) -> Result<Option<OpenTrace>, sqlx::Error> {
-    let id: Option<i64> = sqlx::query_scalar("SELECT id FROM traces WHERE trace_id = ?")
-        .bind(trace_bytes(trace_id))
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(id) = id else { return Ok(None) };
+    (id, trace_id): (i64, TraceId),
+) -> Result<OpenTrace, sqlx::Error> {
     let mut trace = OpenTrace::new(id);
     for span in spans(connection, words, (id, trace_id), None).await? {
         trace.add(&span);
     }
-    Ok(Some(trace))
+    Ok(trace)
 }
 
 /// The traces that a trace continues, by its own links, then those that continue it, by `spans_linked`; each by time.

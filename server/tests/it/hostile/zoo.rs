@@ -24,6 +24,20 @@ pub(super) fn ring(own: &str, next: &str) -> Vec<u8> {
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
+/// A component that imports another handler's interface with these items, and serves one of its own.
+pub(super) fn borrower(interface: &str, items: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+        (import "{interface}" (instance {items}))
+        (core module $m (func (export "f") (result i32) i32.const 7))
+        (core instance $c (instantiate $m))
+        (func $f (result u32) (canon lift (core func $c "f")))
+        (instance $i (export "seven" (func $f)))
+        (export "hostile:borrower/borrower@0.1.0" (instance $i)))"#
+    );
+    wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
 const IMPORTS: &str = r#"
     (import "example:hello/greeter@0.1.0" (instance $hello
         (export "greet" (func (param "name" string) (result string)))))

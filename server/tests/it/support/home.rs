@@ -103,6 +103,11 @@ impl Home {
         self.data().join("handlers")
     }
 
+    /// Its `cleave.toml`.
+    pub(crate) fn rules_file(&self) -> PathBuf {
+        self.directory.path().join("cleave.toml")
+    }
+
     /// Copies a component into the folder, as a user does, under a name.
     pub(crate) fn drop_in(&self, name: &str, from: &str) {
         std::fs::copy(component(from), self.folder().join(format!("{name}.wasm")))

@@ -95,6 +95,7 @@ fn body(detail: &HandlerDetail) -> AnyView {
     view! {
         {trouble(handler)}
         {facts(handler)}
+        {terms(handler)}
         <div class="columns">
             <section class="card">
                 <h2>"Exports"</h2>
@@ -180,6 +181,19 @@ fn facts(handler: &Handler) -> AnyView {
         </dl>
     }
     .into_any()
+}
+
+/// How much it may take and what it may reach, by the keys of `[handler.NAME]`.
+fn terms(handler: &Handler) -> AnyView {
+    let pairs = handler
+        .limits
+        .written()
+        .into_iter()
+        .chain(handler.grants.written());
+    let pairs: Vec<_> = pairs
+        .map(|(key, value)| view! { <div><dt>{key.replace('_', " ")}</dt><dd class="num-left">{value}</dd></div> })
+        .collect();
+    view! { <dl class="facts card" aria-label="Limits and grants">{pairs}</dl> }.into_any()
 }
 
 /// How instances ended, the ways that there were: `2 trap, 1 idle`.

@@ -1,0 +1,9 @@
+//! See `targets::values`.
+
+#![no_main]
+
+#[path = "../targets.rs"]
+#[expect(dead_code, reason = "the other targets are programs of their own")]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::values(bytes));
