@@ -79,6 +79,11 @@ pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
             }
         }
     }
+    rows_of(&steps)
+}
+
+/// Each rung against plain QUIC.
+fn rows_of(steps: &[Step]) -> Vec<Row> {
     let base = (
         quantile(&steps[QUIC].p50_us, 0.5),
         quantile(&steps[QUIC].cpu_us, 0.5),

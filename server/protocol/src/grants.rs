@@ -91,7 +91,7 @@ impl HostGrant {
                 (
                     host,
                     rest.strip_prefix(':')
-                        .or(rest.is_empty().then_some("80"))
+                        .or_else(|| rest.is_empty().then_some("80"))
                         .ok_or_else(refused)?,
                 )
             }

@@ -216,6 +216,38 @@ mod tests {
         ];
         let node = |name: &str| NodeName::parse(name).unwrap();
         let places = places.map(|(name, nodes)| (handler(name), nodes.into_iter().map(node).collect()));
+        let placement = Placement {
+            mode: Mode::Apart,
+            ..Placement::default()
+        };
+        let routes = routes(7, &placement, nodes.to_vec(), &places.into(), &inventory);
+        assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
+        let served: Vec<_> = routes
+            .handlers
+            .iter()
+            .map(|h| (h.name.as_str(), h.node.as_str(), h.http))
+            .collect();
+        assert_eq!(
+            served,
+            [
+                ("frontend", "home", true),
+                ("cart", "cart", false),
+                ("cart", "cart-2", false)
+            ]
+        );
+        assert_eq!(routes.interfaces.len(), 1);
+        assert_eq!(routes.interfaces[0].providers, [handler("cart")]);
+    }
+
+    #[test]
+    fn rules_of_edges_hold_for_the_interfaces_that_they_mean() {
+        let inventory = Inventory {
+            interfaces: vec![InterfaceRoute {
+                interface: InterfaceName::parse("shop:cart/cart@0.1.0").unwrap(),
+                providers: vec![handler("cart")],
+            }],
+            ..Inventory::default()
+        };
         let edges = [
             ("frontend -> shop:cart/cart", "tcp"),
             ("email -> cleave:state/store", "2ms"),
@@ -228,7 +260,7 @@ mod tests {
             edges: edges.into(),
             ..Placement::default()
         };
-        let routes = routes(7, &placement, nodes.to_vec(), &places.into(), &inventory);
+        let routes = routes(7, &placement, Vec::new(), &Places::new(), &inventory);
         assert_eq!(routes.course.between, Rung::Uds);
         let courses: Vec<_> = routes
             .edge_courses
@@ -248,21 +280,5 @@ mod tests {
                 ("shop:cart/cart@0.1.0", Rung::Tcp, 0)
             ]
         );
-        assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
-        let served: Vec<_> = routes
-            .handlers
-            .iter()
-            .map(|h| (h.name.as_str(), h.node.as_str(), h.http))
-            .collect();
-        assert_eq!(
-            served,
-            [
-                ("frontend", "home", true),
-                ("cart", "cart", false),
-                ("cart", "cart-2", false)
-            ]
-        );
-        assert_eq!(routes.interfaces.len(), 1);
-        assert_eq!(routes.interfaces[0].providers, [handler("cart")]);
     }
 }

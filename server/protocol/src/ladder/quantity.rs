@@ -52,11 +52,13 @@ macro_rules! quantity {
 
 quantity!(
     /// A time of at most 200 ms, in whole µs.
+    #[derive(Default)]
     Delay,
     delay
 );
 quantity!(
     /// A share of at most 10 %, in whole millionths.
+    #[derive(Default)]
     Loss,
     loss
 );
@@ -73,22 +75,10 @@ impl Delay {
     }
 }
 
-impl Default for Delay {
-    fn default() -> Self {
-        Self(0)
-    }
-}
-
 impl Loss {
     /// As a share of one.
     pub fn share(self) -> f64 {
         self.0 as f64 / 1e6
-    }
-}
-
-impl Default for Loss {
-    fn default() -> Self {
-        Self(0)
     }
 }
 

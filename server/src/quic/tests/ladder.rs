@@ -244,6 +244,7 @@ async fn edges_share_a_lane_unless_they_are_shaped() {
     let world = World::new();
     let (web, cart) = pair(&world);
     cart.allow(&web, &["web", "shop"]);
+    cart.permit(&["web", "shop"], &[exported("cart", "echo")]);
     let from_shop = Call {
         caller: name("shop"),
         ..call("echo", "")
