@@ -58,7 +58,7 @@ impl Api {
         self.call(Method::GET, "/api/v1/placement", None).await
     }
 
-    /// Asks for a placement and waits until it is in force; false if `stop` came first.
+    /// Asks for exactly this placement and waits until it is in force; false if `stop` came first.
     pub async fn place(
         &mut self,
         placement: &Placement,
@@ -66,7 +66,14 @@ impl Api {
         stop: &Stop,
     ) -> anyhow::Result<bool> {
         let deadline = Instant::now() + limit;
-        let body = serde_json::to_vec(placement).context("write the placement as JSON")?;
+        let mut whole = serde_json::to_value(placement).context("write the placement as JSON")?;
+        // Said even where there are none: what is left out would stay as it is.
+        if let Some(whole) = whole.as_object_mut() {
+            for key in ["replicas", "edges"] {
+                whole.entry(key).or_insert_with(|| serde_json::json!({}));
+            }
+        }
+        let body = serde_json::to_vec(&whole).context("write the placement as JSON")?;
         let accepted: Accepted = self.call(Method::PUT, "/api/v1/placement", Some(body)).await?;
         loop {
             let now = self.placement().await?;

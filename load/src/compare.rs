@@ -4,11 +4,13 @@
 //! when the API says that the placement is in force, plus a warm-up. Whatever happens, the placement that was found at
 //! the start is asked for again at the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use protocol::api::placement::{Mode, Placement};
+use protocol::{EdgeName, Way};
 
 use crate::api::Api;
 use crate::blocks::{self, Block, Layout, Pace};
@@ -62,12 +64,17 @@ impl Side {
         #[derive(serde::Deserialize)]
         struct File {
             placement: Placement,
+            #[serde(default)]
+            edge: BTreeMap<EdgeName, Way>,
         }
         let is_sectioned = toml
             .parse::<toml::Table>()
             .is_ok_and(|table| table.contains_key("placement"));
         let placement = if is_sectioned {
-            toml::from_str::<File>(toml).map(|file| file.placement)
+            toml::from_str::<File>(toml).map(|mut file| {
+                file.placement.edges.extend(file.edge);
+                file.placement
+            })
         } else {
             toml::from_str::<Placement>(toml)
         };
@@ -76,6 +83,16 @@ impl Side {
         Ok(Self {
             name: name.to_owned(),
             placement,
+        })
+    }
+
+    /// The same by a way that stands behind its name: `apart+uds+2ms`.
+    pub fn by(self, suffix: &str) -> Result<Self, String> {
+        let way = suffix.split('+').try_fold(Way::default(), Way::with)?;
+        let way = way.or(self.placement.way());
+        Ok(Self {
+            name: format!("{}+{suffix}", self.name),
+            placement: self.placement.by(way),
         })
     }
 }
@@ -89,10 +106,16 @@ pub fn mode_name(mode: Mode) -> &'static str {
     }
 }
 
-/// Whether asking for a placement makes what was found: replicas that it does not name stay as they are.
-fn is_same(asked: &Placement, found: &Placement) -> bool {
-    let same_replicas = asked.replicas.is_empty() || asked.replicas == found.replicas;
-    asked.mode == found.mode && asked.groups == found.groups && same_replicas
+/// What a side asks for: of replicas and edges that it does not name what was found, whichever side was before it.
+fn asked(side: &Side, found: &Placement) -> Placement {
+    let mut placement = side.placement.clone();
+    if placement.replicas.is_empty() {
+        placement.replicas = found.replicas.clone();
+    }
+    if placement.edges.is_empty() {
+        placement.edges = found.edges.clone();
+    }
+    placement
 }
 
 /// Compares, restores the placement and reports.
@@ -111,6 +134,7 @@ pub async fn run(compare: &Compare, stop: &Stop, sink: &Sink) -> anyhow::Result<
         compare,
         prepared: prepare(&compare.options).await?,
         meter: Meter::new(api),
+        asked: compare.sides.iter().map(|side| asked(side, &found)).collect(),
         stop,
         sink,
         lanes: lane::count(),
@@ -139,6 +163,8 @@ struct Run<'c> {
     compare: &'c Compare,
     prepared: Prepared,
     meter: Meter,
+    /// What each side asks for.
+    asked: Vec<Placement>,
     stop: &'c Stop,
     sink: &'c Sink,
     lanes: usize,
@@ -266,7 +292,7 @@ impl Run<'_> {
             return Ok(true);
         }
         let began = Instant::now();
-        let Side { name, placement } = &self.compare.sides[side];
+        let (name, placement) = (&self.compare.sides[side].name, &self.asked[side]);
         let api = self.meter.api().expect("a comparison has an API");
         // Also while it is uncertain which placement is in force.
         self.in_force = None;
@@ -279,9 +305,7 @@ impl Run<'_> {
     }
 
     async fn restore(&mut self, found: &Placement) -> anyhow::Result<()> {
-        let is_in_force = self
-            .in_force
-            .is_some_and(|side| is_same(&self.compare.sides[side].placement, found));
+        let is_in_force = self.in_force.is_some_and(|side| self.asked[side] == *found);
         if is_in_force {
             return Ok(());
         }

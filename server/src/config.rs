@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use protocol::api::placement::{Mode, Placement};
 use protocol::control::Limits;
-use protocol::{Grants, HandlerName, InterfaceName, nearest};
+use protocol::{Grants, HandlerName, InterfaceName, Way, nearest};
 
 use crate::db::Synchronous;
 use crate::queue;
 use crate::telemetry::Sampling;
 use crate::traces::Retention;
+
+pub use protocol::EdgeName;
 
 /// The longest configuration file: far beyond what a person writes.
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -139,21 +141,6 @@ pub struct State {
     pub synchronous: Synchronous,
 }
 
-/// Who calls what: `checkout -> shop:email/email`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeName {
-    /// Who calls.
-    pub caller: HandlerName,
-    /// What is called; without a version it stands for every version.
-    pub interface: InterfaceName,
-}
-
-impl fmt::Display for EdgeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} -> {}", self.caller, self.interface)
-    }
-}
-
 /// Which way an edge's calls go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Via {
@@ -249,6 +236,14 @@ pub enum Error {
     NoPlacement {
         /// What was given.
         argument: String,
+    },
+    /// What stands behind a placement is no way of calls.
+    #[error("`{argument}`: {reason}")]
+    Way {
+        /// What was given.
+        argument: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The file says something that it should not: all of it, one problem a line.
     #[error("`{}` has {}", path.display(), listed(problems))]
@@ -373,23 +368,36 @@ impl Config {
 /// Whether an interface as configured stands for one as it is exported: without a version for all of them, with one
 /// for those of its semver track.
 pub fn stands_for(configured: &InterfaceName, exported: &InterfaceName) -> bool {
-    match configured.version() {
-        None => configured.as_str() == exported.unversioned(),
-        Some(_) => configured.track() == exported.track(),
-    }
+    configured.stands_for(exported)
 }
 
-/// What `--placement` and `cleave place` take: `together`, `apart`, or a file with `[placement]` as in `cleave.toml`.
+/// What `--placement` and `cleave place` take: `together`, `apart`, or a file with `[placement]` as in `cleave.toml`, and
+/// behind it how calls go: `apart+uds+2ms`.
 pub fn placement_argument(argument: &str) -> Result<Placement, Error> {
-    let mode = match argument {
-        "together" => Mode::Together,
-        "apart" => Mode::Apart,
-        path => return placement_file(Path::new(path)),
+    let (base, suffix) = match argument.split_once('+') {
+        Some((base, suffix)) if !Path::new(argument).exists() => (base, suffix),
+        _ => (argument, ""),
     };
-    Ok(Placement {
-        mode,
-        ..Placement::default()
-    })
+    let mode = match base {
+        "together" => Some(Mode::Together),
+        "apart" => Some(Mode::Apart),
+        _ => None,
+    };
+    let placement = match mode {
+        Some(mode) => Placement {
+            mode,
+            ..Placement::default()
+        },
+        None => placement_file(Path::new(base))?,
+    };
+    let words = suffix.split('+').filter(|_| !suffix.is_empty());
+    let way = words.into_iter().try_fold(Way::default(), Way::with);
+    let way = way.map_err(|reason| Error::Way {
+        argument: argument.to_owned(),
+        reason,
+    })?;
+    let way = way.or(placement.way());
+    Ok(placement.by(way))
 }
 
 fn placement_file(path: &Path) -> Result<Placement, Error> {

@@ -8,6 +8,7 @@
 pub mod child;
 pub mod children;
 pub mod fleet;
+pub mod idle;
 pub mod plan;
 pub mod reconciler;
 pub mod routes;
@@ -59,6 +60,15 @@ pub(crate) struct Want {
     renewals: BTreeMap<NodeName, u64>,
 }
 
+/// What of the placement before stays when another one is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many nodes serve a handler.
+    pub replicas: bool,
+    /// How the calls of some edges go.
+    pub edges: bool,
+}
+
 /// The front of placement; clones share it.
 #[derive(Debug, Clone)]
 pub struct Desired {
@@ -107,21 +117,18 @@ impl Desired {
 
     /// Accepts a placement, which supersedes one that is still on its way; or refuses it, and nothing changes.
     pub fn put(&self, placement: Placement) -> Result<Accepted, Error> {
-        self.accept(|want| {
-            plan::plan(&placement, &want.inventory.members(true))?;
-            want.placement = placement;
-            Ok(())
-        })
+        self.put_beside(placement, Kept::default())
     }
 
-    /// The same for a placement that says nothing of replicas: they stay as they are.
-    pub fn put_beside_replicas(&self, placement: Placement) -> Result<Accepted, Error> {
+    /// The same for a placement that says nothing of some things: they stay as they are.
+    pub fn put_beside(&self, mut placement: Placement, kept: Kept) -> Result<Accepted, Error> {
         self.accept(|want| {
-            let replicas = want.placement.replicas.clone();
-            let placement = Placement {
-                replicas,
-                ..placement
-            };
+            if kept.replicas {
+                placement.replicas = want.placement.replicas.clone();
+            }
+            if kept.edges {
+                placement.edges = want.placement.edges.clone();
+            }
             plan::plan(&placement, &want.inventory.members(true))?;
             want.placement = placement;
             Ok(())
@@ -175,8 +182,9 @@ impl Desired {
             outcome = change(want);
             if outcome.is_ok() {
                 want.generation += 1;
-                // One is what a handler has anyway: equal placements shall be equal.
+                // One is what a handler has anyway, and a rule may say nothing: equal placements shall be equal.
                 want.placement.replicas.retain(|_, wanted| *wanted > 1);
+                want.placement.edges.retain(|_, way| !way.is_silent());
                 generation = want.generation;
             }
             outcome.is_ok()

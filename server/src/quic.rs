@@ -12,11 +12,14 @@ mod dial;
 mod error;
 mod gauge;
 mod identity;
+mod lane;
 mod link;
 mod listener;
+mod path;
 mod peer;
 mod permissions;
 mod renewal;
+mod shaped;
 mod stream;
 mod table;
 #[cfg(test)]
@@ -24,9 +27,11 @@ mod tests;
 mod tls;
 mod traffic;
 mod transport;
+mod twin;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,8 +39,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use futures_util::future::join_all;
 use protocol::control::Control;
-use protocol::frame::{FUNCTION_BYTES_MAX, FrameError, encode_control};
-use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, NodeName, TypeHash};
+use protocol::frame::{FUNCTION_BYTES_MAX, FrameError, Hello, VERSION, encode_control};
+use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, NodeName, Rung, Shaping, TypeHash};
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
@@ -46,12 +51,16 @@ pub use error::Error;
 pub use identity::Identity;
 pub use permissions::Permissions;
 pub use protocol::frame::Exported;
+pub use twin::Twin;
 
 use crate::dispatch::Dispatcher;
 use crate::peers::{PeerState, Peers};
 use crate::shutdown::Tasks;
 use gauge::Gauge;
+use lane::Meter;
+use lane::listen::Doors;
 use link::{Close, Link};
+use path::Path;
 use peer::Peer;
 use permissions::{Admission, Denied};
 use table::Exports;
@@ -86,6 +95,8 @@ pub struct Config {
     pub keep_alive: Duration,
     /// A peer that is silent for so long is gone.
     pub idle_timeout: Duration,
+    /// Where its Unix socket is put, a directory for nobody else; without it there is none.
+    pub sockets: Option<PathBuf>,
 }
 
 impl Config {
@@ -98,6 +109,7 @@ impl Config {
             streams_max: 1024,
             keep_alive: Duration::from_millis(250),
             idle_timeout: Duration::from_secs(1),
+            sockets: None,
         }
     }
 }
@@ -105,9 +117,9 @@ impl Config {
 /// What was refused since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Connections: no certificate of ours, wrong protocol, too many.
+    /// Connections and lanes: no certificate of ours, no token of a connection, wrong protocol, too many.
     pub strangers: u64,
-    /// Connections closed because of bytes that are no frame.
+    /// Connections and lanes closed because of bytes that are no frame.
     pub malformed: u64,
     /// Calls in the name of a handler for which the peer may not speak, or of a function that the caller may not call.
     pub unauthorised: u64,
@@ -118,6 +130,9 @@ pub struct Quic {
     node: NodeName,
     incarnation: u64,
     endpoint: Endpoint,
+    /// How this node opens a connection's control stream.
+    hello: Hello,
+    streams_max: usize,
     tls: ArcSwap<Tls>,
     /// How often `tls` was replaced.
     papers: AtomicU64,
@@ -139,6 +154,7 @@ pub struct Quic {
     drained: AtomicBool,
     bodies: Arc<Semaphore>,
     traffic: Traffic,
+    lane_bytes: Arc<Meter>,
     strangers: AtomicU64,
     malformed: AtomicU64,
     unauthorised: AtomicU64,
@@ -166,15 +182,16 @@ impl Quic {
             source,
         };
         let socket = UdpSocket::bind(config.listen).map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
         let socket = TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
         let endpoint = transport::endpoint(&config);
-        Self::bind_on(socket, endpoint, config, local, control, tasks)
+        let doors = Doors::open(address, config.sockets.as_deref())?;
+        Self::bind_on((socket, endpoint, doors), config, local, control, tasks)
     }
 
     /// The same on a socket that is there already: the seam at which tests put a network of their own.
     fn bind_on(
-        socket: Arc<dyn AsyncUdpSocket>,
-        endpoint: EndpointConfig,
+        (socket, endpoint, doors): (Arc<dyn AsyncUdpSocket>, EndpointConfig, Doors),
         config: Config,
         local: Dispatcher,
         control: mpsc::Sender<(NodeName, Control)>,
@@ -193,6 +210,13 @@ impl Quic {
             node: config.identity.node,
             incarnation: config.incarnation,
             endpoint,
+            hello: Hello {
+                version: VERSION as u32,
+                incarnation: config.incarnation,
+                tcp_port: doors.tcp_port(),
+                uds_path: doors.uds_path(),
+            },
+            streams_max: config.streams_max as usize,
             tls: ArcSwap::from_pointee(tls),
             papers: AtomicU64::new(0),
             transport,
@@ -209,11 +233,13 @@ impl Quic {
             drained: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / BODY_UNIT)),
             traffic: Traffic::default(),
+            lane_bytes: Arc::default(),
             strangers: AtomicU64::new(0),
             malformed: AtomicU64::new(0),
             unauthorised: AtomicU64::new(0),
         });
         quic.tasks.spawn("quic listener", Arc::clone(&quic).listen());
+        quic.open_doors(doors);
         Ok(quic)
     }
 
@@ -278,8 +304,25 @@ impl Quic {
         address: SocketAddr,
         incarnation: u64,
     ) -> Arc<PeerClient> {
+        self.client_by((Rung::Quic, Shaping::default()), node, address, incarnation)
+    }
+
+    /// The same by a rung of the ladder: `uds`, `tcp` or `quic`, with what is done to the way. An edge with a shaped way
+    /// has a connection of its own.
+    pub fn client_by(
+        self: &Arc<Self>,
+        by: (Rung, Shaping),
+        node: &NodeName,
+        address: SocketAddr,
+        incarnation: u64,
+    ) -> Arc<PeerClient> {
         let peer = self.peer(node);
-        Arc::new(PeerClient::new(Arc::clone(self), peer, address, incarnation))
+        Arc::new(PeerClient::new(
+            Arc::clone(self),
+            peer,
+            (address, incarnation),
+            by,
+        ))
     }
 
     /// Sends a message to the node at an address, over the connection there is, whoever made it, or a new one. Messages
@@ -336,9 +379,10 @@ impl Quic {
         self.peers.down(node, incarnation, "its process is gone");
     }
 
-    /// UDP payload sent and received since the start, over connections that ended too.
+    /// Bytes sent and received since the start, over connections that ended too: UDP payload of QUIC, and what lanes carry.
     pub fn bytes(&self) -> (u64, u64) {
-        self.traffic.bytes()
+        let ((sent, received), lanes) = (self.traffic.bytes(), self.lane_bytes.bytes());
+        (sent + lanes.0, received + lanes.1)
     }
 
     /// Calls from peers that are under way here.
@@ -487,6 +531,22 @@ impl Quic {
         let node = &link.peer.node;
         tracing::warn!(peer.name = %node, "closed the connection to node `{node}`: {error}");
         link.close(Close::Malformed, "it sent what is no frame");
+    }
+
+    /// The same for what came by one of its paths: a lane goes alone.
+    fn malformed_on(&self, link: &Link, path: &Path, error: &FrameError) {
+        if path.is_lane_of(link) {
+            self.malformed_lane(link, path, error);
+        } else {
+            self.malformed(link, error);
+        }
+    }
+
+    fn malformed_lane(&self, link: &Link, lane: &Path, error: &FrameError) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+        let node = &link.peer.node;
+        tracing::warn!(peer.name = %node, "closed a lane to node `{node}`: {error}");
+        lane.close(Close::Malformed, "it sent what is no frame");
     }
 
     /// Counts a call that its peer may not make, and logs the first of its kind.

@@ -8,7 +8,7 @@ use protocol::api::nodes::{Node, NodeState};
 use protocol::api::placement::{Mode, Placement, PlacementStatus};
 use protocol::api::traces::{TraceDetail, TraceSummary};
 use protocol::span::Stages;
-use protocol::{HandlerName, SpanKind, SpanStatus, Transport};
+use protocol::{HandlerName, Rung, SpanKind, SpanStatus, Transport, Way};
 
 use crate::format;
 
@@ -61,7 +61,7 @@ pub fn critical_path(detail: &TraceDetail) -> Option<String> {
         if part == 0 {
             continue;
         }
-        if row.span.kind == SpanKind::Client && row.span.transport == Some(Transport::Quic) {
+        if row.span.kind == SpanKind::Client && row.span.transport.is_some_and(Transport::is_between_nodes) {
             travel += part;
             continue;
         }
@@ -245,13 +245,37 @@ pub fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// A placement in a few words: its name, and how many nodes serve a handler where not one.
+/// A placement in a few words: its name, how calls go where not as usual, and how many nodes serve a handler where not one.
 pub fn wish(placement: &Placement) -> String {
     let mut words = mode(placement.mode).to_owned();
+    if !placement.way().is_silent() {
+        words.push_str(&format!(" by {}", placement.way()));
+    }
     for (handler, replicas) in &placement.replicas {
         words.push_str(&format!(", {handler} ×{replicas}"));
     }
+    for (edge, way) in &placement.edges {
+        words.push_str(&format!(", {edge} by {way}"));
+    }
     words
+}
+
+/// What is done to an edge's way beside its transport: `+2ms`; or what is asked for and has no effect.
+pub fn way_words(edge: &Edge) -> Option<String> {
+    let asked = edge.asked?;
+    let course = asked.course();
+    if edge.transport == Transport::Queue {
+        return None;
+    }
+    if edge.transport.is_between_nodes() {
+        let shaping = Way {
+            transport: None,
+            ..asked
+        };
+        return (!shaping.is_silent()).then(|| format!("+{shaping}"));
+    }
+    let is_idle = asked.transport.is_some_and(Rung::is_between_nodes) || !course.shaping.is_none();
+    is_idle.then(|| format!("({asked} is idle)"))
 }
 
 /// Makes a fragment the beginning of a sentence; its own full stop is dropped.
@@ -303,6 +327,7 @@ mod tests {
             callee: HandlerName::parse(callee).unwrap(),
             interface: InterfaceName::parse("shop:payment/payment").unwrap(),
             transport: Transport::Quic,
+            asked: None,
             calls: 1,
             errors: 0,
             errs: 0,

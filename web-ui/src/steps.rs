@@ -3,7 +3,7 @@
 //! Promises: the steps' times sum to the call's; the two halves of the travel are marked as such, because only their
 //! sum is measured. Not here: how the stages are measured, which is the server's.
 
-use protocol::CallerStages;
+use protocol::{CallerStages, Transport};
 
 use crate::format;
 
@@ -124,24 +124,33 @@ pub fn total(steps: &[Step]) -> u64 {
 }
 
 /// The finding in a sentence: what the call was made of.
-pub fn sentence(stages: &CallerStages, caller: &str, callee: &str, same_process: bool) -> String {
+pub fn sentence(stages: &CallerStages, caller: &str, callee: &str, transport: Transport) -> String {
     let steps = steps(stages, callee);
     let total = total(&steps) as f64;
     let work = stages.callee.run + stages.callee.outgoing;
     let share = format::percent(work as f64, total);
     let stubs = stages.lift + stages.send + stages.lower + stages.callee.decode + stages.callee.encode;
-    let mut text = if same_process {
+    let carrier = match transport {
+        Transport::Quic => Some("QUIC"),
+        Transport::Tcp => Some("TCP with TLS"),
+        Transport::Uds => Some("A Unix socket"),
+        Transport::Direct | Transport::Codec | Transport::Queue => None,
+    };
+    let handing_over = match transport {
+        Transport::Codec => "packing the values into the bytes of the wire and out again",
+        _ => "handing the values over",
+    };
+    let mut text = match carrier {
         // Between the two stubs lies no network, only the way from one part of the process to the other.
-        format!(
-            "{caller} and {callee} share a process: no network in between, {} went into handing the values over.",
+        None => format!(
+            "{caller} and {callee} share a process: no network in between, {} went into {handing_over}.",
             format::duration(stubs + stages.travel)
-        )
-    } else {
-        format!(
-            "QUIC carried the arguments to {callee} and the result back in {}; packing and unpacking took {}.",
+        ),
+        Some(carrier) => format!(
+            "{carrier} carried the arguments to {callee} and the result back in {}; packing and unpacking took {}.",
             format::duration(stages.travel),
             format::duration(stubs)
-        )
+        ),
     };
     text.push_str(&format!(" {share} of the call was {callee}'s own work"));
     if stages.callee.outgoing > stages.callee.run {
@@ -237,12 +246,17 @@ mod tests {
     fn a_call_within_the_process_does_not_travel() {
         let stages = CallerStages { travel: 0, ..APART };
         assert!(steps(&stages, "cart").iter().all(|step| !step.half));
-        assert!(sentence(&stages, "frontend", "cart", true).starts_with("frontend and cart share a process"));
+        let text = sentence(&stages, "frontend", "cart", Transport::Direct);
+        assert!(text.starts_with("frontend and cart share a process"), "{text}");
+        let text = sentence(&stages, "frontend", "cart", Transport::Codec);
+        assert!(text.contains("the bytes of the wire"), "{text}");
     }
 
     #[test]
     fn the_sentence_names_travel_and_a_long_wait() {
-        let text = sentence(&APART, "checkout", "payment", false);
+        let text = sentence(&APART, "checkout", "payment", Transport::Uds);
+        assert!(text.starts_with("A Unix socket carried"), "{text}");
+        let text = sentence(&APART, "checkout", "payment", Transport::Quic);
         assert!(
             text.contains("in 119 µs") && text.contains("1.24 ms it waited"),
             "{text}"

@@ -191,7 +191,7 @@ fn row(row: &SpanRow, parent: Option<usize>, depth: u32, linked: &[LinkedTrace])
         inner: whole,
         bar: match (span.kind, span.transport) {
             (SpanKind::Producer, _) | (SpanKind::Client, Some(Transport::Queue)) => Bar::Queued,
-            (SpanKind::Client, Some(Transport::Quic)) => Bar::Remote,
+            (SpanKind::Client, Some(transport)) if transport.is_between_nodes() => Bar::Remote,
             _ => Bar::Solid,
         },
         critical: row.critical.clone(),

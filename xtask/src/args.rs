@@ -101,6 +101,8 @@ Names:
   isolation
           A neighbour's p99 beside hostile handlers against its p99 alone, and how late guests that never end are
           gone (about a minute)
+  ladder  One call by each rung of the ladder: within the process, through the bytes of the wire, over a Unix socket,
+          TCP with TLS, QUIC, and QUIC with 1 ms of delay: round trip, and CPU (about a minute)
   moves   A thousand moves of every kind under constant load, and how many calls fail (about three minutes; needs
           `cargo xtask build` first)
   shop    The whole shop: CPU per request of Cleave, together, against the same handlers linked natively, and what

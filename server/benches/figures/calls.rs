@@ -132,7 +132,7 @@ impl House {
             transport: Transport::Direct,
         };
         self.router
-            .swap(RouteTable::build(&self.routes, |_| Some(target.clone())));
+            .swap(RouteTable::build(&self.routes, |_, _| Some(target.clone())));
     }
 
     /// A house with a caller and its callee.

@@ -7,6 +7,7 @@
 
 mod calls;
 mod isolation;
+mod ladder;
 mod moves;
 mod shop;
 mod table;
@@ -39,11 +40,14 @@ fn main() -> ExitCode {
     let rows = match name {
         "calls" => calls::rows(&executor, words.get(1).map_or("", String::as_str)),
         "isolation" => isolation::rows(),
+        "ladder" => ladder::rows(&executor),
         "moves" => moves::rows(),
         "shop" => shop::rows(),
         "wire" => wire::rows(&executor),
         other => {
-            println!("figures: no benchmark `{other}`; there are: calls, isolation, moves, shop, wire");
+            println!(
+                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, wire"
+            );
             return ExitCode::from(2);
         }
     };

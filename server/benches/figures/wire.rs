@@ -7,7 +7,7 @@
 
 mod bare;
 mod grpc;
-mod ours;
+pub mod ours;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const CALLS_ALONE: usize = 8_000;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One way to carry bytes to another node and back.
-trait Wire: Send + Sync + 'static {
+pub trait Wire: Send + Sync + 'static {
     fn echo(&self, body: Bytes) -> impl Future<Output = Bytes> + Send;
 }
 
@@ -55,8 +55,8 @@ pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
     );
     let alone = paired(
         TURNS,
-        || round_trip_us(executor, &ours),
-        || round_trip_us(executor, &grpc),
+        || round_trip_us(executor, &ours, CALLS_ALONE),
+        || round_trip_us(executor, &grpc, CALLS_ALONE),
     );
     vec![
         against_grpc.row(
@@ -81,7 +81,7 @@ pub fn rows(executor: &tokio::runtime::Runtime) -> Vec<Row> {
 }
 
 /// Calls per second of CPU, of both sides, with [`IN_FLIGHT`] at the same time.
-fn calls_per_cpu_second<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<W>) -> f64 {
+pub fn calls_per_cpu_second<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<W>) -> f64 {
     let body = Bytes::from(vec![7; BODY_BYTES]);
     let before = cpu_seconds();
     let callers = (0..IN_FLIGHT).map(|_| {
@@ -102,12 +102,12 @@ fn calls_per_cpu_second<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<
 }
 
 /// The median round trip of calls one after the other, in µs.
-fn round_trip_us<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<W>) -> f64 {
+pub fn round_trip_us<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<W>, calls: usize) -> f64 {
     let body = Bytes::from(vec![7; BODY_BYTES]);
     let wire = Arc::clone(wire);
     let caller = executor.spawn(async move {
-        let mut taken = Vec::with_capacity(CALLS_ALONE);
-        for _ in 0..CALLS_ALONE {
+        let mut taken = Vec::with_capacity(calls);
+        for _ in 0..calls {
             let began = Instant::now();
             wire.echo(body.clone()).await;
             taken.push(began.elapsed().as_nanos() as f64 / 1e3);

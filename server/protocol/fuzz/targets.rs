@@ -76,6 +76,23 @@ pub fn frames(bytes: &[u8]) {
             assert_eq!(reread, Some((head, again.len())));
         }
     }
+    if let Ok(Some((head, taken))) = frame::decode_lane(bytes) {
+        assert!(taken <= bytes.len() && head.len <= frame::LANE_CHUNK_BYTES_MAX);
+        let mut again = BytesMut::new();
+        frame::encode_lane(&head, &mut again);
+        assert_eq!(frame::decode_lane(&again), Ok(Some((head, again.len()))));
+        assert_eq!(taken, again.len(), "numbers are in their shortest form");
+    }
+    if let Ok(more) = frame::decode_window(bytes) {
+        let mut again = BytesMut::new();
+        frame::encode_window(0, more, &mut again);
+        assert_eq!(&again[3..], bytes);
+    }
+    if let Ok(Some((version, token, taken))) = frame::decode_lane_hello(bytes) {
+        let mut again = BytesMut::new();
+        frame::encode_lane_hello(version, &token, &mut again);
+        assert_eq!(again.as_ref(), &bytes[..taken]);
+    }
     if let Ok(error) = frame::decode_error(bytes) {
         let mut again = BytesMut::new();
         frame::encode_error(&error, &mut again);

@@ -12,6 +12,7 @@ pub use crate::api::handlers::InstancePolicy;
 
 use crate::api::handlers::InstanceEnds;
 use crate::grants::Grants;
+use crate::ladder::Course;
 use crate::name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName};
 use crate::shape::Shape;
 use crate::span::{Span, Transport};
@@ -95,6 +96,12 @@ pub struct Routes {
     /// Functions whose calls find their replica by a parameter.
     #[serde(default)]
     pub affinities: Vec<Affinity>,
+    /// How calls go.
+    #[serde(default)]
+    pub course: Course,
+    /// Edges whose calls go otherwise.
+    #[serde(default)]
+    pub edge_courses: Vec<EdgeCourse>,
     /// What handlers may call on other nodes; who stands not here may call nothing there.
     #[serde(default)]
     pub permissions: Vec<Permission>,
@@ -217,6 +224,17 @@ pub struct EdgeTimeout {
     pub timeout_ms: u64,
 }
 
+/// How the calls along an edge go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeCourse {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// The interface that is called.
+    pub interface: InterfaceName,
+    /// How.
+    pub course: Course,
+}
+
 /// A function of which calls with an equal parameter go to the same replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Affinity {
@@ -237,9 +255,9 @@ pub struct Figures {
     pub spans_finished: u64,
     /// Spans that it dropped.
     pub spans_dropped: u64,
-    /// UDP payload sent over QUIC.
+    /// Bytes sent to other nodes: UDP payload over QUIC, else of the connection.
     pub quic_bytes_sent: u64,
-    /// UDP payload received over QUIC.
+    /// Bytes received from them.
     pub quic_bytes_received: u64,
     /// Calls that its handlers made.
     pub edges: Vec<EdgeFigures>,
@@ -306,6 +324,8 @@ pub struct Birth {
     pub key_pem: String,
     /// Where compiled code lies.
     pub cache: PathBuf,
+    /// Where nodes put their Unix sockets.
+    pub sockets: PathBuf,
     /// The sampling mode: `100/s`, `all` or `off`.
     pub sampling: String,
 }

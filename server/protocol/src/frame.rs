@@ -1,4 +1,4 @@
-//! The frames that nodes exchange over QUIC: pure bytes ⇄ values, without I/O.
+//! The frames that nodes exchange over QUIC, TCP and Unix sockets: pure bytes ⇄ values, without I/O.
 //!
 //! Decoders never index, never recurse and never allocate from a length that they were told: what they hold grows with
 //! the bytes that came. A decoder of a frame's head answers `None` while bytes are missing, so that a reader can feed
@@ -9,6 +9,7 @@
 //! reply    status u8 · stages {total, decode, wait, run, outgoing, encode} ns LEB (if asked) · len LEB · value | error
 //! error    code LEB · message text · detail option<text>
 //! control  kind u8 · len LEB · body
+//! lane     stream LEB · kind u8 · len LEB · bytes
 //! ```
 
 #![deny(clippy::indexing_slicing)]
@@ -17,6 +18,7 @@ mod body;
 mod call;
 mod control;
 mod cursor;
+mod lane;
 mod reply;
 mod table;
 #[cfg(test)]
@@ -25,8 +27,12 @@ mod tests;
 pub use body::Body;
 pub use call::{CALL_HEAD_BYTES_MAX, CallHead, decode_call, encode_call};
 pub use control::{
-    Envelope, Hello, Kind, decode_control, decode_envelope, decode_hello, decode_number, encode_control,
-    encode_hello, encode_mark, encode_number,
+    Envelope, Hello, Kind, SOCKET_PATH_BYTES_MAX, decode_control, decode_envelope, decode_hello,
+    decode_number, encode_control, encode_hello, encode_mark, encode_number,
+};
+pub use lane::{
+    LANE_CHUNK_BYTES_MAX, LANE_HEAD_BYTES_MAX, LANE_HELLO_BYTES_MAX, LANE_TOKEN_BYTES, LaneHead, LaneKind,
+    decode_lane, decode_lane_hello, decode_window, encode_lane, encode_lane_hello, encode_window,
 };
 pub use reply::{
     REPLY_HEAD_BYTES_MAX, ReplyHead, Status, decode_error, decode_reply, encode_error, encode_reply,
@@ -42,13 +48,18 @@ pub use table::{
 pub enum Version {
     /// Calls and replies, exports and callers, control messages in postcard, sync, drain, retire.
     V1 = 1,
+    /// A hello says where the other transports are reached, and lanes carry calls over those.
+    V2 = 2,
 }
 
 /// The version that this build speaks.
-pub const VERSION: Version = Version::V1;
+pub const VERSION: Version = Version::V2;
 
 /// What TLS negotiates; another version has another name, so that two versions never meet in a stream.
-pub const ALPN: &[u8] = b"cleave/1";
+pub const ALPN: &[u8] = b"cleave/2";
+
+/// The same for what carries only calls of a connection that is there already.
+pub const LANE_ALPN: &[u8] = b"cleave-lane/2";
 
 /// The longest arguments or result, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 << 20;

@@ -8,10 +8,12 @@
 pub mod api;
 pub mod builtin;
 pub mod control;
+pub mod edge;
 pub mod error;
 pub mod exchange;
 pub mod frame;
 pub mod grants;
+pub mod ladder;
 pub mod limits;
 pub mod name;
 pub mod nearest;
@@ -20,8 +22,10 @@ pub mod span;
 pub mod trace;
 pub mod value;
 
+pub use edge::EdgeName;
 pub use error::{CallError, ErrorCode};
 pub use grants::{Grants, HostGrant};
+pub use ladder::{Rung, Shaping, Way};
 pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
 pub use nearest::nearest;
 pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};

@@ -178,6 +178,15 @@ impl InterfaceName {
         self.0.split_once('@').map(|(_, version)| version)
     }
 
+    /// Whether this name, as rules write it, means an interface as it is exported: without a version every version, with
+    /// one those of its semver track.
+    pub fn stands_for(&self, exported: &Self) -> bool {
+        match self.version() {
+            None => self.as_str() == exported.unversioned(),
+            Some(_) => self.track() == exported.track(),
+        }
+    }
+
     /// The semver track: two versions with equal tracks can stand for one another. `@1.4.2` and `@1.0.0` share
     /// `ns:pkg/iface@1`; below 1 the minor counts, as cargo and the component linker see it; a pre-release stands alone.
     pub fn track(&self) -> String {

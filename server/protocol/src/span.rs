@@ -41,10 +41,52 @@ pub enum SpanKind {
 pub enum Transport {
     /// Within the process.
     Direct = 0,
-    /// To another node.
+    /// To another node over QUIC.
     Quic = 1,
     /// Through a queue.
     Queue = 2,
+    /// Within the process, through the bytes of the wire.
+    Codec = 3,
+    /// To another node over a Unix socket.
+    Uds = 4,
+    /// To another node over TCP with TLS.
+    Tcp = 5,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Direct,
+        Self::Quic,
+        Self::Queue,
+        Self::Codec,
+        Self::Uds,
+        Self::Tcp,
+    ];
+
+    /// The one of a number, as it is stored.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|transport| *transport as i64 == number)
+    }
+
+    /// Its name, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Quic => "quic",
+            Self::Queue => "queue",
+            Self::Codec => "codec",
+            Self::Uds => "uds",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Whether the call left its process for another node.
+    pub fn is_between_nodes(self) -> bool {
+        matches!(self, Self::Quic | Self::Uds | Self::Tcp)
+    }
 }
 
 /// How the operation ended.

@@ -16,6 +16,8 @@ fn frame_of(kind: u8) -> Vec<u8> {
             &Hello {
                 version: 1,
                 incarnation: 7,
+                tcp_port: 4_000,
+                uds_path: "/run/a.sock".to_owned(),
             },
             &mut out,
         ),

@@ -75,7 +75,9 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
 
-    /// Compare placements, the first with each other: `together`, `apart`, or files with a [placement] section
+    /// Compare placements, the first with each other: `together`, `apart`, or files with a [placement] section; each with
+    /// how calls go behind it: a rung (`+codec`, `+uds`, `+tcp`, `+quic`), a delay (`+2ms`), a jitter (`+~500us`), a loss
+    /// (`+1%`), a bandwidth (`+100Mbit/s`)
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', num_args = 1.., value_parser = side)]
     compare: Vec<Side>,
 
@@ -247,6 +249,18 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn side(text: &str) -> Result<Side, String> {
+    let (base, suffix) = match text.split_once('+') {
+        Some((base, suffix)) if !Path::new(text).exists() => (base, Some(suffix)),
+        _ => (text, None),
+    };
+    let side = base_side(base)?;
+    match suffix {
+        None => Ok(side),
+        Some(suffix) => side.by(suffix),
+    }
+}
+
+fn base_side(text: &str) -> Result<Side, String> {
     match text {
         "together" | "apart" => Side::parse(text, &format!("mode = \"{text}\"")),
         file => {

@@ -8,6 +8,7 @@ use protocol::api::handlers::{Handler, HandlerState, InstancePolicy};
 use protocol::api::nodes::Node;
 use protocol::api::queues::Queue;
 use protocol::control::Limits;
+use protocol::{Rung, Way};
 
 use super::Remote;
 use super::error::Error;
@@ -19,7 +20,8 @@ use super::output::{Table, duration, list, print, print_json, size, word};
 EXAMPLES:
   cleave ls                    handlers: where they stand, what they export
   cleave ls nodes              processes, with their CPU time and memory
-  cleave ls edges --json       every call counted, with latencies; for scripts")]
+  cleave ls edges              every call counted, the way it went, what that way is made to do
+  cleave ls edges --json       the same with all figures; for scripts")]
 pub(super) struct LsArgs {
     /// What to list
     #[arg(value_enum, default_value_t = What::Handlers)]
@@ -177,7 +179,7 @@ fn edges(edges: &[Edge]) -> String {
         let latency = &edge.latency_ns;
         table.row([
             format!("{} -> {} ({})", edge.caller, edge.callee, edge.interface),
-            word(&edge.transport),
+            via(edge),
             format!("{:.1}", edge.rate_per_s),
             edge.calls.to_string(),
             edge.errors.to_string(),
@@ -193,6 +195,28 @@ fn edges(edges: &[Edge]) -> String {
         ]);
     }
     table.render()
+}
+
+/// The way that the last call went, with what is done to it; what is asked for instead, where that is idle.
+fn via(edge: &Edge) -> String {
+    let transport = edge.transport;
+    let Some(asked) = edge.asked else {
+        return word(&transport);
+    };
+    let course = asked.course();
+    let is_as_asked = |rung: Rung| rung.transport() == transport;
+    if transport.is_between_nodes() && is_as_asked(course.between) {
+        let shaping = Way {
+            transport: Some(course.between),
+            ..asked
+        };
+        return shaping.to_string();
+    }
+    match asked.transport.is_none_or(is_as_asked) && !transport.is_between_nodes() && course.shaping.is_none()
+    {
+        true => word(&transport),
+        false => format!("{} ({asked} is idle)", word(&transport)),
+    }
 }
 
 /// Also of `cleave queue ls`.

@@ -24,7 +24,8 @@ pub struct UpArgs {
     #[arg(long, value_name = "DIR", default_value = "./data")]
     pub data: PathBuf,
 
-    /// Which handlers share a process: `together`, `apart`, or a file with a [placement] section
+    /// Which handlers share a process: `together`, `apart`, or a file with a [placement] section; and behind it how calls
+    /// go, as in `apart+uds+2ms`
     #[arg(long, value_name = "together|apart|FILE")]
     pub placement: Option<String>,
 

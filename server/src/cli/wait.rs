@@ -145,14 +145,22 @@ fn name(placement: &Placement) -> String {
         }
         mode => word(&mode),
     };
+    if !placement.way().is_silent() {
+        name.push_str(&format!(" by {}", placement.way()));
+    }
     for (handler, replicas) in &placement.replicas {
         name.push_str(&format!(", {handler} ×{replicas}"));
+    }
+    for (edge, way) in &placement.edges {
+        name.push_str(&format!(", {edge} by {way}"));
     }
     name
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::Way;
+
     use super::*;
 
     #[test]
@@ -164,5 +172,15 @@ mod tests {
             ..Placement::default()
         };
         assert_eq!(name(&placement), "apart, catalog ×2");
+        let way = Way::default().with("uds").unwrap();
+        let edges = [("cart -> shop:ad/ad".parse().unwrap(), way.with("2ms").unwrap())].into();
+        let placement = Placement {
+            edges,
+            ..placement.by(way)
+        };
+        assert_eq!(
+            name(&placement),
+            "apart by uds, catalog ×2, cart -> shop:ad/ad by uds+2ms"
+        );
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use protocol::api::placement::{Mode, Placement, REPLICAS_MAX};
 use protocol::control::{InstancePolicy, Limits};
-use protocol::{Grants, HandlerName, HostGrant, InterfaceName, QueueName};
+use protocol::ladder::Delay;
+use protocol::{Grants, HandlerName, HostGrant, InterfaceName, QueueName, Rung, Way};
 
 use super::reader::{Found, Reader, Section, choice, text, whole};
 use super::{Affinity, Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
@@ -79,11 +80,19 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
     })
 }
 
-/// Reads a file that holds `[placement]` and nothing else.
+/// Reads a file that holds `[placement]`, ways of edges, and nothing else.
 pub(super) fn read_placement(file: &str) -> Result<Placement, Vec<Problem>> {
     Reader::run(file, |root| {
         let mut config = Config::default();
         placement(root, &mut config);
+        for (name, mut section) in root.sections("edge") {
+            let way = way(&mut section);
+            section.close();
+            match edge_name(&name.value) {
+                Ok(edge) => _ = config.placement.edges.insert(edge, way),
+                Err(reason) => section.refuse(&name, reason),
+            }
+        }
         config.placement
     })
 }
@@ -116,6 +125,8 @@ fn placement(root: &mut Section<'_, '_>, config: &mut Config) {
         .into_iter()
         .map(|group| group.into_iter().map(|member| member.value).collect())
         .collect();
+    let way = way(&mut section);
+    config.placement = std::mem::take(&mut config.placement).by(way);
     if let Some(mode) = mode {
         config.placement.mode = mode.value;
         let filled = config.placement.groups.iter().any(|group| !group.is_empty());
@@ -127,6 +138,22 @@ fn placement(root: &mut Section<'_, '_>, config: &mut Config) {
         }
     }
     section.close();
+}
+
+/// How calls go: of all, or of an edge.
+fn way(section: &mut Section<'_, '_>) -> Way {
+    let value = |found: Option<Found<Delay>>| found.map(|found| found.value);
+    Way {
+        transport: section
+            .find("transport", text(Rung::parse))
+            .map(|found| found.value),
+        delay: value(section.find("delay", text(str::parse))),
+        jitter: value(section.find("jitter", text(str::parse))),
+        loss: section.find("loss", text(str::parse)).map(|found| found.value),
+        bandwidth: section
+            .find("bandwidth", text(str::parse))
+            .map(|found| found.value),
+    }
 }
 
 fn handlers(root: &mut Section<'_, '_>, config: &mut Config) {
@@ -225,6 +252,7 @@ fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
         rule.tries = tries.map_or(rule.tries, |found| found.value);
         rule.backoff = backoff.map_or(rule.backoff, |found| found.value);
         rule.timeout = timeout.map(|found| found.value);
+        let way = way(&mut section);
         section.close();
         match edge_name(&name.value) {
             Ok(edge) => {
@@ -234,6 +262,9 @@ fn edges(root: &mut Section<'_, '_>, config: &mut Config) {
                     value: None,
                     handler: edge.caller.clone(),
                 });
+                if !way.is_silent() {
+                    config.placement.edges.insert(edge.clone(), way);
+                }
                 if config.edges.insert(edge, rule).is_some() {
                     section.refuse(&name, "the same edge is written twice".to_owned());
                 }
@@ -329,13 +360,9 @@ fn parameter(name: &str) -> Result<String, String> {
 }
 
 fn edge_name(name: &str) -> Result<EdgeName, String> {
-    let Some((caller, interface)) = name.split_once("->") else {
-        return Err("an edge is written `CALLER -> INTERFACE`, as `checkout -> shop:email/email`".to_owned());
-    };
-    Ok(EdgeName {
-        caller: deployable(caller.trim())?,
-        interface: InterfaceName::parse(interface.trim()).map_err(|error| error.to_string())?,
-    })
+    let edge: EdgeName = name.parse()?;
+    deployable(edge.caller.as_str())?;
+    Ok(edge)
 }
 
 fn listen(address: &str) -> Result<SocketAddr, String> {

@@ -175,7 +175,7 @@ retention = "1MiB"
 concurrency = 4
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-    line 2: `placement.mod` = "apart": no such key; known here: `mode`, `groups`; did you mean `mode`?
+    line 2: `placement.mod` = "apart": no such key; known here: `mode`, `groups`, `transport`, `delay`, `jitter`, `loss`, `bandwidth`; did you mean `mode`?
     line 3: `placement.mode` = "appart": expected "together" or "apart" or "groups"; did you mean `apart`?
     line 4: `placement.groups` = "Email": `Email` is not a handler name: use a to z, 0 to 9 and `-`, starting with a letter, at most 63 characters
     line 4: `placement.groups` = "ad": expected an array of names, as [["cart", "checkout"]]
@@ -340,6 +340,30 @@ fn groups_may_stay_in_the_file_while_another_mode_is_on() {
 }
 
 #[test]
+fn how_calls_go_belongs_to_the_placement() {
+    let text = "[placement]\ntransport = \"uds\"\ndelay = \"2ms\"\n\n[edge.\"cart -> shop:catalog/catalog\"]\ntransport = \"tcp\"\nloss = \"1%\"\n";
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.placement.way().to_string(), "uds+2ms");
+    let catalog = interface("shop:catalog/catalog@0.1.0");
+    let way = config.placement.way_of(&handler("cart"), &catalog);
+    assert_eq!(way.to_string(), "tcp+2ms+1%");
+    assert_eq!(
+        config.placement.way_of(&handler("ad"), &catalog).to_string(),
+        "uds+2ms"
+    );
+    insta::assert_snapshot!(
+        problems("[placement]\ntransport = \"udp\"\ndelay = \"2\"\njitter = \"1s\"\nloss = 1\nbandwidth = \"100MB/s\"\n"),
+        @r#"
+    line 2: `placement.transport` = "udp": no transport; there are direct, codec, uds, tcp, quic; did you mean `uds`?
+    line 3: `placement.delay` = "2": not a delay; write a number and its unit, as `2ms` or `500us`
+    line 4: `placement.jitter` = "1s": out of range; write 0ms to 200ms
+    line 5: `placement.loss` = 1: expected a string in quotes, found an integer
+    line 6: `placement.bandwidth` = "100MB/s": not a bandwidth; write a number and its unit, as `100Mbit/s` or `1Gbit/s`
+    "#
+    );
+}
+
+#[test]
 fn an_interface_without_a_version_stands_for_all_and_one_with_it_for_its_track() {
     for (configured, exported, expected) in [
         ("shop:email/email", "shop:email/email@0.1.0", true),
@@ -378,6 +402,21 @@ fn a_placement_argument_is_a_mode_or_a_file_with_a_placement_alone() {
         "[placement]\nmode = \"groups\"\ngroups = [[\"cart\"]]\n",
     );
     assert_eq!(placement_argument(&groups).unwrap().groups, [[handler("cart")]]);
+    let by = placement_argument(&format!("{groups}+tcp+1ms")).unwrap();
+    assert_eq!((by.way().to_string(), by.groups.len()), ("tcp+1ms".to_owned(), 1));
+    assert_eq!(
+        placement_argument("apart+uds").unwrap().transport,
+        Some(protocol::Rung::Uds)
+    );
+    assert_eq!(
+        placement_argument("apart+udz").unwrap_err().to_string(),
+        "`apart+udz`: no transport; there are direct, codec, uds, tcp, quic; did you mean `uds`?"
+    );
+    let edges = file(
+        "edges.toml",
+        "[placement]\nmode = \"apart\"\n[edge.\"cart -> shop:ad/ad\"]\ntransport = \"tcp\"\n",
+    );
+    assert_eq!(placement_argument(&edges).unwrap().edges.len(), 1);
     let error = placement_argument("apert").unwrap_err().to_string();
     assert_eq!(
         error,
@@ -386,7 +425,7 @@ fn a_placement_argument_is_a_mode_or_a_file_with_a_placement_alone() {
     let whole = file("whole.toml", "[ui]\nlisten = \"127.0.0.1:1\"\n");
     let error = placement_argument(&whole).unwrap_err().to_string();
     assert!(
-        error.ends_with("has one problem:\n  line 1: `ui`: no such key; known here: `placement`"),
+        error.ends_with("has one problem:\n  line 1: `ui`: no such key; known here: `placement`, `edge`"),
         "{error}"
     );
 }

@@ -98,11 +98,8 @@ impl EdgeCell {
 
     /// The way the last call went.
     pub fn transport(&self) -> Transport {
-        match self.transport.load(Ordering::Relaxed) {
-            number if number == Transport::Quic as u8 => Transport::Quic,
-            number if number == Transport::Queue as u8 => Transport::Queue,
-            _ => Transport::Direct,
-        }
+        let number = self.transport.load(Ordering::Relaxed);
+        Transport::from_number(number.into()).unwrap_or(Transport::Direct)
     }
 
     /// Calls and failed calls, without the cost of the histogram.

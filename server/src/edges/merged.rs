@@ -133,6 +133,7 @@ impl Merged {
             bytes_out: counts.bytes_out,
             latency_ns: counts.latency.latency(),
             queue: None,
+            asked: None,
         }
     }
 

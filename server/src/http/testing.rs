@@ -370,5 +370,5 @@ fn table(callee: &Arc<Callee>) -> RouteTable {
         dispatcher: Arc::clone(callee) as Arc<dyn Dispatch>,
         transport: Transport::Direct,
     };
-    RouteTable::build(&routes, |_| Some(target.clone()))
+    RouteTable::build(&routes, |_, _| Some(target.clone()))
 }

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::edges::Edges;
 use crate::placement::child as life;
-use crate::quic::{self, Identity, Quic};
+use crate::quic::{self, Identity, Quic, Twin};
 use crate::router::Router;
 use crate::runtime::Runtime;
 use crate::shutdown::Tasks;
@@ -75,13 +75,17 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
     let identity = Identity::from(&birth);
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let (control, inbox) = mpsc::channel(256);
-    let config = quic::Config::new(listen, identity, birth.incarnation);
+    let config = quic::Config {
+        sockets: Some(birth.sockets),
+        ..quic::Config::new(listen, identity, birth.incarnation)
+    };
     let quic = Quic::bind(config, Arc::clone(&local), control, tasks.child())?;
     let station = Arc::new(Station {
         node: birth.node,
         runtime,
         router,
         quic,
+        twin: Twin::dispatcher(Arc::clone(&local)),
         local,
         tasks: tasks.child(),
         built_in_exports: Mutex::default(),

@@ -45,6 +45,7 @@ pub(super) struct Nodes {
     pub(super) authority: Authority,
     pub(super) children: Children,
     pub(super) cache: PathBuf,
+    pub(super) sockets: PathBuf,
     pub(super) sampling: String,
     pub(super) started_unix_ms: u64,
     held: Mutex<BTreeMap<NodeName, Held>>,
@@ -59,6 +60,7 @@ pub(super) struct Parts {
     pub(super) authority: Authority,
     pub(super) children: Children,
     pub(super) cache: PathBuf,
+    pub(super) sockets: PathBuf,
     pub(super) sampling: String,
     pub(super) started_unix_ms: u64,
 }
@@ -71,6 +73,7 @@ impl Nodes {
             authority: parts.authority,
             children: parts.children,
             cache: parts.cache,
+            sockets: parts.sockets,
             sampling: parts.sampling,
             started_unix_ms: parts.started_unix_ms,
             held: Mutex::default(),
@@ -327,6 +330,7 @@ impl Fleet for Nodes {
             certificate_pem: identity.certificate_pem,
             key_pem: identity.key_pem,
             cache: self.cache.clone(),
+            sockets: self.sockets.clone(),
             sampling: self.sampling.clone(),
         };
         let child = self

@@ -65,10 +65,18 @@ async fn run(args: UpArgs) -> anyhow::Result<()> {
     let data = args.data.clone();
     let config = Arc::new(configuration(&args)?);
     let placement = match &args.placement {
-        Some(text) => Placement {
-            replicas: config.placement.replicas.clone(),
-            ..config::placement_argument(text)?
-        },
+        Some(text) => {
+            let asked = config::placement_argument(text)?;
+            let edges = match asked.edges.is_empty() {
+                true => config.placement.edges.clone(),
+                false => asked.edges.clone(),
+            };
+            Placement {
+                replicas: config.placement.replicas.clone(),
+                edges,
+                ..asked
+            }
+        }
         None => config.placement.clone(),
     };
     let _lock = DataLock::take(&data)?;

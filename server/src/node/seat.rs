@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::dispatch::Dispatcher;
 use crate::placement::children::{Pace, Program};
 use crate::placement::{ChildEvent, Children, Desired, Inventory, Reconciler};
-use crate::quic::{self, Authority, Exported, Quic};
+use crate::quic::{self, Authority, Exported, Quic, Twin};
 use crate::router::Router;
 use crate::runtime::Runtime;
 use crate::shutdown::Tasks;
@@ -65,7 +65,13 @@ impl Seat<'_> {
         let identity = authority.issue(&NodeName::home())?;
         let (control, inbox) = mpsc::channel(CONTROL_WAITING_MAX);
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let endpoint = quic::Config::new(any_port, identity, 1);
+        // What processes that were killed left there is nobody's: the data directory is ours.
+        let sockets = std::path::absolute(data.join("sockets"))?;
+        let _ = std::fs::remove_dir_all(&sockets);
+        let endpoint = quic::Config {
+            sockets: Some(sockets.clone()),
+            ..quic::Config::new(any_port, identity, 1)
+        };
         let quic = Quic::bind(endpoint, Arc::clone(&local), control, work.child())?;
         let home_route = NodeRoute {
             name: NodeName::home(),
@@ -77,6 +83,7 @@ impl Seat<'_> {
             runtime,
             router,
             quic,
+            twin: Twin::dispatcher(Arc::clone(&local)),
             local,
             tasks: work.child(),
             built_in_exports: Mutex::new(built_in_exports()),
@@ -91,6 +98,7 @@ impl Seat<'_> {
             authority,
             children,
             cache,
+            sockets,
             sampling: config.traces.sampling.to_string(),
             started_unix_ms: clock.unix_ms() as u64,
         });

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::control::Routes;
-use protocol::{HandlerName, NodeName, Transport, TypeHash, exchange};
+use protocol::ladder::Course;
+use protocol::{HandlerName, NodeName, Rung, TypeHash, exchange};
 
 use super::rights::{RIGHTS_LINGER, Rights};
 use crate::dispatch::Dispatcher;
@@ -28,6 +29,8 @@ pub(super) struct Station {
     pub(super) router: Arc<Router>,
     pub(super) quic: Arc<Quic>,
     pub(super) local: Dispatcher,
+    /// The same through the bytes of the wire.
+    pub(super) twin: Dispatcher,
     pub(super) tasks: Tasks,
     /// Built-in functions and queued edges that home serves to its children.
     pub(super) built_in_exports: Mutex<Vec<Exported>>,
@@ -81,7 +84,7 @@ impl Station {
     pub(super) fn apply(self: &Arc<Self>, routes: &Arc<Routes>) {
         *self.routes.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(routes);
         self.rights.apply(&self.quic, routes);
-        let table = RouteTable::build(routes, |node| self.target(routes, node));
+        let table = RouteTable::build(routes, |node, course| self.target(routes, node, course));
         self.router.swap(table);
         self.unload_later(routes.generation);
     }
@@ -94,18 +97,26 @@ impl Station {
             .generation
     }
 
-    fn target(&self, routes: &Routes, node: &NodeName) -> Option<Target> {
+    /// The way to a node: within this process, or by a rung that leaves it.
+    fn target(&self, routes: &Routes, node: &NodeName, course: &Course) -> Option<Target> {
         if *node == self.node {
+            let dispatcher = match course.inside {
+                Rung::Codec => &self.twin,
+                _ => &self.local,
+            };
             return Some(Target {
-                dispatcher: Arc::clone(&self.local),
-                transport: Transport::Direct,
+                dispatcher: Arc::clone(dispatcher),
+                transport: course.inside.transport(),
             });
         }
         let route = routes.nodes.iter().find(|route| route.name == *node)?;
-        let client = self.quic.client(&route.name, route.address, route.incarnation);
+        let by = (course.between, course.shaping);
+        let client = self
+            .quic
+            .client_by(by, &route.name, route.address, route.incarnation);
         Some(Target {
             dispatcher: client,
-            transport: Transport::Quic,
+            transport: course.between.transport(),
         })
     }
 

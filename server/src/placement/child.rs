@@ -134,6 +134,7 @@ mod tests {
             certificate_pem: "certificate".to_owned(),
             key_pem: "key".to_owned(),
             cache: PathBuf::from("cache"),
+            sockets: PathBuf::new(),
             sampling: "100/s".to_owned(),
         }
     }

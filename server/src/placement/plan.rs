@@ -116,7 +116,7 @@ impl Plan {
 /// Why a placement cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A group names a handler that there is not.
+    /// A group or an edge names a handler that there is not.
     #[error("no handler is called `{name}`{}", nearest.as_ref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
     UnknownHandler {
         /// The name.
@@ -221,6 +221,7 @@ fn bindings(handler: &Handler, by_name: &BTreeMap<&HandlerName, &Handler>) -> Ve
 pub fn plan(placement: &Placement, members: &[Member]) -> Result<Plan, Vec<Refusal>> {
     let mut refusals = group_refusals(placement, members);
     refusals.extend(replica_refusals(&placement.replicas));
+    refusals.extend(edge_refusals(placement, members));
     let (plan, left_out) = arrange(placement, members);
     refusals.extend(left_out);
     if refusals.is_empty() {
@@ -321,6 +322,14 @@ fn group_refusals(placement: &Placement, members: &[Member]) -> Vec<Refusal> {
         }
     }
     refusals
+}
+
+/// A rule for the calls of a handler that there is not is a slip; one that has no effect is not.
+fn edge_refusals(placement: &Placement, members: &[Member]) -> Vec<Refusal> {
+    let callers: BTreeSet<&HandlerName> = placement.edges.keys().map(|edge| &edge.caller).collect();
+    let is_known = |caller: &HandlerName| members.iter().any(|member| member.name == *caller);
+    let strangers = callers.into_iter().filter(|caller| !is_known(caller));
+    strangers.map(|caller| unknown(caller, members)).collect()
 }
 
 fn unknown(name: &HandlerName, members: &[Member]) -> Refusal {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::api::placement::Mode;
+use protocol::api::placement::{Mode, Placement};
 use protocol::control::{
-    Affinity, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, Permission, QueuedEdge, Routes,
+    Affinity, EdgeCourse, EdgeTimeout, HandlerRoute, InterfaceRoute, Limits, NodeRoute, Permission,
+    QueuedEdge, Routes,
 };
 use protocol::{FunctionPath, Grants, HandlerName, NodeName};
 
+use super::idle::built_in;
 use super::plan::{LocalEdge, Member, NodeSpec};
 
 /// The handlers that there are, and how they hang together, wherever they are served.
@@ -80,7 +82,7 @@ impl Inventory {
 /// that a call to them ends with `Unreachable` and not with `NotFound`; `nodes` has its last address.
 pub fn routes(
     generation: u64,
-    mode: Mode,
+    placement: &Placement,
     nodes: Vec<NodeRoute>,
     places: &Places,
     inventory: &Inventory,
@@ -108,15 +110,35 @@ pub fn routes(
     interfaces.retain(|interface| !interface.providers.is_empty());
     Routes {
         generation,
-        placement: mode_word(mode).to_owned(),
+        placement: mode_word(placement.mode).to_owned(),
         nodes,
         handlers,
         interfaces,
         queued: inventory.queued.clone(),
         edge_timeouts: inventory.edge_timeouts.clone(),
         affinities: inventory.affinities.clone(),
+        course: placement.way().course(),
+        edge_courses: edge_courses(placement, inventory),
         permissions: permissions(inventory),
     }
+}
+
+/// The rules of edges, for each interface that one of them means.
+fn edge_courses(placement: &Placement, inventory: &Inventory) -> Vec<EdgeCourse> {
+    let mut courses = Vec::new();
+    for (edge, way) in &placement.edges {
+        let exported = inventory.interfaces.iter().map(|served| &served.interface);
+        let meant = exported.filter(|exported| edge.interface.stands_for(exported));
+        let built_in = built_in(&edge.interface).map(|(interface, _)| interface);
+        for interface in meant.cloned().chain(built_in) {
+            courses.push(EdgeCourse {
+                caller: edge.caller.clone(),
+                interface,
+                course: way.or(placement.way()).course(),
+            });
+        }
+    }
+    courses
 }
 
 /// What each handler may call, those included that are served nowhere now: the last call of one that leaves may still run.
@@ -145,7 +167,7 @@ pub fn mode_word(mode: Mode) -> &'static str {
 mod tests {
     use std::net::SocketAddr;
 
-    use protocol::InterfaceName;
+    use protocol::{InterfaceName, Rung, Way};
 
     use super::*;
 
@@ -194,7 +216,11 @@ mod tests {
         ];
         let node = |name: &str| NodeName::parse(name).unwrap();
         let places = places.map(|(name, nodes)| (handler(name), nodes.into_iter().map(node).collect()));
-        let routes = routes(7, Mode::Apart, nodes.to_vec(), &places.into(), &inventory);
+        let placement = Placement {
+            mode: Mode::Apart,
+            ..Placement::default()
+        };
+        let routes = routes(7, &placement, nodes.to_vec(), &places.into(), &inventory);
         assert_eq!((routes.generation, routes.placement.as_str()), (7, "apart"));
         let served: Vec<_> = routes
             .handlers
@@ -211,5 +237,48 @@ mod tests {
         );
         assert_eq!(routes.interfaces.len(), 1);
         assert_eq!(routes.interfaces[0].providers, [handler("cart")]);
+    }
+
+    #[test]
+    fn rules_of_edges_hold_for_the_interfaces_that_they_mean() {
+        let inventory = Inventory {
+            interfaces: vec![InterfaceRoute {
+                interface: InterfaceName::parse("shop:cart/cart@0.1.0").unwrap(),
+                providers: vec![handler("cart")],
+            }],
+            ..Inventory::default()
+        };
+        let edges = [
+            ("frontend -> shop:cart/cart", "tcp"),
+            ("email -> cleave:state/store", "2ms"),
+            ("frontend -> shop:ad/ad", "uds"),
+        ];
+        let edges = edges.map(|(edge, way)| (edge.parse().unwrap(), Way::default().with(way).unwrap()));
+        let placement = Placement {
+            mode: Mode::Apart,
+            transport: Some(Rung::Uds),
+            edges: edges.into(),
+            ..Placement::default()
+        };
+        let routes = routes(7, &placement, Vec::new(), &Places::new(), &inventory);
+        assert_eq!(routes.course.between, Rung::Uds);
+        let courses: Vec<_> = routes
+            .edge_courses
+            .iter()
+            .map(|edge| {
+                (
+                    edge.interface.as_str(),
+                    edge.course.between,
+                    edge.course.shaping.delay.micros(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            courses,
+            [
+                ("cleave:state/store@0.1.0", Rung::Uds, 2_000),
+                ("shop:cart/cart@0.1.0", Rung::Tcp, 0)
+            ]
+        );
     }
 }

@@ -3,21 +3,17 @@
 use std::collections::BTreeMap;
 
 use protocol::NodeName;
-use protocol::api::placement::PlacementStatus;
+use protocol::api::placement::{Placement, PlacementStatus};
 
 use super::routes::mode_word;
 
 /// What is in force and what is on its way, then each node with its handlers; a handler that does not serve has its
 /// state in parentheses.
 pub fn summary(status: &PlacementStatus) -> String {
-    let desired = format!(
-        "placement {} ({})",
-        status.generation,
-        mode_word(status.desired.mode)
-    );
+    let desired = format!("placement {} ({})", status.generation, in_words(&status.desired));
     let actual = match status.actual_generation {
         0 => "none is in force yet".to_owned(),
-        generation => format!("{generation} ({}) is in force", mode_word(status.actual.mode)),
+        generation => format!("{generation} ({}) is in force", in_words(&status.actual)),
     };
     let mut lines = vec![match &status.error {
         _ if status.generation == status.actual_generation => format!("{desired} is in force"),
@@ -27,6 +23,8 @@ pub fn summary(status: &PlacementStatus) -> String {
     if let Some(error) = &status.error {
         lines.push(format!("error: {error}"));
     }
+    let edges = status.desired.edges.iter();
+    lines.extend(edges.map(|(edge, way)| format!("edge {edge} by {way}")));
     lines.extend(status.notes.iter().map(|note| format!("note: {note}")));
     let nodes = nodes(status);
     let width = nodes
@@ -43,6 +41,15 @@ pub fn summary(status: &PlacementStatus) -> String {
         lines.push(format!("{:width$}  {handlers}", name.as_str()));
     }
     lines.join("\n") + "\n"
+}
+
+/// The mode, and how calls go where not as usual: `apart+uds+2ms`.
+fn in_words(placement: &Placement) -> String {
+    let way = placement.way();
+    match way.is_silent() {
+        true => mode_word(placement.mode).to_owned(),
+        false => format!("{}+{way}", mode_word(placement.mode)),
+    }
 }
 
 /// Home first, then the children by name.
@@ -73,7 +80,8 @@ mod tests {
     use std::path::PathBuf;
 
     use protocol::HandlerName;
-    use protocol::api::placement::{HandlerPlace, Placement};
+    use protocol::Way;
+    use protocol::api::placement::HandlerPlace;
 
     use super::*;
     use crate::config;
@@ -152,6 +160,21 @@ mod tests {
             summary(&status),
             "placement 3 (together) did not come about; 2 (together) is in force\nerror: node `cart`: port in use\nhome  cart (down)\n"
         );
+        status.error = None;
+        status.actual_generation = 3;
+        let way = Way::default().with("uds").unwrap().with("2ms").unwrap();
+        status.desired = status.desired.by(way);
+        let rule = (
+            "cart -> shop:ad/ad".parse().unwrap(),
+            Way::default().with("tcp").unwrap(),
+        );
+        status.desired.edges.extend([rule]);
+        assert_eq!(
+            summary(&status),
+            "placement 3 (together+uds+2ms) is in force\nedge cart -> shop:ad/ad by tcp\nhome  cart (down)\n"
+        );
+        status.desired = Placement::default();
+        status.error = Some("node `cart`: port in use".to_owned());
         status.actual_generation = 0;
         assert!(
             summary(&status).starts_with("placement 3 (together) did not come about; none is in force yet\n")

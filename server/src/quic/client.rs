@@ -4,6 +4,8 @@
 //! stream per call; the head and small arguments leave in one write. Dropping the future resets the stream, which
 //! cancels the call at the callee. The deadline is enforced here too, so that a silent peer cannot outwait it. An error
 //! says whether the call never left, as when nobody was reached: then the caller may look for the callee elsewhere.
+//!
+//! By which rung of the ladder it goes is the client's; whatever it is, the link to the peer comes first.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,15 +14,17 @@ use std::time::Instant;
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
 use protocol::frame::{self, CALL_HEAD_BYTES_MAX, CallHead, Status};
-use protocol::{CallError, ErrorCode};
-use quinn::{ConnectionError, SendStream};
+use protocol::{CallError, ErrorCode, Rung, Shaping};
+use quinn::ConnectionError;
 use tokio::time::timeout_at;
 
+use super::Quic;
 use super::gauge::Guard;
+use super::lane::{Key, Lane};
 use super::link::Link;
-use super::peer::Peer;
-use super::stream::{Fault, INLINE_BYTES_MAX, Receiver, read_body, read_head, write};
-use super::{CANCELLED, Quic};
+use super::path::{Lost, Receiver, Sender};
+use super::peer::{Aim, Peer};
+use super::stream::{Fault, INLINE_BYTES_MAX, read_body, read_head};
 use crate::dispatch::{Call, Dispatch, Reply, ReplyFuture};
 
 /// Calls to one incarnation of a peer.
@@ -29,8 +33,16 @@ pub struct PeerClient {
     peer: Arc<Peer>,
     address: SocketAddr,
     incarnation: u64,
+    /// The rung, and what is done to the way; with plain QUIC calls go by the link itself.
+    rung: Rung,
+    shaping: Shaping,
     link: ArcSwapOption<Link>,
+    /// The lane that was used last, with its link.
+    lane: ArcSwapOption<(Arc<Link>, Arc<Lane>)>,
 }
+
+/// How often a call that never left is sent: its lane may have ended since the last one, for nobody used it.
+const TRIES_MAX: u32 = 2;
 
 impl std::fmt::Debug for PeerClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -49,13 +61,21 @@ impl Dispatch for PeerClient {
 }
 
 impl PeerClient {
-    pub(super) fn new(quic: Arc<Quic>, peer: Arc<Peer>, address: SocketAddr, incarnation: u64) -> Self {
+    pub(super) fn new(
+        quic: Arc<Quic>,
+        peer: Arc<Peer>,
+        (address, incarnation): Aim,
+        (rung, shaping): (Rung, Shaping),
+    ) -> Self {
         Self {
             quic,
             peer,
             address,
             incarnation,
+            rung,
+            shaping,
             link: ArcSwapOption::empty(),
+            lane: ArcSwapOption::empty(),
         }
     }
 
@@ -73,20 +93,38 @@ impl PeerClient {
     }
 
     async fn exchange(&self, call: &Call, began: Instant) -> Result<Reply, CallError> {
+        let mut tries = 1;
+        loop {
+            match self.attempt(call, began).await {
+                Ok(outcome) => return outcome,
+                // What one lane took with it before it left goes by the next.
+                Err(_) if tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends a call once. The outer error is that of a lane that ended before anything left.
+    async fn attempt(&self, call: &Call, began: Instant) -> Result<Result<Reply, CallError>, CallError> {
         let Open {
             link,
+            lane,
             head,
             send,
             recv,
             under_way: _under_way,
-        } = self.open(call).await?;
+        } = match self.open(call).await {
+            Ok(open) => open,
+            Err(error) => return Ok(Err(error)),
+        };
+        let lane = lane.as_deref();
         let mut send = Sending { send, done: false };
-        match write(&mut send.send, head, call.args.clone()).await {
+        match send.send.write(head, call.args.clone()).await {
             Ok(()) => {}
             // It does not want the arguments: its reply says why.
             Err(Fault::Reset) => {}
-            Err(Fault::Lost(error)) => return Err(link.lost(&error)),
-            Err(Fault::Malformed(error)) => return Err(self.malformed(&link, &error)),
+            Err(Fault::Lost(lost)) => return lost_with(&link, lane, &lost).await,
+            Err(Fault::Malformed(error)) => return Ok(Err(self.malformed(&link, lane, &error))),
         }
         // The clock is read where somebody will look at the step.
         let sent_ns = match call.trace.sampled {
@@ -95,16 +133,16 @@ impl PeerClient {
         };
         let reply = read_reply(recv, call.trace.sampled).await;
         send.done = true;
-        match reply {
+        Ok(match reply {
             Ok(Ok(reply)) => Ok(Reply { sent_ns, ..reply }),
             Ok(Err(error)) => Err(error),
-            Err(Fault::Lost(error)) => Err(link.lost(&error)),
+            Err(Fault::Lost(lost)) => return lost_with(&link, lane, &lost).await,
             Err(Fault::Reset) => Err(CallError::new(
                 ErrorCode::Unreachable,
                 format!("node `{}` gave the call up", self.peer.node),
             )),
-            Err(Fault::Malformed(error)) => Err(self.malformed(&link, &error)),
-        }
+            Err(Fault::Malformed(error)) => Err(self.malformed(&link, lane, &error)),
+        })
     }
 
     /// A stream for a call, on a connection that takes it. An error means that nothing left.
@@ -125,27 +163,73 @@ impl PeerClient {
                 continue;
             }
             let head = self.head(&link, call).await.map_err(CallError::unsent)?;
-            match link.connection.open_bi().await {
+            let lane = self.lane(&link, call).await.map_err(CallError::unsent)?;
+            let path = lane.as_ref().map_or(&link.path, |lane| &lane.path);
+            match path.open().await {
                 Ok((send, recv)) => {
+                    let lane_under_way = lane.as_ref().map(|lane| lane.under_way.enter());
                     return Ok(Open {
                         link,
+                        lane,
                         head,
                         send,
-                        recv: Receiver::new(recv),
-                        under_way,
+                        recv,
+                        under_way: (under_way, lane_under_way),
                     });
                 }
-                Err(error) => {
-                    link.set_lost();
-                    let said_why = matches!(error, ConnectionError::ApplicationClosed(_));
+                Err(lost) => {
+                    let mut said_why = false;
+                    if lane.is_none() {
+                        link.set_lost();
+                        said_why = matches!(lost, Lost::Quic(ConnectionError::ApplicationClosed(_)));
+                    }
                     if said_why || lost_one {
-                        return Err(link.lost(&error).unsent());
+                        return Err(link.error_of(&lost, lane.as_deref()).await.unsent());
                     }
                     // It ended since the last call.
                     lost_one = true;
                 }
             }
         }
+    }
+
+    /// Whether calls go by the link itself.
+    fn is_plain(&self) -> bool {
+        self.rung == Rung::Quic && self.shaping.is_none()
+    }
+
+    /// The lane by which a call goes, dialed with the first one; none where it goes by the link itself.
+    async fn lane(&self, link: &Arc<Link>, call: &Call) -> Result<Option<Arc<Lane>>, CallError> {
+        if self.is_plain() {
+            return Ok(None);
+        }
+        let is_shared = self.shaping.is_none();
+        if is_shared
+            && let Some(kept) = &*self.lane.load()
+            && Arc::ptr_eq(&kept.0, link)
+            && kept.1.path.is_open()
+            && kept.1.begin_use()
+        {
+            return Ok(Some(Arc::clone(&kept.1)));
+        }
+        let edge = || (call.caller.clone(), call.function.interface.clone());
+        let key = Key {
+            rung: self.rung,
+            shaping: self.shaping,
+            edge: (!is_shared).then(edge),
+        };
+        let lane = loop {
+            let lane = self.quic.lane(link, &key).await?;
+            if lane.begin_use() {
+                break lane;
+            }
+            lane.path.closed().await;
+        };
+        if is_shared {
+            self.lane
+                .store(Some(Arc::new((Arc::clone(link), Arc::clone(&lane)))));
+        }
+        Ok(Some(lane))
     }
 
     async fn link(&self) -> Result<Arc<Link>, CallError> {
@@ -185,10 +269,11 @@ impl PeerClient {
         Ok(bytes)
     }
 
-    fn malformed(&self, link: &Link, error: &frame::FrameError) -> CallError {
+    fn malformed(&self, link: &Link, lane: Option<&Lane>, error: &frame::FrameError) -> CallError {
         // A task that ended without its reply cuts the stream short: that is one call's trouble.
         if *error != frame::FrameError::CutShort {
-            self.quic.malformed(link, error);
+            let path = lane.map_or(&link.path, |lane| &lane.path);
+            self.quic.malformed_on(link, path, error);
         }
         CallError::new(
             ErrorCode::Internal,
@@ -197,13 +282,27 @@ impl PeerClient {
     }
 }
 
+/// What a call comes to whose path ended under it.
+async fn lost_with(
+    link: &Link,
+    lane: Option<&Lane>,
+    lost: &Lost,
+) -> Result<Result<Reply, CallError>, CallError> {
+    let error = link.error_of(lost, lane).await;
+    match error.unsent && lane.is_some() {
+        true => Err(error),
+        false => Ok(Err(error)),
+    }
+}
+
 /// A stream for a call, counted as under way until it is dropped.
 struct Open {
     link: Arc<Link>,
+    lane: Option<Arc<Lane>>,
     head: BytesMut,
-    send: SendStream,
+    send: Sender,
     recv: Receiver,
-    under_way: Guard,
+    under_way: (Guard, Option<Guard>),
 }
 
 async fn read_reply(mut recv: Receiver, staged: bool) -> Result<Result<Reply, CallError>, Fault> {
@@ -224,14 +323,14 @@ async fn read_reply(mut recv: Receiver, staged: bool) -> Result<Result<Reply, Ca
 
 /// A call's sending half: dropped before the reply it resets, because quinn would end it as if it were whole.
 struct Sending {
-    send: SendStream,
+    send: Sender,
     done: bool,
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
         if !self.done {
-            let _ = self.send.reset(CANCELLED);
+            self.send.reset();
         }
     }
 }

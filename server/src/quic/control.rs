@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use protocol::NodeName;
 use protocol::control::Control;
-use protocol::frame::{self, Envelope, FrameError, Hello, Kind, VERSION};
+use protocol::frame::{self, Envelope, FrameError, Hello, Kind};
 use quinn::SendStream;
 use tokio::sync::mpsc;
 
 use super::Quic;
 use super::link::Link;
-use super::stream::{Fault, Receiver, read_exact, read_head};
+use super::path::Receiver;
+use super::stream::{Fault, read_exact, read_head};
 use crate::peers::PeerState;
 
 /// A peer that is alive reads the end of the stream within this time.
@@ -34,13 +35,9 @@ struct Told {
 }
 
 /// Opens our stream with the hello.
-pub(super) fn hello(incarnation: u64) -> Bytes {
+pub(super) fn hello(hello: &Hello) -> Bytes {
     let mut out = BytesMut::new();
-    let hello = Hello {
-        version: VERSION as u32,
-        incarnation,
-    };
-    frame::encode_hello(&hello, &mut out);
+    frame::encode_hello(hello, &mut out);
     out.freeze()
 }
 

@@ -19,7 +19,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The authority's files can be read by others, so that its key may be known.
+    /// A private file or directory can be read by others: the authority's, so that its key may be known, or that of the Unix
+    /// sockets.
     #[error(
         "`{path}` may be read by others (mode {found:o}): if nobody did, run `chmod {mode:o} {path}`, else delete it"
     )]
@@ -52,6 +53,24 @@ pub enum Error {
     Bind {
         /// Where.
         address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No TCP port can be had.
+    #[error("cannot listen on {address} (TCP)")]
+    BindTcp {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The Unix socket cannot be had.
+    #[error("cannot listen on the Unix socket `{path}`")]
+    Socket {
+        /// Where.
+        path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,

@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use protocol::frame::{FrameError, TABLE_ENTRIES_MAX, TableFrame};
+use protocol::frame::{FrameError, Hello, TABLE_ENTRIES_MAX, TableFrame};
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, TypeHash};
 use quinn::{Connection, VarInt};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::lane::Lanes;
+use super::path::Path;
 use super::peer::Peer;
 use super::permissions::Admitted;
 use super::table::{Imports, Missing};
@@ -40,6 +42,11 @@ pub(super) enum Close {
 /// One connection with a peer.
 pub(super) struct Link {
     pub(super) connection: Connection,
+    /// The same, for calls.
+    pub(super) path: Path,
+    /// Where the peer takes lanes, and those that are there.
+    pub(super) reached: Reached,
+    pub(super) lanes: Lanes,
     pub(super) peer: Arc<Peer>,
     /// The peer's, as its hello said.
     pub(super) incarnation: u64,
@@ -83,6 +90,14 @@ pub(super) struct Link {
     ended: OnceLock<(Close, &'static str)>,
 }
 
+/// Where a peer takes lanes, as its hello said.
+pub(super) struct Reached {
+    /// Beside the address of the connection; 0 for nowhere.
+    pub(super) tcp_port: u16,
+    /// Empty for nowhere.
+    pub(super) uds_path: String,
+}
+
 #[derive(Default)]
 struct Speaks {
     ids: HashMap<HandlerName, u32>,
@@ -93,14 +108,20 @@ impl Link {
     pub(super) fn new(
         connection: Connection,
         peer: Arc<Peer>,
-        (incarnation, papers): (u64, u64),
+        (hello, papers): (Hello, u64),
         control: mpsc::Sender<Bytes>,
     ) -> Self {
         Self {
             address: connection.remote_address(),
+            path: Path::Quic(connection.clone()),
+            reached: Reached {
+                tcp_port: hello.tcp_port,
+                uds_path: hello.uds_path,
+            },
+            lanes: Lanes::default(),
             connection,
             peer,
-            incarnation,
+            incarnation: hello.incarnation,
             papers,
             outgoing: Arc::default(),
             control,

@@ -12,19 +12,22 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::poll;
-use protocol::frame::{self, CallHead, FrameError, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION};
+use protocol::frame::{
+    self, CallHead, FrameError, LANE_ALPN, REPLY_HEAD_BYTES_MAX, ReplyHead, Status, VERSION,
+};
 use protocol::{CallError, CalleeStages, ErrorCode, HandlerName};
-use quinn::{Connection, Incoming, SendStream, VarInt};
+use quinn::{Connection, Incoming, VarInt};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{timeout, timeout_at};
 
 use super::identity::node_of;
 use super::link::{Close, Link};
+use super::path::{Path, Receiver, Sender};
 use super::peer::Peer;
 use super::permissions::Denied;
-use super::stream::{Fault, Receiver, read_body, read_head, write};
-use super::{CANCELLED, CONTROL_WAITING_MAX, Quic, control};
+use super::stream::{Fault, read_body, read_head};
+use super::{CONTROL_WAITING_MAX, Quic, control};
 use crate::dispatch::{Call, Reply, check_result};
 use crate::peers::PeerState;
 
@@ -73,10 +76,13 @@ impl Quic {
             let peer = self.peer_of(&connection).inspect_err(|reason| {
                 connection.close(VarInt::from_u32(Close::Stranger as u32), reason.as_bytes());
             })?;
-            self.establish(connection, peer, (0, papers)).await
+            if is_lane(&connection) {
+                return self.greet_quic(connection, peer).await;
+            }
+            self.establish(connection, peer, (0, papers)).await.map(drop)
         });
         match greeted.await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(())) => {}
             Ok(Err(reason)) => self.stranger(&address.to_string(), &reason),
             Err(_) => self.stranger(&address.to_string(), "no hello in time"),
         }
@@ -87,6 +93,11 @@ impl Quic {
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
             .ok_or("no certificate")?;
+        self.peer_shown(&certificates)
+    }
+
+    /// Whom a certificate names.
+    pub(super) fn peer_shown(&self, certificates: &[CertificateDer<'_>]) -> Result<Arc<Peer>, String> {
         let node = certificates
             .first()
             .and_then(node_of)
@@ -108,11 +119,11 @@ impl Quic {
         self.traffic.opened(&connection);
         let hellos = async {
             let mut send = connection.open_uni().await.map_err(|error| error.to_string())?;
-            send.write_chunk(control::hello(self.incarnation))
+            send.write_chunk(control::hello(&self.hello))
                 .await
                 .map_err(|error| error.to_string())?;
             let recv = connection.accept_uni().await.map_err(|error| error.to_string())?;
-            let mut recv = Receiver::new(recv);
+            let mut recv = Receiver::quic(recv);
             let (hello, rest) = control::read_hello(&mut recv)
                 .await
                 .map_err(|fault| format!("no hello: {fault:?}"))?;
@@ -139,7 +150,7 @@ impl Quic {
             self.traffic.ended(&connection);
         })?;
         let (control, messages) = mpsc::channel(CONTROL_WAITING_MAX);
-        let link = Arc::new(Link::new(connection, peer, (hello.incarnation, papers), control));
+        let link = Arc::new(Link::new(connection, peer, (hello, papers), control));
         link.peer.reach().links.push(Arc::clone(&link));
         if self.is_draining() {
             link.ask_to_drain();
@@ -155,22 +166,24 @@ impl Quic {
         Ok(link)
     }
 
+    /// Serves the calls that come by a path until it ends.
+    pub(super) async fn serve_path(self: &Arc<Self>, link: &Arc<Link>, path: &Path) {
+        while let Ok((send, recv)) = path.accept().await {
+            let stream = Stream {
+                quic: Arc::clone(self),
+                link: Arc::clone(link),
+                path: path.clone(),
+                send,
+                recv,
+            };
+            self.tasks.spawn("quic call", stream.run());
+        }
+    }
+
     /// Serves the calls of one connection until it ends.
     async fn serve(self: Arc<Self>, link: Arc<Link>) {
-        let ended = loop {
-            match link.connection.accept_bi().await {
-                Ok((send, recv)) => {
-                    let stream = Stream {
-                        quic: Arc::clone(&self),
-                        link: Arc::clone(&link),
-                        send,
-                        recv: Receiver::new(recv),
-                    };
-                    self.tasks.spawn("quic call", stream.run());
-                }
-                Err(error) => break error,
-            }
-        };
+        self.serve_path(&link, &link.path).await;
+        let ended = link.connection.closed().await;
         link.set_lost();
         self.traffic.ended(&link.connection);
         let another = {
@@ -202,19 +215,27 @@ impl Quic {
     }
 }
 
+/// Whether a connection is one of a link's lanes, as its ALPN says.
+fn is_lane(connection: &Connection) -> bool {
+    let data = connection.handshake_data();
+    let data = data.and_then(|data| data.downcast::<quinn::crypto::rustls::HandshakeData>().ok());
+    data.is_some_and(|data| data.protocol.as_deref() == Some(LANE_ALPN))
+}
+
 /// One call's stream at the callee.
 struct Stream {
     quic: Arc<Quic>,
     link: Arc<Link>,
-    send: SendStream,
+    path: Path,
+    send: Sender,
     recv: Receiver,
 }
 
 /// When the parts of a call began, on the callee's clock.
-struct Times {
-    arrived: Instant,
-    dispatched: Instant,
-    answered: Instant,
+pub(super) struct Times {
+    pub(super) arrived: Instant,
+    pub(super) dispatched: Instant,
+    pub(super) answered: Instant,
 }
 
 impl Stream {
@@ -222,10 +243,10 @@ impl Stream {
         let _under_way = self.quic.incoming.enter();
         match self.answer().await {
             Ok(()) => {}
-            Err(Fault::Malformed(error)) => self.quic.malformed(&self.link, &error),
+            Err(Fault::Malformed(error)) => self.quic.malformed_on(&self.link, &self.path, &error),
             Err(Fault::Reset | Fault::Lost(_)) => {
                 // Nobody listens any more: no half reply shall look like a whole one.
-                let _ = self.send.reset(CANCELLED);
+                self.send.reset();
             }
         }
     }
@@ -243,6 +264,7 @@ impl Stream {
         let (arrived, head, rest) = head?;
         let deadline = arrived + head.remaining;
         let mut permit = None;
+        let is_whole = rest.len() >= head.len;
         let call = self.call(&head, rest, deadline, &mut permit);
         let call = match within(|| deadline, call).await {
             Some(call) => call?,
@@ -253,6 +275,8 @@ impl Stream {
         };
         // The clock is read where somebody will look at the steps.
         let dispatched = head.stages.then(Instant::now);
+        // A frame has arrived when its last byte has: until then it travels.
+        let arrived = dispatched.filter(|_| !is_whole).unwrap_or(arrived);
         let outcome = match call {
             Ok(call) => self.carry_out(call).await?,
             Err(error) => Err(error),
@@ -263,7 +287,7 @@ impl Stream {
             answered: Instant::now(),
         });
         let (bytes, body) = reply(outcome, times.as_ref());
-        write(&mut self.send, bytes, body).await
+        self.send.write(bytes, body).await
     }
 
     /// Carries a call out here, unless its peer gives it up.
@@ -276,7 +300,7 @@ impl Stream {
             Poll::Pending => tokio::select! {
                 biased;
                 outcome = &mut outcome => outcome,
-                _ = self.send.stopped() => return Err(Fault::Reset),
+                () = self.send.stopped() => return Err(Fault::Reset),
             },
         };
         Ok(outcome.and_then(|reply| check_result(&function, &reply.value).map(|()| reply)))
@@ -377,7 +401,7 @@ async fn within<F: Future>(deadline: impl FnOnce() -> Instant, future: F) -> Opt
 }
 
 /// The bytes of a reply: its head, with a small body behind it, and a large body. With times, with stages.
-fn reply(outcome: Result<Reply, CallError>, times: Option<&Times>) -> (BytesMut, Bytes) {
+pub(super) fn reply(outcome: Result<Reply, CallError>, times: Option<&Times>) -> (BytesMut, Bytes) {
     let (status, body, stages) = match outcome {
         Ok(reply) if reply.is_err => (Status::Err, reply.value, reply.stages),
         Ok(reply) => (Status::Ok, reply.value, reply.stages),

@@ -5,6 +5,7 @@
 
 mod calls;
 mod foreign;
+mod ladder;
 mod life;
 mod renewal;
 mod sim;

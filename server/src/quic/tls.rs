@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use protocol::NodeName;
-use protocol::frame::ALPN;
+use protocol::frame::{ALPN, LANE_ALPN};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, verify_server_cert_signed_by_trust_anchor};
@@ -26,6 +26,7 @@ pub(super) const SERVER_NAME: &str = "cleave.internal";
 /// The configurations of one node.
 pub(super) struct Tls {
     server: Arc<QuicServerConfig>,
+    lane_server: Arc<ServerConfig>,
     client: ClientConfig,
     roots: Arc<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -39,7 +40,12 @@ impl Tls {
             .add(identity.authority()?)
             .map_err(|error| identity.unusable(error))?;
         let roots = Arc::new(roots);
-        let server = server(identity, Arc::clone(&provider), &roots)?;
+        let mut server = server(identity, Arc::clone(&provider), &roots)?;
+        // What a connection is for is in its ALPN.
+        server.alpn_protocols = vec![LANE_ALPN.to_vec()];
+        let lane_server = Arc::new(server.clone());
+        server.alpn_protocols.push(ALPN.to_vec());
+        let server = QuicServerConfig::try_from(server).map_err(|error| identity.unusable(error))?;
         let algorithms = provider.signature_verification_algorithms;
         // The verifier is replaced for each peer; this one believes nobody's name.
         let nobody = NodeVerifier {
@@ -58,7 +64,8 @@ impl Tls {
         client.resumption = Resumption::disabled();
         client.enable_early_data = false;
         Ok(Self {
-            server,
+            server: Arc::new(server),
+            lane_server,
             client,
             roots,
             algorithms,
@@ -74,6 +81,26 @@ impl Tls {
     pub(super) fn client(&self, node: &NodeName) -> Arc<QuicClientConfig> {
         let config = QuicClientConfig::try_from(self.config(node))
             .expect("ring has the cipher suite of QUIC's first packets");
+        Arc::new(config)
+    }
+
+    /// For lanes over TCP.
+    pub(super) fn lane_server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.lane_server)
+    }
+
+    /// For a lane over TCP to `node` and nobody else.
+    pub(super) fn lane_client(&self, node: &NodeName) -> Arc<ClientConfig> {
+        let mut config = self.config(node);
+        config.alpn_protocols = vec![LANE_ALPN.to_vec()];
+        Arc::new(config)
+    }
+
+    /// The same over QUIC.
+    pub(super) fn lane_quic_client(&self, node: &NodeName) -> Arc<QuicClientConfig> {
+        let config = Arc::unwrap_or_clone(self.lane_client(node));
+        let config =
+            QuicClientConfig::try_from(config).expect("ring has the cipher suite of QUIC's first packets");
         Arc::new(config)
     }
 
@@ -94,7 +121,7 @@ fn server(
     identity: &Identity,
     provider: Arc<CryptoProvider>,
     roots: &Arc<RootCertStore>,
-) -> Result<Arc<QuicServerConfig>, Error> {
+) -> Result<ServerConfig, Error> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&provider))
         .build()
         .map_err(|error| identity.unusable(error))?;
@@ -104,12 +131,10 @@ fn server(
         .with_client_cert_verifier(verifier)
         .with_single_cert(vec![identity.certificate()?], identity.key()?)
         .map_err(|error| identity.unusable(error))?;
-    config.alpn_protocols = vec![ALPN.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    let config = QuicServerConfig::try_from(config).map_err(|error| identity.unusable(error))?;
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// Believes one node, by a certificate of our authority.

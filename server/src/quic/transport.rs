@@ -3,6 +3,7 @@
 //! A node that listens on loopback meets only nodes of its own machine, whose packets may be longer than a network's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::{EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
 
@@ -12,6 +13,9 @@ use super::{CONNECTIONS_MAX, Config};
 /// The longest datagram between nodes of one machine, whose loopback carries 64 KiB: many calls share one packet. Quinn
 /// hands up to ten packets to the system at once, which must stay below 65,507 bytes together, or all ten are lost.
 const LOOPBACK_DATAGRAM_BYTES_MAX: u16 = 6_500;
+
+/// How often a shaped connection is tried: of ten packets in the idle timeout one arrives.
+const SHAPED_KEEP_ALIVE: Duration = Duration::from_millis(100);
 
 /// What the endpoint takes in.
 pub(super) fn endpoint(config: &Config) -> EndpointConfig {
@@ -32,6 +36,21 @@ pub(super) fn server(tls: &Tls, transport: &Arc<TransportConfig>) -> ServerConfi
     server.migration(false);
     server.max_incoming(CONNECTIONS_MAX);
     server
+}
+
+/// How a connection with a shaped way is carried: its packets are those of a network, and it is tried more often, as some
+/// are lost.
+pub(super) fn shaped() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(0))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .keep_alive_interval(Some(SHAPED_KEEP_ALIVE))
+        .receive_window(VarInt::from_u32(64 << 20))
+        .stream_receive_window(VarInt::from_u32(4 << 20))
+        .send_window(64 << 20)
+        .datagram_receive_buffer_size(None);
+    transport
 }
 
 /// How every connection is carried.

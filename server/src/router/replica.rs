@@ -68,6 +68,24 @@ impl Replicas {
         }
     }
 
+    /// The same nodes by another way, with the same counts; without those that it does not reach.
+    pub(super) fn by(&self, target: impl Fn(&NodeName) -> Option<Target>) -> Self {
+        let other = |replica: &Replica| {
+            Some(Replica {
+                node: replica.node.clone(),
+                rank: replica.rank,
+                target: target(&replica.node)?,
+                in_flight: Arc::clone(&replica.in_flight),
+                is_out: AtomicBool::new(false),
+            })
+        };
+        Self {
+            all: self.all.iter().filter_map(other).collect(),
+            affinities: self.affinities.clone(),
+            draws: AtomicU64::new(0),
+        }
+    }
+
     /// Goes on counting the calls that were routed by an older table.
     pub(super) fn inherit(&mut self, older: &Self) {
         for replica in &mut self.all {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use protocol::control::Routes;
+use protocol::ladder::Course;
 use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
 use rustc_hash::FxHashMap;
 
@@ -86,6 +87,12 @@ struct QueuedRoute {
     replicas: Arc<Replicas>,
 }
 
+/// An edge with a way of its own.
+struct OwnWay {
+    callee: HandlerName,
+    replicas: Arc<Replicas>,
+}
+
 /// Something of a caller's edges, by the interface's exact name where it is known, and by its semver track.
 type ByEdge<T> = FxHashMap<HandlerName, FxHashMap<String, T>>;
 
@@ -101,15 +108,19 @@ pub struct RouteTable {
     interfaces: FxHashMap<String, Arc<[HandlerName]>>,
     queued: ByEdge<Arc<QueuedRoute>>,
     timeouts: ByEdge<Duration>,
+    /// Edges that go otherwise than others to the same handler.
+    own_ways: Vec<OwnWay>,
+    own_way_of: ByEdge<usize>,
     /// What lines resolved, one each: they hold it weakly, so that who is not served any more is let go of.
     kept: Mutex<Vec<Arc<Route>>>,
 }
 
 impl RouteTable {
-    /// Builds the table of one node. `node` gives the dispatcher of a node, or `None` for one that cannot be reached.
+    /// Builds the table of one node. `target` gives the dispatcher of a node by a way, or `None` where it cannot be reached.
     /// Home serves the built-in interfaces and takes the calls along queued edges.
-    pub fn build(routes: &Routes, node: impl Fn(&NodeName) -> Option<Target>) -> Self {
+    pub fn build(routes: &Routes, target: impl Fn(&NodeName, &Course) -> Option<Target>) -> Self {
         static BUILT: AtomicU64 = AtomicU64::new(0);
+        let node = |name: &NodeName| target(name, &routes.course);
         let mut table = Self {
             generation: routes.generation,
             version: BUILT.fetch_add(1, Ordering::Relaxed) + 1,
@@ -165,7 +176,31 @@ impl RouteTable {
             let timeout = Duration::from_millis(edge.timeout_ms);
             insert(&mut table.timeouts, (&edge.caller, &edge.interface), &timeout);
         }
+        table.add_courses(routes, target);
         table
+    }
+
+    /// Gives the edges that have a way of their own their own dispatchers.
+    fn add_courses(&mut self, routes: &Routes, target: impl Fn(&NodeName, &Course) -> Option<Target>) {
+        for edge in routes
+            .edge_courses
+            .iter()
+            .filter(|edge| edge.course != routes.course)
+        {
+            let Some(callee) = self.provider(&edge.caller, &edge.interface).cloned() else {
+                continue;
+            };
+            let Some(served) = self.handlers.get(&callee) else {
+                continue;
+            };
+            let replicas = served.replicas.by(|node| target(node, &edge.course));
+            let place = self.own_ways.len();
+            self.own_ways.push(OwnWay {
+                callee,
+                replicas: Arc::new(replicas),
+            });
+            insert(&mut self.own_way_of, (&edge.caller, &edge.interface), &place);
+        }
     }
 
     /// Goes on counting the calls under way that an older table routed.
@@ -174,6 +209,14 @@ impl RouteTable {
         for (name, served) in &mut self.handlers {
             if let Some(before) = older.handlers.get(name) {
                 served.replicas_mut().inherit(&before.replicas);
+            }
+        }
+        for own in &mut self.own_ways {
+            if let Some(served) = self.handlers.get(&own.callee) {
+                let replicas = Arc::get_mut(&mut own.replicas);
+                replicas
+                    .expect("nobody shares the routes of a table that is being built")
+                    .inherit(&served.replicas);
             }
         }
         self
@@ -239,10 +282,13 @@ impl RouteTable {
 
     fn called<'t>(&'t self, call: &Call, callee: &'t HandlerName, served: &'t Served) -> Resolved<'t> {
         let edge = find(&self.timeouts, &call.caller, &call.function.interface).copied();
+        let own = find(&self.own_way_of, &call.caller, &call.function.interface);
+        let own = own.and_then(|place| self.own_ways.get(*place));
+        let own = own.filter(|own| own.callee == *callee);
         Resolved {
             callee,
             handler: callee,
-            replicas: &served.replicas,
+            replicas: own.map_or(&served.replicas, |own| &own.replicas),
             timeout: edge.into_iter().chain(served.timeout).min(),
         }
     }
@@ -356,7 +402,7 @@ mod tests {
             dispatcher: Arc::new(Nobody),
             transport: Transport::Direct,
         };
-        RouteTable::build(&routes, |_| Some(target.clone()))
+        RouteTable::build(&routes, |_, _| Some(target.clone()))
     }
 
     #[test]

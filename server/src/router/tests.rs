@@ -113,7 +113,7 @@ fn table_within(generation: u64, target: Dispatcher, timeout_ms: Option<u64>, li
         dispatcher: target,
         transport: Transport::Direct,
     };
-    RouteTable::build(&routes, |_| Some(target.clone()))
+    RouteTable::build(&routes, |_, _| Some(target.clone()))
 }
 
 fn call(sampled: bool) -> Call {
@@ -561,7 +561,7 @@ fn on_nodes(generation: u64, nodes: &[(&str, Dispatcher)]) -> RouteTable {
         }],
         ..Routes::default()
     };
-    RouteTable::build(&routes, |wanted| {
+    RouteTable::build(&routes, |wanted, _| {
         let (_, dispatcher) = nodes.iter().find(|(node, _)| *node == wanted.as_str())?;
         Some(Target {
             dispatcher: Arc::clone(dispatcher),

@@ -101,6 +101,9 @@ fn any_span() -> impl Strategy<Value = Span> {
             Transport::Direct,
             Transport::Quic,
             Transport::Queue,
+            Transport::Codec,
+            Transport::Uds,
+            Transport::Tcp,
         ])),
     );
     let times = (0u64..1_000, 0u64..1_000);

@@ -26,6 +26,8 @@ mod equivalence;
 mod examples;
 /// Twenty guests that do what no compiler would make, and their neighbour.
 mod hostile;
+/// From rung to rung of the ladder of transports while calls run.
+mod ladder;
 /// Limits of calls and handlers, together and apart.
 mod limits;
 /// Moves of every kind under constant load.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TraceContext, TypeHash};
+use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, Rung, TraceContext, TypeHash, Way};
 use server::clock::Clock;
 use server::dispatch::{Call, Dispatch, Dispatcher, Reply, ReplyFuture};
-use server::quic::{Authority, Config, Exported, Permissions, Quic};
+use server::quic::{Authority, Config, Exported, Permissions, Quic, Twin};
 use server::shutdown::Tasks;
 use server::telemetry::{new_span_id, new_trace_id};
 use tokio::sync::mpsc;
@@ -19,13 +19,14 @@ use super::{TIMEOUT, Wire};
 const HASH: TypeHash = TypeHash([1; 16]);
 
 /// A client of the node that echoes.
+#[derive(Clone)]
 pub struct Ours {
     client: Dispatcher,
     function: Arc<FunctionPath>,
     caller: HandlerName,
     callee: HandlerName,
-    _nodes: [Arc<Quic>; 2],
-    _identity: tempfile::TempDir,
+    nodes: [Arc<Quic>; 2],
+    _identity: Arc<tempfile::TempDir>,
 }
 
 struct Echo;
@@ -44,7 +45,10 @@ impl Ours {
         let node = |name: &str| {
             let name = NodeName::parse(name).expect("a node's name");
             let identity = authority.issue(&name).expect("a certificate");
-            let config = Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), identity, 1);
+            let config = Config {
+                sockets: Some(directory.path().join("sockets")),
+                ..Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), identity, 1)
+            };
             let (control, _messages) = mpsc::channel(1);
             Quic::bind(config, Arc::new(Echo), control, Tasks::new()).expect("a port")
         };
@@ -70,8 +74,29 @@ impl Ours {
             function: Arc::new(function),
             caller: handler("web"),
             callee: handler("cart"),
-            _nodes: [web, cart],
-            _identity: directory,
+            nodes: [web, cart],
+            _identity: Arc::new(directory),
+        };
+        ours.echo(Bytes::new()).await;
+        ours
+    }
+
+    /// The same nodes by another way.
+    pub async fn by(&self, way: Way) -> Self {
+        let [web, cart] = &self.nodes;
+        let course = way.course();
+        let client: Dispatcher = match way.transport {
+            Some(Rung::Direct) => Arc::new(Echo),
+            Some(Rung::Codec) => Twin::dispatcher(Arc::new(Echo)),
+            _ => {
+                let cart_name = NodeName::parse("cart").expect("a node's name");
+                let by = (course.between, course.shaping);
+                web.client_by(by, &cart_name, cart.local_addr(), 1)
+            }
+        };
+        let ours = Self {
+            client,
+            ..self.clone()
         };
         ours.echo(Bytes::new()).await;
         ours

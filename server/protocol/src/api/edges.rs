@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ladder::Way;
 use crate::name::{HandlerName, InterfaceName};
 use crate::span::Transport;
 
@@ -31,6 +32,9 @@ pub struct Edge {
     pub interface: InterfaceName,
     /// The way the last call went.
     pub transport: Transport,
+    /// What the placement in force asks of the edge's calls, where that is not the usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Way>,
     /// Calls since start.
     pub calls: u64,
     /// Failed calls.

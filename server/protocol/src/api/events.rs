@@ -25,7 +25,7 @@ pub enum Event {
     /// All queues.
     Queues(Vec<Queue>),
     /// The placement.
-    Placement(PlacementStatus),
+    Placement(Box<PlacementStatus>),
     /// Traces whose root ended since the last event, newest last, at most 100.
     Traces(Vec<TraceSummary>),
     /// Counters of the node.

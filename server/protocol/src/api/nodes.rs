@@ -40,9 +40,9 @@ pub struct Node {
     pub cpu_seconds: f64,
     /// Its resident memory.
     pub resident_bytes: u64,
-    /// UDP payload that it sent over QUIC.
+    /// Bytes that it sent to other nodes: UDP payload of QUIC, and what other transports carried.
     pub quic_bytes_sent: u64,
-    /// UDP payload that it received over QUIC.
+    /// Bytes that it received from them.
     pub quic_bytes_received: u64,
     /// Why it was down last.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{HandlerName, NodeName};
+use crate::edge::EdgeName;
+use crate::ladder::{Bandwidth, Delay, Loss, Rung, Way};
+use crate::name::{HandlerName, InterfaceName, NodeName};
 
 /// The most nodes that serve one handler.
 pub const REPLICAS_MAX: u32 = 16;
@@ -35,6 +37,60 @@ pub struct Placement {
     /// placement` without it leaves them as they are.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub replicas: BTreeMap<HandlerName, u32>,
+    /// The rung by which calls go: `direct` and `codec` are for those that stay on their node, `uds`, `tcp` and `quic` for
+    /// the others. Without it `direct` and `quic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Rung>,
+    /// What every packet between nodes takes longer, in each direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<Delay>,
+    /// The most that it takes longer beside that, by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Delay>,
+    /// The share of packets between nodes that is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// What the way between nodes carries, for each edge and in each direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<Bandwidth>,
+    /// Edges whose calls go otherwise; what one does not say is as above. `PUT placement` without it leaves them as they
+    /// are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edges: BTreeMap<EdgeName, Way>,
+}
+
+impl Placement {
+    /// How calls go, unless their edge says otherwise.
+    pub fn way(&self) -> Way {
+        Way {
+            transport: self.transport,
+            delay: self.delay,
+            jitter: self.jitter,
+            loss: self.loss,
+            bandwidth: self.bandwidth,
+        }
+    }
+
+    /// The same with another way.
+    #[must_use]
+    pub fn by(self, way: Way) -> Self {
+        Self {
+            transport: way.transport,
+            delay: way.delay,
+            jitter: way.jitter,
+            loss: way.loss,
+            bandwidth: way.bandwidth,
+            ..self
+        }
+    }
+
+    /// How the calls along an edge go: by its rule, and what that leaves open as all calls.
+    pub fn way_of(&self, caller: &HandlerName, interface: &InterfaceName) -> Way {
+        let rules = self.edges.iter();
+        let mut of_edge = rules.filter(|(edge, _)| edge.is_of(caller, interface));
+        let rule = of_edge.next().map(|(_, way)| *way).unwrap_or_default();
+        rule.or(self.way())
+    }
 }
 
 /// `PATCH placement`: how many nodes shall serve these handlers. All else stays.

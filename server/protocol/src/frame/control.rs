@@ -7,18 +7,21 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::cursor::{Cursor, head, put_leb};
+use super::cursor::{Cursor, head, put_leb, put_str};
 use super::{FrameError, TABLE_BYTES_MAX};
 use crate::control::{CONTROL_BYTES_MAX, Control};
 
 /// The longest body of the small kinds.
 const SMALL_BYTES_MAX: usize = 32;
 
+/// The longest path of a Unix socket, in bytes: what the system's address holds.
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
 /// What a control frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// Version and incarnation of the sender.
+    /// Version and incarnation of the sender, and where it takes lanes.
     Hello = 1,
     /// Adds to the table of exports.
     Exports = 2,
@@ -55,7 +58,8 @@ impl Kind {
         match self {
             Self::Exports | Self::Callers => TABLE_BYTES_MAX,
             Self::Control => CONTROL_BYTES_MAX,
-            Self::Hello | Self::Sync | Self::Synced => SMALL_BYTES_MAX,
+            Self::Hello => SMALL_BYTES_MAX + SOCKET_PATH_BYTES_MAX,
+            Self::Sync | Self::Synced => SMALL_BYTES_MAX,
             Self::Drain | Self::Drained | Self::Retire => 0,
         }
     }
@@ -71,12 +75,16 @@ pub struct Envelope {
 }
 
 /// The first frame of a control stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
     /// The sender's [`super::Version`], as a number: a later one is refused in words.
     pub version: u32,
     /// Which start of its process this is.
     pub incarnation: u64,
+    /// Where it takes TCP, beside the address of this connection; 0 where it does not.
+    pub tcp_port: u16,
+    /// The path of its Unix socket; empty where it has none.
+    pub uds_path: String,
 }
 
 /// Reads an envelope and says how many bytes it took; `None` while bytes are missing.
@@ -110,6 +118,8 @@ pub fn encode_hello(hello: &Hello, out: &mut BytesMut) {
     let mut body = BytesMut::with_capacity(SMALL_BYTES_MAX);
     put_leb(&mut body, u64::from(hello.version));
     put_leb(&mut body, hello.incarnation);
+    put_leb(&mut body, u64::from(hello.tcp_port));
+    put_str(&mut body, &hello.uds_path);
     encode_mark(Kind::Hello, &body, out);
 }
 
@@ -119,6 +129,8 @@ pub fn decode_hello(bytes: &[u8]) -> Result<Hello, FrameError> {
     let hello = Hello {
         version: cursor.leb32()?,
         incarnation: cursor.leb(64)?,
+        tcp_port: u16::try_from(cursor.leb(16)?).map_err(|_| FrameError::Number)?,
+        uds_path: cursor.text("socket path", SOCKET_PATH_BYTES_MAX)?.to_owned(),
     };
     cursor.end()?;
     Ok(hello)

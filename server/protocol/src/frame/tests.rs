@@ -124,13 +124,64 @@ fn golden_tables() {
 }
 
 #[test]
+fn golden_lane() {
+    for (head, golden) in [
+        ((1, LaneKind::Data, 0), "010000"),
+        ((300, LaneKind::Fin, 200), "ac0201c801"),
+        ((u64::from(u32::MAX), LaneKind::Reset, 0), "ffffffff0f0200"),
+        ((2, LaneKind::Data, LANE_CHUNK_BYTES_MAX), "0200808004"),
+    ] {
+        let (stream, kind, len) = head;
+        let head = LaneHead { stream, kind, len };
+        let bytes = bytes_of(|out| encode_lane(&head, out));
+        assert_eq!(hex(&bytes), golden);
+        assert_eq!(decode_lane(&bytes), Ok(Some((head, bytes.len()))));
+        for end in 0..bytes.len() {
+            assert_eq!(decode_lane(&bytes[..end]), Ok(None));
+        }
+    }
+    let window = bytes_of(|out| encode_window(0, 300, out));
+    assert_eq!(hex(&window), "000302ac02");
+    assert_eq!(decode_window(&window[3..]), Ok(300));
+    let hello = bytes_of(|out| encode_lane_hello(2, &[7; LANE_TOKEN_BYTES], out));
+    assert_eq!(hex(&hello), format!("02{}", "07".repeat(32)));
+    assert_eq!(
+        decode_lane_hello(&hello),
+        Ok(Some((2, [7; LANE_TOKEN_BYTES], 33)))
+    );
+    assert_eq!(decode_lane_hello(&hello[..32]), Ok(None));
+}
+
+#[test]
+fn a_lane_s_frames_have_their_limits() {
+    for malformed in [
+        "000000",
+        "000100",
+        "010400",
+        "01020101",
+        "0100818004",
+        "01030bffffffffffffffffffffff",
+        "8000",
+    ] {
+        let bytes: Vec<u8> = malformed
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect();
+        assert!(decode_lane(&bytes).is_err(), "{malformed}");
+    }
+}
+
+#[test]
 fn golden_control() {
     let hello = Hello {
         version: VERSION as u32,
         incarnation: 300,
+        tcp_port: 4_000,
+        uds_path: "/run/a.sock".to_owned(),
     };
     let bytes = bytes_of(|out| encode_hello(&hello, out));
-    assert_eq!(hex(&bytes), "010301ac02");
+    assert_eq!(hex(&bytes), "011102ac02a01f0b2f72756e2f612e736f636b");
     assert_eq!(decode_hello(&bytes[2..]), Ok(hello));
     assert_eq!(hex(&bytes_of(|out| encode_mark(Kind::Drain, &[], out))), "0700");
     assert_eq!(hex(&bytes_of(|out| encode_mark(Kind::Retire, &[], out))), "0900");
@@ -364,6 +415,12 @@ proptest! {
         if let Ok(table) = decode_exports(&bytes) {
             prop_assert!(table.entries.len() * 20 <= bytes.len());
         }
+        if let Ok(Some((lane, head))) = decode_lane(&bytes) {
+            prop_assert!(head <= LANE_HEAD_BYTES_MAX && lane.len <= LANE_CHUNK_BYTES_MAX);
+        } else if bytes.len() >= LANE_HEAD_BYTES_MAX {
+            prop_assert!(decode_lane(&bytes).is_err());
+        }
+        let _ = (decode_window(&bytes), decode_lane_hello(&bytes));
         let _ = (decode_error(&bytes), decode_callers(&bytes), decode_hello(&bytes));
         let _ = (decode_control(&bytes), decode_envelope(&bytes), decode_number(&bytes));
     }

@@ -91,6 +91,7 @@ const EVERYTHING: &[&str] = &[
 const CONFINED: &[(&str, &str)] = &[
     ("quinn", "quic"),
     ("rustls", "quic"),
+    ("tokio_rustls", "quic"),
     ("rcgen", "quic"),
     ("wasmtime", "runtime"),
     ("wasmtime_wasi", "runtime"),

@@ -18,6 +18,11 @@ pub(super) async fn list(State(shared): State<Shared>) -> Result<Json<Page<Edge>
 /// Every edge. A queued edge's queue is named after its two ends.
 pub(in crate::http) async fn edges(context: &Context) -> Result<Vec<Edge>, queue::Error> {
     let mut edges = context.edges.snapshot();
+    let in_force = context.desired.status().actual;
+    for edge in &mut edges {
+        let asked = in_force.way_of(&edge.caller, &edge.interface);
+        edge.asked = (!asked.is_silent()).then_some(asked);
+    }
     if edges.iter().all(|edge| edge.transport != Transport::Queue) {
         return Ok(edges);
     }

@@ -6,14 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use protocol::api::placement::{Accepted, Mode, Placement, PlacementStatus, Scale};
-use protocol::{HandlerName, NodeName};
+use protocol::ladder::{Bandwidth, Delay, Loss};
+use protocol::{EdgeName, HandlerName, NodeName, Rung, Way};
 use serde::Deserialize;
 
 use super::Shared;
 use super::extract::{JsonBody, Named};
 use crate::http::error::Failure;
+use crate::placement::Kept;
 
-/// A placement as it is asked for: with the replicas that it names, or with those that there are.
+/// A placement as it is asked for: with the replicas and the rules of edges that it names, or with those that there are.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
@@ -21,6 +23,12 @@ pub(super) struct Asked {
     #[serde(default)]
     groups: Vec<Vec<HandlerName>>,
     replicas: Option<BTreeMap<HandlerName, u32>>,
+    transport: Option<Rung>,
+    delay: Option<Delay>,
+    jitter: Option<Delay>,
+    loss: Option<Loss>,
+    bandwidth: Option<Bandwidth>,
+    edges: Option<BTreeMap<EdgeName, Way>>,
 }
 
 pub(super) async fn show(State(shared): State<Shared>) -> Json<PlacementStatus> {
@@ -29,23 +37,24 @@ pub(super) async fn show(State(shared): State<Shared>) -> Json<PlacementStatus> 
 
 pub(super) async fn put(
     State(shared): State<Shared>,
-    JsonBody(Asked {
-        mode,
-        groups,
-        replicas,
-    }): JsonBody<Asked>,
+    JsonBody(asked): JsonBody<Asked>,
 ) -> Result<(StatusCode, Json<Accepted>), Failure> {
-    let desired = &shared.context.desired;
-    let keeps_replicas = replicas.is_none();
+    let kept = Kept {
+        replicas: asked.replicas.is_none(),
+        edges: asked.edges.is_none(),
+    };
     let placement = Placement {
-        mode,
-        groups,
-        replicas: replicas.unwrap_or_default(),
+        mode: asked.mode,
+        groups: asked.groups,
+        replicas: asked.replicas.unwrap_or_default(),
+        transport: asked.transport,
+        delay: asked.delay,
+        jitter: asked.jitter,
+        loss: asked.loss,
+        bandwidth: asked.bandwidth,
+        edges: asked.edges.unwrap_or_default(),
     };
-    let accepted = match keeps_replicas {
-        true => desired.put_beside_replicas(placement)?,
-        false => desired.put(placement)?,
-    };
+    let accepted = shared.context.desired.put_beside(placement, kept)?;
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 

@@ -150,7 +150,7 @@ impl Hub {
             Kind::Status => Event::Status(context.home.status()),
             Kind::Handlers => Event::Handlers(context.home.handlers()),
             Kind::Nodes => Event::Nodes(context.home.nodes()),
-            Kind::Placement => Event::Placement(context.desired.status()),
+            Kind::Placement => Event::Placement(Box::new(context.desired.status())),
             Kind::Queues => Event::Queues(context.queues.list().await.ok()?),
             Kind::Edges => Event::Edges(api::edges(context).await.ok()?),
         };

@@ -68,6 +68,7 @@ fn cart() -> Birth {
         certificate_pem: "certificate".to_owned(),
         key_pem: "key".to_owned(),
         cache: PathBuf::from("cache"),
+        sockets: PathBuf::new(),
         sampling: "off".to_owned(),
     }
 }

@@ -169,7 +169,7 @@ impl<F: Fleet> Reconciler<F> {
         self.routes_generation += 1;
         let routes = routes::routes(
             self.routes_generation,
-            actual.placement.mode,
+            &actual.placement,
             nodes,
             &places,
             &actual.inventory,

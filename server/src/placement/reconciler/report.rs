@@ -7,6 +7,7 @@ use protocol::api::placement::{HandlerPlace, PlacementStatus};
 
 use super::{Health, Reconciler};
 use crate::placement::fleet::Fleet;
+use crate::placement::idle::idle;
 use crate::placement::plan::{self, NodeSpec};
 use crate::placement::routes::Deployed;
 
@@ -33,7 +34,8 @@ impl<F: Fleet> Reconciler<F> {
             };
             handlers.insert(handler.name.clone(), place);
         }
-        let notes = plan::notes(&want.placement, &plan);
+        let mut notes = plan::notes(&want.placement, &plan);
+        notes.extend(idle(&want.placement, &plan, &want.inventory));
         let actual_generation = self.actual.as_ref().map_or(0, |actual| actual.generation);
         // A handler that waits for an import is no unfinished business of placement.
         let all_serve = handlers

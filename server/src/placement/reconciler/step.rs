@@ -87,11 +87,11 @@ impl<F: Fleet> Reconciler<F> {
             .collect();
         let places = routes::places(&moving.plan.nodes);
         self.routes_generation += 1;
-        let mode = moving.placement.mode;
+        let placement = &moving.placement;
         let inventory = &moving.want.inventory;
         let routes = Arc::new(routes::routes(
             self.routes_generation,
-            mode,
+            placement,
             nodes,
             &places,
             inventory,
@@ -129,10 +129,10 @@ impl<F: Fleet> Reconciler<F> {
             .chain(others)
             .collect();
         self.routes_generation += 1;
-        let mode = actual.placement.mode;
+        let placement = &actual.placement;
         let routes = routes::routes(
             self.routes_generation,
-            mode,
+            placement,
             nodes,
             &actual.places,
             &actual.inventory,

@@ -9,9 +9,13 @@ use protocol::control::{Limits, Routes};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::placement::{Deployed, Desired};
+use crate::placement::{Deployed, Desired, Kept};
 use crate::shutdown::Tasks;
 
+const REPLICAS: Kept = Kept {
+    replicas: true,
+    edges: false,
+};
 const WATCHDOG: Duration = Duration::from_secs(3_600);
 
 /// What the fleet was told, and what it shall do.
@@ -942,7 +946,7 @@ async fn scaling_leaves_the_nodes_that_stay_alone() {
 #[tokio::test(start_paused = true)]
 async fn replicas_stay_wanted_while_a_placement_has_no_use_for_them() {
     let house = House::settled(scaled(apart(), "cart", 2)).await;
-    house.desired.put_beside_replicas(together()).unwrap();
+    house.desired.put_beside(together(), REPLICAS).unwrap();
     house.settle().await;
     let status = house.desired.status();
     assert_eq!(status.desired, scaled(together(), "cart", 2));
@@ -953,7 +957,7 @@ async fn replicas_stay_wanted_while_a_placement_has_no_use_for_them() {
     );
     let refused = house.desired.scale(&[(handler("cart"), 2)].into()).unwrap_err();
     assert!(refused.to_string().contains("nodes of their own"), "{refused}");
-    house.desired.put_beside_replicas(apart()).unwrap();
+    house.desired.put_beside(apart(), REPLICAS).unwrap();
     house.settle().await;
     assert_eq!(house.desired.status().handlers[&handler("cart")].nodes.len(), 2);
     assert!(house.desired.status().notes.is_empty());

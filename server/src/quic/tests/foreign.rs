@@ -1,7 +1,7 @@
 //! Strangers, and peers that send what is no frame: refused, counted, and without harm to others.
 
 use bytes::BytesMut;
-use protocol::frame::{self, CallHead, Kind, Version};
+use protocol::frame::{self, CallHead, Hello, Kind, VERSION};
 use quinn::{Connection, ConnectionError, Endpoint, SendStream};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use rustls::ClientConfig;
@@ -12,6 +12,16 @@ use super::super::link::Close;
 use super::super::tls::{SERVER_NAME, Tls};
 use super::super::{Refusals, control};
 use super::*;
+
+/// The hello of an incarnation that takes no lanes.
+fn hello() -> Hello {
+    Hello {
+        version: VERSION as u32,
+        incarnation: 1,
+        tcp_port: 0,
+        uds_path: String::new(),
+    }
+}
 
 #[derive(Debug)]
 struct NoCertificate;
@@ -62,7 +72,7 @@ impl Raw {
     async fn greeted(world: &World, to: &Node) -> Self {
         let mut raw = Self::dial(&world.identity("web"), to, |_| {}).await.unwrap();
         let mut control = raw.connection.open_uni().await.unwrap();
-        control.write_chunk(control::hello(1)).await.unwrap();
+        control.write_chunk(control::hello(&hello())).await.unwrap();
         soon(raw.connection.accept_uni()).await.unwrap();
         raw.control = Some(control);
         raw
@@ -281,7 +291,7 @@ async fn control_streams_are_held_to_their_rules() {
     let bad = [
         vec![0, 0],
         vec![200],
-        control::hello(1).to_vec(),
+        control::hello(&hello()).to_vec(),
         mark(Kind::Callers, &gap),
         mark(Kind::Exports, b"nonsense"),
         mark(Kind::Control, b"\xff\xff"),
@@ -306,16 +316,16 @@ async fn another_version_is_refused_in_words() {
     let raw = Raw::dial(&world.identity("web"), &cart, |_| {}).await.unwrap();
     let mut control = raw.connection.open_uni().await.unwrap();
     let mut out = BytesMut::new();
-    let hello = frame::Hello {
-        version: Version::V1 as u32 + 1,
-        incarnation: 1,
+    let hello = Hello {
+        version: VERSION as u32 + 1,
+        ..hello()
     };
     frame::encode_hello(&hello, &mut out);
     control.write_all(&out).await.unwrap();
     match soon(raw.connection.closed()).await {
         ConnectionError::ApplicationClosed(closed) => {
             let reason = String::from_utf8_lossy(&closed.reason).into_owned();
-            assert!(reason.contains("version 2"), "{reason}");
+            assert!(reason.contains("version 3"), "{reason}");
         }
         other => panic!("{other}"),
     }

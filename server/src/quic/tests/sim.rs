@@ -16,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::sleep;
 
+use super::super::lane::listen::Doors;
 use super::super::transport;
 use super::*;
 use network::{Faults, Network};
@@ -136,7 +137,14 @@ impl Cluster<'_> {
         let mut endpoint = transport::endpoint(&config);
         endpoint.rng_seed(Some(self.network.random()));
         let socket = self.network.plug();
-        let quic = Quic::bind_on(socket, endpoint, config, worker, sender, tasks.clone()).unwrap();
+        let quic = Quic::bind_on(
+            (socket, endpoint, Doors::closed()),
+            config,
+            worker,
+            sender,
+            tasks.clone(),
+        )
+        .unwrap();
         quic.set_exports(vec![exported(node, "work")]).unwrap();
         permit(&quic, &NODES, &[exported(node, "work")]);
         for other in NODES.iter().filter(|other| **other != node) {

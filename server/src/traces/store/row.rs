@@ -169,10 +169,7 @@ fn span_kind(number: i64) -> Result<SpanKind, sqlx::Error> {
 }
 
 fn span_transport(number: i64) -> Result<Transport, sqlx::Error> {
-    [Transport::Direct, Transport::Quic, Transport::Queue]
-        .into_iter()
-        .find(|transport| *transport as i64 == number)
-        .ok_or_else(|| damaged("the transport of a span"))
+    Transport::from_number(number).ok_or_else(|| damaged("the transport of a span"))
 }
 
 fn status(row: &SqliteRow) -> Result<SpanStatus, sqlx::Error> {

@@ -8,6 +8,7 @@ use protocol::{HandlerName, InterfaceName, Transport};
 use crate::app::live::{Live, live};
 use crate::app::parts::{faces, tags};
 use crate::app::shell;
+use crate::finding;
 use crate::format;
 use crate::route::Route;
 
@@ -103,12 +104,15 @@ fn row(live: Live, wanted: Key) -> impl IntoView {
     });
     let text = move |cell: fn(&Edge) -> String| move || edge.with(|edge| edge.as_ref().map(cell));
     let way = move || {
-        edge.with(|edge| match edge.as_ref().map(|edge| edge.transport) {
-            Some(Transport::Direct) => "direct",
-            Some(Transport::Quic) => "quic",
-            Some(Transport::Queue) => "queue",
-            None => "",
+        edge.with(|edge| {
+            let transport = edge.as_ref().map(|edge| edge.transport);
+            transport.map_or("", Transport::word)
         })
+    };
+    // What the way is made to do, or what it is not because the two share a node.
+    let shaping = move || {
+        edge.with(|edge| edge.as_ref().and_then(finding::way_words))
+            .map(|words| view! { <span class="small soft way-words">" "{words}</span> })
     };
     let failing = move || edge.with(|edge| edge.as_ref().is_some_and(|edge| edge.error_rate_per_s > 0.0));
     let query = TraceQuery {
@@ -124,7 +128,7 @@ fn row(live: Live, wanted: Key) -> impl IntoView {
                 <span class=move || format!("narrow-only way way-{}", way())>{way}</span>
             </td>
             <td class="wider small soft">{interface.to_string()}</td>
-            <td class="wide"><span class=move || format!("way way-{}", way())>{way}</span></td>
+            <td class="wide"><span class=move || format!("way way-{}", way())>{way}</span>{shaping}</td>
             <td class="num">{text(|edge| format::rate(edge.rate_per_s))}</td>
             <td class="num">{text(|edge| format::duration(edge.latency_ns.p50))}</td>
             <td class="num">{text(|edge| format::duration(edge.latency_ns.p99))}</td>

@@ -88,10 +88,16 @@ impl Switch {
         self.error.set(None);
         self.asked.set(Some(mode));
         spawn_local(async move {
+            // How calls go stays as it is: the switch is about who shares a node.
+            let way = self
+                .live
+                .placement
+                .with_untracked(|placement| placement.ready().map(|now| now.desired.way()));
             let wanted = Placement {
                 mode,
                 ..Placement::default()
             };
+            let wanted = wanted.by(way.unwrap_or_default());
             match api::send::<Accepted>("PUT", "placement", &wanted).await {
                 Ok(_) => {
                     if let Ok(now) = api::get("placement").await {

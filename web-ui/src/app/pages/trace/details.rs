@@ -89,12 +89,12 @@ fn nine(span: &Span, server: Option<&SpanRow>, stages: &CallerStages, callee: &H
         |server| format!("{callee}, on node {}", server.span.node),
     );
     let caller_node = format!("{}, on node {}", span.handler, span.node);
-    let same = span.transport != Some(Transport::Quic);
+    let transport = span.transport.unwrap_or(Transport::Direct);
     view! {
         <section class="card" data-stages="nine">
             {card_head(title, total(&steps))}
             {nine_steps::picture(&steps, &caller_node, &callee_node)}
-            <p class="small soft">{sentence(stages, span.handler.as_str(), callee.as_str(), same)}</p>
+            <p class="small soft">{sentence(stages, span.handler.as_str(), callee.as_str(), transport)}</p>
             <p class="small faint">"The picture gives short steps room; the table has the true lengths."</p>
         </section>
     }

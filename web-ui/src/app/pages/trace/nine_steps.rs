@@ -91,11 +91,11 @@ pub struct Other {
 }
 
 impl Other {
-    /// For a call that went over the wire: together; for one within the process: apart.
+    /// For a call that went to another node: together; for one within the process: apart.
     pub fn of(span: &Span, callee: &HandlerName, here: u64, typical: Typical) -> Option<Self> {
         let (word, remedy, transport) = match span.transport? {
-            Transport::Quic => ("together", "Together", Transport::Direct),
-            Transport::Direct => ("apart", "Apart", Transport::Quic),
+            Transport::Quic | Transport::Uds | Transport::Tcp => ("together", "Together", Transport::Direct),
+            Transport::Direct | Transport::Codec => ("apart", "Apart", Transport::Quic),
             Transport::Queue => return None,
         };
         Some(Self {
