@@ -144,10 +144,14 @@ pub fn text(rows: &[Row]) -> String {
         "figure", "measured", "must", "aim"
     );
     for row in rows {
-        let verdict = if row.must.holds(row.value) {
-            "met   "
-        } else {
-            "MISSED"
+        let verdict = match row.must {
+            Bound::Told => "      ",
+            bound if bound.holds(row.value) => "met   ",
+            _ => "MISSED",
+        };
+        let aim = match row.must {
+            Bound::Told => "-".to_owned(),
+            _ => row.aim.to_string(),
         };
         let _ = writeln!(
             out,
@@ -155,7 +159,7 @@ pub fn text(rows: &[Row]) -> String {
             row.name,
             rounded(row.value),
             row.must.shown(),
-            row.aim,
+            aim,
             row.detail
         );
     }
