@@ -157,9 +157,9 @@ impl fmt::Debug for ShapedSocket {
     }
 }
 
-/// Sending never waits here: what is too much is dropped.
+/// Of a socket to which sending never waits: what is too much is dropped.
 #[derive(Debug)]
-struct Writable;
+pub(in crate::quic) struct Writable;
 
 impl UdpPoller for Writable {
     fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

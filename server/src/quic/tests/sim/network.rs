@@ -19,6 +19,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::quic::shaped::udp::Writable;
+
 /// What the network does to a datagram.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
@@ -154,16 +156,6 @@ pub(super) struct Socket {
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Socket").field(&self.address).finish()
-    }
-}
-
-/// Sending never waits here.
-#[derive(Debug)]
-struct Writable;
-
-impl UdpPoller for Writable {
-    fn poll_writable(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
     }
 }
 
