@@ -37,12 +37,41 @@ struct Outgoing {
     call_failed: Option<CallFailed>,
 }
 
-/// Defines every import that is not a capability.
+/// An import's implementation, which is made for as many slots as its function has.
+pub(super) trait Import: Sized {
+    /// Defines it with `P` flat parameters and `R` flat results.
+    fn wrap<const P: usize, const R: usize>(
+        self,
+        instance: &mut LinkerInstance<'_, Guest>,
+        name: &str,
+    ) -> wasmtime::Result<()>;
+}
+
+/// Defines every import that is not a capability, as plain calls.
 pub(super) fn define(
     linker: &mut Linker<Guest>,
     artifact: &Artifact,
     importer: &HandlerName,
     router: &Dispatcher,
+) -> wasmtime::Result<()> {
+    define_each(linker, artifact, importer, router, |line, hash, function| {
+        Outgoing {
+            line,
+            function: Arc::clone(&function.path),
+            hash,
+            call_failed: function.ty.call_failed(),
+        }
+    })
+}
+
+/// Defines every import that is not a capability by what `import` makes of its line, its type and its function. There is no
+/// type for built-in interfaces, whose types are the platform's own.
+pub(super) fn define_each<I: Import>(
+    linker: &mut Linker<Guest>,
+    artifact: &Artifact,
+    importer: &HandlerName,
+    router: &Dispatcher,
+    import: impl Fn(Dispatcher, Option<TypeHash>, &ImportedFunction) -> I,
 ) -> wasmtime::Result<()> {
     for interface in &artifact.imports {
         if !matches!(interface.kind, ImportKind::Handler | ImportKind::BuiltIn) {
@@ -51,13 +80,9 @@ pub(super) fn define(
         let mut instance = linker.instance(interface.name.as_str())?;
         for function in &interface.functions {
             let line = Arc::clone(router).line(importer, None, &function.path);
-            let outgoing = Outgoing {
-                line: line.unwrap_or_else(|| Arc::clone(router)),
-                function: Arc::clone(&function.path),
-                hash: (interface.kind == ImportKind::Handler).then_some(function.hash),
-                call_failed: function.ty.call_failed(),
-            };
-            define_function(&mut instance, function, outgoing)?;
+            let line = line.unwrap_or_else(|| Arc::clone(router));
+            let hash = (interface.kind == ImportKind::Handler).then_some(function.hash);
+            define_function(&mut instance, function, import(line, hash, function))?;
         }
     }
     Ok(())
@@ -66,14 +91,14 @@ pub(super) fn define(
 fn define_function(
     instance: &mut LinkerInstance<'_, Guest>,
     function: &ImportedFunction,
-    outgoing: Outgoing,
+    import: impl Import,
 ) -> wasmtime::Result<()> {
     let name = &function.path.function;
     // Flat values go through exactly as many slots; what goes through memory does not look at the slots.
     let params = function.ty.flat_params().unwrap_or(0);
     match function.ty.flat_results().unwrap_or(0) {
-        0 => define_params::<0>(instance, name, params, outgoing),
-        _ => define_params::<1>(instance, name, params, outgoing),
+        0 => define_params::<0>(instance, name, params, import),
+        _ => define_params::<1>(instance, name, params, import),
     }
 }
 
@@ -81,12 +106,12 @@ fn define_params<const R: usize>(
     instance: &mut LinkerInstance<'_, Guest>,
     name: &str,
     params: usize,
-    outgoing: Outgoing,
+    import: impl Import,
 ) -> wasmtime::Result<()> {
     macro_rules! by_count {
         ($($count:literal)*) => {
             match params {
-                $($count => wrap::<$count, R>(instance, name, outgoing),)*
+                $($count => import.wrap::<$count, R>(instance, name),)*
                 more => wasmtime::bail!("`{name}` has {more} flat parameters, 16 are the most"),
             }
         };
@@ -94,16 +119,18 @@ fn define_params<const R: usize>(
     by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
 }
 
-fn wrap<const P: usize, const R: usize>(
-    instance: &mut LinkerInstance<'_, Guest>,
-    name: &str,
-    outgoing: Outgoing,
-) -> wasmtime::Result<()> {
-    let outgoing = Arc::new(outgoing);
-    instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
-        let outgoing = Arc::clone(&outgoing);
-        Box::new(async move { call::<R>(store, &outgoing, args.bytes, args.began).await })
-    })
+impl Import for Outgoing {
+    fn wrap<const P: usize, const R: usize>(
+        self,
+        instance: &mut LinkerInstance<'_, Guest>,
+        name: &str,
+    ) -> wasmtime::Result<()> {
+        let outgoing = Arc::new(self);
+        instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
+            let outgoing = Arc::clone(&outgoing);
+            Box::new(async move { call::<R>(store, &outgoing, args.bytes, args.began).await })
+        })
+    }
 }
 
 async fn call<const R: usize>(

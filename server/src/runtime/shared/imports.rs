@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use protocol::api::handlers::ImportKind;
 use protocol::{CallError, ErrorCode, FunctionPath, HandlerName, TypeHash};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,10 +18,10 @@ use wasmtime::{AsContextMut as _, StoreContextMut};
 
 use super::{calls, values};
 use crate::dispatch::{Call, Dispatcher, Reply};
-use crate::runtime::artifact::{Artifact, ImportedFunction};
+use crate::runtime::artifact::Artifact;
 use crate::runtime::codec::{Lifted, Lowered};
 use crate::runtime::guest::Guest;
-use crate::runtime::imports::{FailedCall, encode_call_failed};
+use crate::runtime::imports::{FailedCall, Import, define_each, encode_call_failed};
 use crate::runtime::wit_type::FunctionType;
 use crate::shutdown::Tasks;
 
@@ -36,7 +35,7 @@ struct Outgoing {
     ty: FunctionType,
 }
 
-/// Defines every import that is not a capability.
+/// Defines every import that is not a capability, as calls of a store with many of them.
 pub(in crate::runtime) fn define(
     linker: &mut Linker<Guest>,
     artifact: &Artifact,
@@ -44,73 +43,35 @@ pub(in crate::runtime) fn define(
     router: &Dispatcher,
     tasks: &Tasks,
 ) -> wasmtime::Result<()> {
-    for interface in &artifact.imports {
-        if !matches!(interface.kind, ImportKind::Handler | ImportKind::BuiltIn) {
-            continue;
+    define_each(linker, artifact, importer, router, |line, hash, function| {
+        Outgoing {
+            line,
+            tasks: tasks.clone(),
+            function: Arc::clone(&function.path),
+            hash,
+            ty: function.ty.clone(),
         }
-        let mut instance = linker.instance(interface.name.as_str())?;
-        for function in &interface.functions {
-            let line = Arc::clone(router).line(importer, None, &function.path);
-            let outgoing = Outgoing {
-                line: line.unwrap_or_else(|| Arc::clone(router)),
-                tasks: tasks.clone(),
-                function: Arc::clone(&function.path),
-                hash: (interface.kind == ImportKind::Handler).then_some(function.hash),
-                ty: function.ty.clone(),
-            };
-            define_function(&mut instance, function, outgoing)?;
+    })
+}
+
+impl Import for Outgoing {
+    fn wrap<const P: usize, const R: usize>(
+        self,
+        instance: &mut LinkerInstance<'_, Guest>,
+        name: &str,
+    ) -> wasmtime::Result<()> {
+        let outgoing = Arc::new(self);
+        if outgoing.ty.is_async {
+            instance.func_wrap_concurrent(name, move |accessor: &Accessor<Guest>, args: Lifted<P>| {
+                let outgoing = Arc::clone(&outgoing);
+                Box::pin(async move { concurrent::<R>(accessor, &outgoing, args.bytes, args.began).await })
+            })
+        } else {
+            instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
+                let outgoing = Arc::clone(&outgoing);
+                Box::new(async move { plain::<R>(store, &outgoing, args.bytes, args.began).await })
+            })
         }
-    }
-    Ok(())
-}
-
-fn define_function(
-    instance: &mut LinkerInstance<'_, Guest>,
-    function: &ImportedFunction,
-    outgoing: Outgoing,
-) -> wasmtime::Result<()> {
-    let name = &function.path.function;
-    // Flat values go through exactly as many slots; what goes through memory does not look at the slots.
-    let params = function.ty.flat_params().unwrap_or(0);
-    match function.ty.flat_results().unwrap_or(0) {
-        0 => define_params::<0>(instance, name, params, outgoing),
-        _ => define_params::<1>(instance, name, params, outgoing),
-    }
-}
-
-fn define_params<const R: usize>(
-    instance: &mut LinkerInstance<'_, Guest>,
-    name: &str,
-    params: usize,
-    outgoing: Outgoing,
-) -> wasmtime::Result<()> {
-    macro_rules! by_count {
-        ($($count:literal)*) => {
-            match params {
-                $($count => wrap::<$count, R>(instance, name, outgoing),)*
-                more => wasmtime::bail!("`{name}` has {more} flat parameters, 16 are the most"),
-            }
-        };
-    }
-    by_count!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
-}
-
-fn wrap<const P: usize, const R: usize>(
-    instance: &mut LinkerInstance<'_, Guest>,
-    name: &str,
-    outgoing: Outgoing,
-) -> wasmtime::Result<()> {
-    let outgoing = Arc::new(outgoing);
-    if outgoing.ty.is_async {
-        instance.func_wrap_concurrent(name, move |accessor: &Accessor<Guest>, args: Lifted<P>| {
-            let outgoing = Arc::clone(&outgoing);
-            Box::pin(async move { concurrent::<R>(accessor, &outgoing, args.bytes, args.began).await })
-        })
-    } else {
-        instance.func_wrap_async(name, move |store: StoreContextMut<'_, Guest>, args: Lifted<P>| {
-            let outgoing = Arc::clone(&outgoing);
-            Box::new(async move { plain::<R>(store, &outgoing, args.bytes, args.began).await })
-        })
     }
 }
 
