@@ -47,6 +47,28 @@ pub(super) struct Finished {
     pub(super) http_status: Option<u16>,
 }
 
+impl Finished {
+    /// Completes the stages, where the call is measured, by when it arrived, what reading it took, and since when it had its
+    /// instance.
+    pub(super) fn measure(
+        &mut self,
+        arrived: Option<Instant>,
+        parsed: Option<Duration>,
+        since: Option<Instant>,
+    ) {
+        if let Some(stages) = &mut self.stages
+            && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
+        {
+            stages.wait = since.saturating_duration_since(arrived + parsed).as_nanos() as u64;
+            stages.decode += parsed.as_nanos() as u64;
+            stages.total = arrived.elapsed().as_nanos() as u64;
+            // What passed since the result was lifted is carrying it out: a part of step 7.
+            let before = stages.decode + stages.wait + stages.run + stages.outgoing;
+            stages.encode = stages.encode.max(stages.total.saturating_sub(before));
+        }
+    }
+}
+
 impl Instance {
     /// Makes an instance for a call that is about to begin.
     pub(super) async fn make(

@@ -279,16 +279,7 @@ impl Runtime {
         });
         match outcome {
             Ok(mut finished) => {
-                if let Some(stages) = &mut finished.stages
-                    && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
-                {
-                    stages.wait = (since - arrived - parsed).as_nanos() as u64;
-                    stages.decode += parsed.as_nanos() as u64;
-                    stages.total = arrived.elapsed().as_nanos() as u64;
-                    // What passed since the result was lifted is carrying it out: a part of step 7.
-                    let before = stages.decode + stages.wait + stages.run + stages.outgoing;
-                    stages.encode = stages.encode.max(stages.total.saturating_sub(before));
-                }
+                finished.measure(arrived, parsed, since);
                 checkout.check_in();
                 Ok(Ran {
                     finished,

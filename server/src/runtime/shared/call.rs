@@ -80,15 +80,7 @@ pub(in crate::runtime) async fn call(
     }
     let mut finished = outcome?;
     check_result(&call.function, &finished.value)?;
-    if let Some(stages) = &mut finished.stages
-        && let (Some(arrived), Some(since), Some(parsed)) = (arrived, since, parsed)
-    {
-        stages.wait = since.saturating_duration_since(arrived + parsed).as_nanos() as u64;
-        stages.decode += parsed.as_nanos() as u64;
-        stages.total = arrived.elapsed().as_nanos() as u64;
-        let before = stages.decode + stages.wait + stages.run + stages.outgoing;
-        stages.encode = stages.encode.max(stages.total.saturating_sub(before));
-    }
+    finished.measure(arrived, parsed, since);
     Ok(Ran {
         finished,
         returns_result,
