@@ -49,6 +49,8 @@ use crate::telemetry::Recorder;
 
 use artifact::Artifact;
 use cache::CodeCache;
+#[cfg(fuzzing)]
+pub use codec::agree_on;
 use deployed::{Deployed, Ground};
 use engine::{EngineKind, Executor};
 pub use grants::Terms;
