@@ -5,6 +5,7 @@
 //! Not here: who serves what (`router`), which files are handlers (`catalog` within, driven by `node`).
 
 pub mod accepted;
+mod alarms;
 pub mod artifact;
 pub mod cache;
 pub mod catalog;
