@@ -9,6 +9,7 @@
 
 mod critical;
 mod detail;
+mod logs;
 mod retention;
 mod sink;
 mod steps;
