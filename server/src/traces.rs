@@ -9,6 +9,7 @@
 
 mod critical;
 mod detail;
+mod logs;
 mod overview;
 mod retention;
 mod rows;

@@ -4,15 +4,18 @@
 //! reader in JavaScript parses it as a big integer.
 
 pub mod calls;
+pub mod chronicle;
 pub mod edges;
 pub mod events;
 pub mod handlers;
+pub mod logs;
 pub mod nodes;
 pub mod placement;
 pub mod problem;
 pub mod queues;
 pub mod rows;
 pub mod traces;
+pub mod wit;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,6 @@
 //! Tests of the traces as their users see them: real files, the real sink.
 
+mod lines;
 mod listed;
 mod retained;
 mod typical;
