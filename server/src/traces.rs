@@ -7,10 +7,15 @@
 //!
 //! Not here: who is sampled and what a span is made of (`telemetry`), counts of every call (`edges`).
 
+mod block;
 mod critical;
 mod detail;
+mod ids;
+mod limits;
 mod retention;
 mod sink;
+mod skeleton;
+mod skeletons;
 mod steps;
 mod store;
 mod summary;
@@ -18,17 +23,18 @@ mod summary;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod tree;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::traces::{StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
+use protocol::api::traces::{LinkedTrace, StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
 use protocol::api::{Page, SpanCounts};
-use protocol::{InterfaceName, NodeName, Span, TraceId};
+use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
 use sqlx::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -38,8 +44,11 @@ use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
 use detail::Shelf;
 use sink::{Inlets, Sink, Tally};
+pub use skeleton::Skeleton;
+use skeletons::Skeletons;
 use store::read::{self, Filter};
-use store::{Store, Words, sample};
+use store::{Store, Words, links, sample};
+use tree::Bar;
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +62,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            // About two million spans: days of work by hand, an hour at the default sampling rate.
+            // Some fifteen million spans: weeks of work by hand, some hours at the default sampling rate.
             bytes: 1 << 30,
             // What a person still looks into; names and arguments of calls should not lie about for longer unasked.
             age: Duration::from_secs(7 * 24 * 60 * 60),
@@ -71,6 +80,8 @@ const PAGE_MAX: u32 = 500;
 const BATCHES_WAITING_MAX: usize = 1_024;
 /// Batches of summaries that a follower may fall behind.
 const LIVE_BATCHES_MAX: usize = 64;
+/// How often skeletons that nobody looks at any more are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(20);
 /// Callers that wait for a flush.
 const FLUSHES_MAX: usize = 16;
 
@@ -90,6 +101,9 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A trace that was there a moment ago.
+    #[error("trace {0} is gone: it was deleted as one of the oldest while it was read")]
+    Gone(TraceId),
 }
 
 /// The traces of all nodes; a cheap clone.
@@ -100,6 +114,7 @@ pub struct Traces(Arc<Inner>);
 struct Inner {
     db: Db,
     words: Arc<Words>,
+    skeletons: Skeletons,
     recorder: Arc<Recorder>,
     batches: mpsc::Sender<Vec<Span>>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
@@ -142,6 +157,7 @@ impl Traces {
         let traces = Self(Arc::new(Inner {
             db: db.clone(),
             words: store.words(),
+            skeletons: Skeletons::default(),
             recorder,
             batches,
             flushes,
@@ -165,6 +181,16 @@ impl Traces {
             look_at_ns: 0,
         };
         tasks.spawn("traces", sink.run(tasks.token()));
+        let (tidied, token) = (traces.clone(), tasks.token());
+        tasks.spawn("skeletons", async move {
+            while token
+                .run_until_cancelled(tokio::time::sleep(TIDY_EVERY))
+                .await
+                .is_some()
+            {
+                tidied.0.skeletons.tidy();
+            }
+        });
         Ok(traces)
     }
 
@@ -256,6 +282,43 @@ impl Traces {
         Ok(Some(shelf.show()))
     }
 
+    /// What a view needs of every span of a trace; `None` if there is no such trace.
+    pub async fn skeleton(&self, trace_id: TraceId) -> Result<Option<Arc<Skeleton>>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let skeleton = inner.skeletons.get(&mut connection, &inner.words, trace_id);
+        Ok(skeleton.await.map_err(fault)?)
+    }
+
+    /// Whole spans of a trace, by their indices in its skeleton and in the order of these.
+    pub async fn spans_at(&self, skeleton: &Skeleton, wanted: &[usize]) -> Result<Vec<Span>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let spans = skeletons::spans_at(&mut connection, &inner.words, skeleton, wanted);
+        let spans = spans.await.map_err(fault)?;
+        spans.ok_or(Error::Gone(skeleton.trace_id))
+    }
+
+    /// The traces that a trace continues and those that continue it, of one of its spans or of all; `None` if there is
+    /// no such trace.
+    pub async fn linked(
+        &self,
+        trace_id: TraceId,
+        span: Option<SpanId>,
+    ) -> Result<Option<Vec<LinkedTrace>>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let row = store::blocks::row_of(&mut connection, trace_id)
+            .await
+            .map_err(fault)?;
+        let Some(row) = row else { return Ok(None) };
+        let linked = links::linked(&mut connection, &inner.words, (row, trace_id), span).await;
+        Ok(Some(linked.map_err(fault)?))
+    }
+
     /// What the calls of a function by a handler are made of, by the way they go; of a way without a stored call, nothing.
     pub async fn steps(&self, query: &StepsQuery) -> Result<Vec<TypicalSteps>, Error> {
         let fault = || Error::Query {
@@ -285,22 +348,45 @@ impl Inner {
         let Some(stored) = read::trace(&mut moment, &self.words, trace_id).await? else {
             return Ok(None);
         };
-        let place = (stored.id, trace_id);
-        let linked = read::linked(&mut moment, &self.words, place).await?;
-        let bars = read::bars(&mut moment, stored.id).await?;
+        let linked = links::linked(&mut moment, &self.words, (stored.id, trace_id), None).await?;
+        let Some(skeleton) = self.skeletons.get(&mut moment, &self.words, trace_id).await? else {
+            return Ok(None);
+        };
         // Laying out the largest trace takes some milliseconds of one core: not on a thread that serves calls.
         let root = stored.root;
-        let layout = tokio::task::spawn_blocking(move || detail::lay_out(bars, root))
+        let laid_out = Arc::clone(&skeleton);
+        let layout = tokio::task::spawn_blocking(move || detail::lay_out(bars(&laid_out), root))
             .await
             .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-        let spans = read::spans(&mut moment, &self.words, place, layout.only().as_deref()).await?;
-        Ok(Some(Shelf {
+        let wanted: Vec<usize> = match layout.only() {
+            None => (0..skeleton.len()).collect(),
+            Some(only) => {
+                let only: HashSet<u64> = only.into_iter().map(|id| id.0).collect();
+                (0..skeleton.len())
+                    .filter(|at| only.contains(&skeleton.id[*at]))
+                    .collect()
+            }
+        };
+        let spans = skeletons::spans_at(&mut moment, &self.words, &skeleton, &wanted).await?;
+        Ok(spans.map(|spans| Shelf {
             summary: stored.summary,
             layout,
             spans,
             linked,
         }))
     }
+}
+
+/// What a tree needs of a trace's spans.
+fn bars(skeleton: &Skeleton) -> Vec<Bar> {
+    let bar = |at: usize| Bar {
+        id: skeleton.id[at],
+        parent: (skeleton.parent[at] != 0).then_some(skeleton.parent[at]),
+        node: skeleton.node[at].into(),
+        start_ns: skeleton.start_ns[at],
+        duration_ns: skeleton.duration_ns[at],
+    };
+    (0..skeleton.len()).map(bar).collect()
 }
 
 fn filter(query: &TraceQuery) -> Result<Filter, Error> {
