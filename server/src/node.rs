@@ -11,6 +11,7 @@ mod handlers;
 mod home;
 mod local;
 mod lock;
+mod outside;
 mod queued;
 mod renewal;
 mod rights;

@@ -14,11 +14,13 @@ mod sink;
 mod steps;
 mod store;
 mod summary;
+mod tap;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod whole;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -40,6 +42,8 @@ use detail::Shelf;
 use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};
 use store::{Store, Words, sample};
+pub use tap::Tap;
+pub use whole::{WHOLE_SPANS_MAX, Whole};
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +94,16 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A trace that is too large to be had whole.
+    #[error(
+        "trace {trace_id} has {spans} spans, {WHOLE_SPANS_MAX} are the most that are given out at once; look at it in the UI"
+    )]
+    TooLarge {
+        /// Which.
+        trace_id: TraceId,
+        /// How many it has.
+        spans: u32,
+    },
 }
 
 /// The traces of all nodes; a cheap clone.
@@ -137,6 +151,7 @@ impl Traces {
             stored_bytes: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
+            tap: tap::Place::new(),
         });
         let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::fleet::Nodes;
 use super::handlers::Handlers;
+use super::outside::Outside;
 use super::station::Station;
 use crate::clock::Clock;
 use crate::edges::Edges;
@@ -42,6 +43,7 @@ pub(super) struct View {
     pub(super) desired: Desired,
     pub(super) ui: SocketAddr,
     pub(super) ingress: SocketAddr,
+    pub(super) outside: Arc<Outside>,
 }
 
 impl View {
@@ -273,6 +275,7 @@ impl HomeView for View {
             sampling: self.sampling.to_string(),
             started_unix_ms: self.nodes.started_unix_ms,
             spans: self.traces.counts(),
+            otlp: self.outside.status(),
         }
     }
 
