@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{Method, Request, StatusCode, Uri};
+use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -234,13 +234,8 @@ impl Exporter {
             return Ok(rejected(&body));
         }
         let reason = format!("{} answered {status}", self.to);
-        let is_passing = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::BAD_GATEWAY,
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::GATEWAY_TIMEOUT,
-        ]
-        .contains(&status);
+        // Those that OTLP says may pass.
+        let is_passing = [429, 502, 503, 504].contains(&status.as_u16());
         if !is_passing {
             return Err(Trouble::Final(reason));
         }
