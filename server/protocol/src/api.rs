@@ -4,14 +4,18 @@
 //! reader in JavaScript parses it as a big integer.
 
 pub mod calls;
+pub mod chronicle;
 pub mod edges;
 pub mod events;
 pub mod handlers;
+pub mod logs;
 pub mod nodes;
 pub mod placement;
 pub mod problem;
 pub mod queues;
+pub mod rows;
 pub mod traces;
+pub mod wit;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +48,7 @@ pub struct Status {
     pub spans: SpanCounts,
     /// OTLP, where it is switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub otlp: Option<Otlp>,
+    pub otlp: Option<Box<Otlp>>,
 }
 
 /// OTLP in and out.

@@ -4,13 +4,16 @@
 //! methods that there are not. Requests pass `guard` first.
 
 mod calls;
+mod chronicle;
 mod edges;
 mod extract;
 mod handlers;
+mod nodes;
 mod placement;
 mod queues;
 mod traces;
 mod transfer;
+mod windows;
 
 use std::sync::Arc;
 
@@ -21,7 +24,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use protocol::api::nodes::Node;
 use protocol::api::{Page, Status};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +46,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
     let shared = Shared { context, hub, token };
     let api = Router::new()
         .route("/status", get(status))
-        .route("/nodes", get(nodes))
+        .route("/nodes", get(nodes::list))
+        .route("/chronicle", get(chronicle::list))
         .route("/edges", get(edges::list))
         .route("/handlers", get(handlers::list))
         .route(
@@ -55,7 +58,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
             "/placement",
             get(placement::show).put(placement::put).patch(placement::scale),
         )
+        .route("/handlers/{name}/logs", get(handlers::logs))
         .route("/nodes/{name}/drain", post(placement::drain))
+        .route("/nodes/{name}/kill", post(nodes::kill))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/messages", get(queues::messages))
         .route("/queues/{name}/retry", post(queues::retry))
@@ -63,6 +68,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/traces/{id}", get(traces::show))
         .route("/traces/{id}/export", get(transfer::export))
         .route("/traces/import", post(transfer::import))
+        .route("/traces/{id}/rows", get(windows::rows))
+        .route("/traces/{id}/overview", get(windows::overview))
+        .route("/traces/{id}/spans/{span}", get(windows::call))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))
@@ -92,10 +100,6 @@ async fn uncached(mut response: Response) -> Response {
 
 async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.context.home.status())
-}
-
-async fn nodes(State(shared): State<Shared>) -> Json<Page<Node>> {
-    whole(shared.context.home.nodes())
 }
 
 async fn ready(State(shared): State<Shared>) -> Result<&'static str, Failure> {

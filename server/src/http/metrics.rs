@@ -97,7 +97,7 @@ fn node(text: &mut Text, shared: &Shared) {
             "",
             "Spans that came from outside or went there.",
         );
-        let export = otlp.export.unwrap_or_default();
+        let export = otlp.export.clone().unwrap_or_default();
         for (way, outcome, value) in [
             ("in", "taken", otlp.received),
             ("in", "refused", otlp.refused),

@@ -1,5 +1,6 @@
 //! Tests of the traces as their users see them: real files, the real sink.
 
+mod lines;
 mod listed;
 mod retained;
 mod typical;
@@ -7,7 +8,8 @@ mod typical;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use protocol::{HandlerName, SpanId};
+use protocol::api::traces::TraceDetail;
+use protocol::{HandlerName, SpanId, TraceId};
 use tempfile::TempDir;
 
 use super::summary::Summary;
