@@ -58,6 +58,9 @@ pub enum Outcome {
     Failed,
 }
 
+/// Latencies in ns with their counts, ascending; each stands for those that are at most 1.6 % off.
+pub type Latencies = Vec<(u64, u64)>;
+
 /// One call that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
@@ -176,6 +179,13 @@ impl Edges {
         let cells = self.own_cells();
         let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
         merged.snapshot(&cells, self.clock.unix_ns())
+    }
+
+    /// Every edge's latencies, of this node and of those merged into it.
+    pub fn latencies(&self) -> Vec<(EdgeKey, Latencies)> {
+        let cells = self.own_cells();
+        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        merged.latencies(&cells, self.clock.unix_ns())
     }
 
     fn sample(&self) {

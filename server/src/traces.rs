@@ -22,12 +22,14 @@ mod skeletons;
 mod steps;
 mod store;
 mod summary;
+mod tap;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 mod ties;
 mod tree;
+mod whole;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -50,6 +52,8 @@ pub use skeleton::Skeleton;
 use skeletons::Skeletons;
 use store::read::{self, Filter};
 use store::{Store, Words, links, sample};
+pub use tap::Tap;
+pub use whole::{WHOLE_SPANS_MAX, Whole};
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +112,16 @@ pub enum Error {
     /// A trace that was there a moment ago.
     #[error("trace {0} is gone: it was deleted as one of the oldest while it was read")]
     Gone(TraceId),
+    /// A trace that is too large to be had whole.
+    #[error(
+        "trace {trace_id} has {spans} spans, {WHOLE_SPANS_MAX} are the most that are given out at once; look at it in the UI"
+    )]
+    TooLarge {
+        /// Which.
+        trace_id: TraceId,
+        /// How many it has.
+        spans: u32,
+    },
 }
 
 /// The traces of all nodes; a cheap clone.
@@ -158,6 +172,7 @@ impl Traces {
             stored_bytes: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
+            tap: tap::Place::new(),
         });
         let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {

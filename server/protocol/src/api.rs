@@ -46,6 +46,43 @@ pub struct Status {
     pub started_unix_ms: u64,
     /// Spans recorded and dropped since then.
     pub spans: SpanCounts,
+    /// OTLP, where it is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Box<Otlp>>,
+}
+
+/// OTLP in and out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Otlp {
+    /// Where it is taken over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where it is taken over gRPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
+    /// Spans taken from outside.
+    pub received: u64,
+    /// Spans from outside that were refused.
+    pub refused: u64,
+    /// What goes out, where something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<OtlpExport>,
+}
+
+/// OTLP out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtlpExport {
+    /// Where spans go.
+    pub to: String,
+    /// Spans that were taken there.
+    pub sent: u64,
+    /// Spans that wait.
+    pub waiting: u64,
+    /// Spans that were given up: too many waited, or they were refused.
+    pub dropped: u64,
+    /// Why the newest attempt failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What became of the spans.

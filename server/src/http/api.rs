@@ -12,6 +12,7 @@ mod nodes;
 mod placement;
 mod queues;
 mod traces;
+mod transfer;
 mod windows;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Failure;
 use super::events::{self, Hub};
-use super::{Context, assets, guard};
+use super::{Context, assets, guard, jaeger, metrics, tempo};
 
 pub(super) use edges::edges;
 
@@ -65,6 +66,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
+        .route("/traces/{id}/export", get(transfer::export))
+        .route("/traces/import", post(transfer::import))
         .route("/traces/{id}/rows", get(windows::rows))
         .route("/traces/{id}/overview", get(windows::overview))
         .route("/traces/{id}/spans/{span}", get(windows::call))
@@ -75,6 +78,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .layer(axum::middleware::map_response(uncached));
     Router::new()
         .nest("/api/v1", api)
+        .nest("/jaeger", jaeger::router())
+        .nest("/tempo", tempo::router())
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(elsewhere)
@@ -112,6 +118,12 @@ fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
 /// Paths that are no resource: the UI's own, or none at all.
 async fn elsewhere(method: Method, OriginalUri(uri): OriginalUri, headers: http::HeaderMap) -> Response {
     let path = uri.path();
+    if ["/jaeger/", "/tempo/"].iter().any(|of| path.starts_with(of)) {
+        return Failure::not_found(format!(
+            "`{path}` is not answered here; docs/interop.md lists what is"
+        ))
+        .into_response();
+    }
     if path == "/api" || path.starts_with("/api/") {
         let detail = format!("`{path}` is no path of this API; `/api/v1/status` is the first one to try");
         return Failure::not_found(detail).into_response();

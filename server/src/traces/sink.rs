@@ -15,8 +15,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Retention;
 use super::store::Store;
+use super::{Retention, tap};
 use crate::clock::Clock;
 use crate::db::{self, Db};
 
@@ -43,6 +43,8 @@ pub(super) struct Tally {
     /// Spans in batches that wait.
     pub(super) waiting: AtomicUsize,
     pub(super) live: broadcast::Sender<Arc<[TraceSummary]>>,
+    /// Who gets what was stored.
+    pub(super) tap: tap::Place,
 }
 
 /// What the sink reads.
@@ -149,10 +151,14 @@ impl Sink {
 
     async fn write(&mut self, batch: Vec<Span>) {
         let taken = batch.len() as u64;
+        let copy = self.tally.tap.get().map(|tap| (tap, batch.clone()));
         match self.store.write(batch).await {
             Ok(written) => {
                 self.tally.recorded.fetch_add(written.recorded, Ordering::Relaxed);
                 self.tally.dropped.fetch_add(written.refused, Ordering::Relaxed);
+                if let Some((tap, copy)) = copy.filter(|_| written.recorded > 0) {
+                    tap.take(copy);
+                }
                 let newest = written.changed.len().saturating_sub(LIVE_MAX);
                 if !written.changed.is_empty() {
                     // Nobody may be following.

@@ -123,6 +123,19 @@ pub struct TraceQuery {
     pub before: Option<String>,
 }
 
+/// `traces/import`: what became of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Spans that were taken; those that were there already are among them.
+    pub spans: u64,
+    /// Spans that were not.
+    pub refused: u64,
+    /// Why, for the first of them.
+    pub reasons: Vec<String>,
+    /// The traces of those that were.
+    pub traces: Vec<TraceId>,
+}
+
 /// What `steps` asks: the calls of one function by one handler.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
