@@ -15,6 +15,7 @@ pub mod quic;
 pub mod runtime;
 
 pub mod edges;
+pub mod map;
 pub mod peers;
 pub mod queue;
 pub mod state;

@@ -9,6 +9,7 @@
 
 mod critical;
 mod detail;
+mod requests;
 mod retention;
 mod sink;
 mod steps;
@@ -40,6 +41,8 @@ use detail::Shelf;
 use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};
 use store::{Store, Words, sample};
+
+pub use requests::Request;
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,6 +331,7 @@ fn filter(query: &TraceQuery) -> Result<Filter, Error> {
     Ok(Filter {
         handler: query.handler.as_ref().map(|handler| handler.as_str().to_owned()),
         edge: query.edge.clone(),
+        placement: None,
         min_ns: query
             .min_ms
             .map(|ms| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX)),

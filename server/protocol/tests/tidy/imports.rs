@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("dispatch", &["protocol", "clock", "telemetry"], &[]),
     // State: what is remembered.
     ("edges", GROUND, &[]),
+    ("map", &["protocol"], &[]),
     ("peers", GROUND, &[]),
     ("queue", GROUND, &["db"]),
     ("state", GROUND, &["db"]),
@@ -41,6 +42,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "state",
             "traces",
             "edges",
+            "map",
             "peers",
             "placement",
         ],
@@ -75,6 +77,7 @@ const EVERYTHING: &[&str] = &[
     "clock",
     "db",
     "edges",
+    "map",
     "peers",
     "queue",
     "state",
