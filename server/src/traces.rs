@@ -9,9 +9,12 @@
 
 mod critical;
 mod detail;
+mod overview;
 mod requests;
 mod retention;
+mod rows;
 mod sink;
+mod skeleton;
 mod steps;
 mod store;
 mod summary;
@@ -27,17 +30,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::traces::{StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
+use protocol::api::traces::{StepsQuery, TraceQuery, TraceSummary, TypicalSteps};
 use protocol::api::{Page, SpanCounts};
-use protocol::{InterfaceName, NodeName, Span, TraceId};
-use sqlx::Connection;
+use protocol::{InterfaceName, NodeName, Span};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
-use detail::Shelf;
+use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};
 use store::{Store, Words, sample};
@@ -83,6 +85,9 @@ pub enum Error {
     /// The file.
     #[error(transparent)]
     Db(#[from] db::Error),
+    /// A thread that was to lay a trace out.
+    #[error("lay out a trace: {0}; try again")]
+    Work(String),
     /// A query that cannot be answered.
     #[error("read `{field}` of a query for traces: `{value}` is no {expected}")]
     Query {
@@ -109,6 +114,8 @@ struct Inner {
     tally: Arc<Tally>,
     /// What other nodes say of their spans.
     nodes: Mutex<HashMap<NodeName, NodeSpans>>,
+    /// Traces that are being looked at.
+    shelf: Shelf,
 }
 
 /// A node's counts: of its incarnation now, and of those before.
@@ -150,7 +157,18 @@ impl Traces {
             flushes,
             tally: Arc::clone(&tally),
             nodes: Mutex::default(),
+            shelf: Shelf::default(),
         }));
+        let (sweeper, token) = (traces.clone(), tasks.token());
+        tasks.spawn("laid-out traces", async move {
+            let mut pause = tokio::time::interval(rows::IDLE / 2);
+            loop {
+                tokio::select! {
+                    () = token.cancelled() => return,
+                    _ = pause.tick() => sweeper.0.shelf.sweep(),
+                }
+            }
+        });
         let sink = Sink {
             db,
             store,
@@ -249,16 +267,6 @@ impl Traces {
         })
     }
 
-    /// A trace with its spans, its critical path and the traces linked with it.
-    pub async fn get(&self, trace_id: TraceId) -> Result<Option<TraceDetail>, Error> {
-        let inner = &self.0;
-        let shelf = inner.shelf(trace_id).await;
-        let Some(shelf) = shelf.map_err(|error| inner.db.error(error))? else {
-            return Ok(None);
-        };
-        Ok(Some(shelf.show()))
-    }
-
     /// What the calls of a function by a handler are made of, by the way they go; of a way without a stored call, nothing.
     pub async fn steps(&self, query: &StepsQuery) -> Result<Vec<TypicalSteps>, Error> {
         let fault = || Error::Query {
@@ -277,32 +285,6 @@ impl Traces {
             .await
             .map_err(fault)?;
         Ok(steps::typical(samples))
-    }
-}
-
-impl Inner {
-    /// Reads a trace as it is at one moment.
-    async fn shelf(&self, trace_id: TraceId) -> Result<Option<Shelf>, sqlx::Error> {
-        let mut connection = self.db.readers().acquire().await?;
-        let mut moment = connection.begin().await?;
-        let Some(stored) = read::trace(&mut moment, &self.words, trace_id).await? else {
-            return Ok(None);
-        };
-        let place = (stored.id, trace_id);
-        let linked = read::linked(&mut moment, &self.words, place).await?;
-        let bars = read::bars(&mut moment, stored.id).await?;
-        // Laying out the largest trace takes some milliseconds of one core: not on a thread that serves calls.
-        let root = stored.root;
-        let layout = tokio::task::spawn_blocking(move || detail::lay_out(bars, root))
-            .await
-            .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
-        let spans = read::spans(&mut moment, &self.words, place, layout.only().as_deref()).await?;
-        Ok(Some(Shelf {
-            summary: stored.summary,
-            layout,
-            spans,
-            linked,
-        }))
     }
 }
 

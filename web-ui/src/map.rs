@@ -344,7 +344,7 @@ mod tests {
         assert_eq!(found[0].difference(), 147_000);
         assert_eq!(
             forecast(&found),
-            "checkout → cart by quic: +147 µs a call, 3,000 calls/s, and 1 more edge (from 412 calls of other edges)."
+            "checkout → cart by quic: +147 µs a call, 3,000 calls/s, and 1 edge more (from 412 calls of other edges)."
         );
         assert_eq!(
             effects(&bill, &before, &split, Some(Rung::Uds))[0].then.rung,

@@ -14,6 +14,7 @@ pub mod nodes;
 pub mod placement;
 pub mod problem;
 pub mod queues;
+pub mod rows;
 pub mod traces;
 
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@ mod map;
 mod placement;
 mod queues;
 mod traces;
+mod windows;
 
 use std::sync::Arc;
 
@@ -74,6 +75,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
+        .route("/traces/{id}/rows", get(windows::rows))
+        .route("/traces/{id}/overview", get(windows::overview))
+        .route("/traces/{id}/spans/{span}", get(windows::call))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))

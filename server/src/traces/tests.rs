@@ -7,7 +7,8 @@ mod typical;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use protocol::{HandlerName, SpanId};
+use protocol::api::traces::TraceDetail;
+use protocol::{HandlerName, SpanId, TraceId};
 use tempfile::TempDir;
 
 use super::summary::Summary;

@@ -9,7 +9,6 @@ use protocol::{Span, SpanId, TraceId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::tree::Bar;
 use super::insert::TRACE_COLUMNS;
 use super::open::OpenTrace;
 use super::row::{self, SPAN_COLUMNS, damaged, handler, node, span_id, trace_bytes, trace_id};
@@ -119,30 +118,6 @@ pub(in crate::traces) async fn trace(
         .fetch_optional(connection)
         .await?;
     row.map(|row| stored(&row, words)).transpose()
-}
-
-/// What a tree needs of a trace's spans, in the order of their arrival.
-pub(in crate::traces) async fn bars(
-    connection: &mut SqliteConnection,
-    trace: i64,
-) -> Result<Vec<Bar>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT span_id, parent_id, node, start_at, duration_ns FROM spans WHERE trace = ? ORDER BY rowid",
-    )
-    .bind(trace)
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Bar {
-                id: row.try_get::<i64, _>(0)?.cast_unsigned(),
-                parent: row.try_get::<Option<i64>, _>(1)?.map(i64::cast_unsigned),
-                node: row.try_get(2)?,
-                start_ns: row.try_get::<i64, _>(3)?.unsigned_abs(),
-                duration_ns: row.try_get::<i64, _>(4)?.unsigned_abs(),
-            })
-        })
-        .collect()
 }
 
 /// All spans of a trace in the order of their arrival, or only these, by `spans_place`: reading one with its thirty

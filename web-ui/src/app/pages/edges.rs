@@ -81,30 +81,27 @@ pub fn page() -> AnyView {
             })
         })
     };
-    let data = move || match edges
-        .bill
-        .with(|bill| bill.ready().is_some_and(|bill| bill.edges.is_empty()))
-    {
-        true => faces::empty(
-            "No call yet",
-            "An edge appears with the first call from one handler to another. Open the shop, or send it some load.",
-            "cleave load --duration 10s",
-        ),
-        false => table(edges),
-    };
     let is_empty = Memo::new(move |_| {
         edges
             .bill
-            .with(|bill| bill.ready().map(|bill| bill.edges.is_empty()))
+            .with(|bill| bill.ready().is_some_and(|bill| bill.edges.is_empty()))
     });
+    // Only this may change the face: figures change in their places.
     let data = move || {
-        is_empty.track();
-        data()
+        (move || match is_empty.get() {
+            true => faces::empty(
+                "No call yet",
+                "An edge appears with the first call from one handler to another. Open the shop, or send it some load.",
+                "cleave load --duration 10s",
+            ),
+            false => table(edges),
+        })
+        .into_any()
     };
     view! {
         {tags::head(title, about, legend())}
         <section class="card flush bill-card">
-            {faces::one(edges.bill, move || read(edges.bill), move || data.into_any())}
+            {faces::one(edges.bill, move || read(edges.bill), data)}
         </section>
     }
     .into_any()

@@ -47,6 +47,8 @@ pub struct View {
     edges: Memo<Vec<Edge>>,
     bill: RwSignal<Remote<Bill>>,
     picture: RwSignal<Remote<Picture>>,
+    /// What the picture was asked for with.
+    drawn: RwSignal<Option<MapQuery>>,
     width: RwSignal<f64>,
     ailments: Memo<Vec<Ailment>>,
     plan: plan::Plan,
@@ -121,6 +123,7 @@ impl View {
             edges,
             bill: super::edges::follow(),
             picture: RwSignal::new(Remote::Loading),
+            drawn: RwSignal::new(None),
             width: RwSignal::new(WIDTH_FIRST),
             ailments,
             plan: plan::Plan::new(),
@@ -158,8 +161,9 @@ impl View {
         });
         let query = Memo::new(move |_| self.query());
         Effect::new(move |_| {
-            shape.track();
-            query.track();
+            // Read, not only tracked: a memo that nobody reads follows nothing.
+            shape.with(|_| ());
+            query.with(|_| ());
             live.recoveries.track();
             self.draw();
         });
@@ -181,6 +185,12 @@ impl View {
         }
     }
 
+    /// Whether the picture is of another width or moment than is wanted.
+    fn is_stale(self) -> bool {
+        let wanted = self.query();
+        self.drawn.with(|drawn| drawn.as_ref() != Some(&wanted))
+    }
+
     /// Asks for the picture; the one that is shown stays until the next has come.
     fn draw(self) {
         let query = untrack(|| self.query());
@@ -193,6 +203,7 @@ impl View {
             let is_wanted = self.width.try_get_untracked().is_some() && untrack(|| self.query()) == query;
             if is_wanted {
                 keep(self.picture, picture);
+                self.drawn.set(Some(query));
             }
         });
     }

@@ -74,6 +74,7 @@ pub fn drawing(view: View) -> AnyView {
                 class:single=is(|picture| picture.nodes.len() == 1)
                 class:past=move || view.at.get().is_some()
                 class:splitting=splitting
+                data-stale=move || view.is_stale().to_string()
                 style:height=height
                 style:width=full
             >

@@ -29,7 +29,7 @@ pub fn follow(live: Live, at: RwSignal<Option<u64>>) -> RwSignal<Remote<History>
         })
     });
     Effect::new(move |before: Option<()>| {
-        nodes.track();
+        nodes.with(|_| ());
         live.recoveries.track();
         match before {
             None => read(history),
