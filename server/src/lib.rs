@@ -16,6 +16,7 @@ pub mod runtime;
 
 pub mod edges;
 pub mod otlp;
+pub mod map;
 pub mod peers;
 pub mod queue;
 pub mod state;

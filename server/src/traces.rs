@@ -14,6 +14,7 @@ mod ids;
 mod limits;
 mod logs;
 mod overview;
+mod requests;
 mod retention;
 mod rows;
 mod sink;
@@ -54,6 +55,8 @@ use store::read::{self, Filter};
 use store::{Store, Words, links, sample};
 pub use tap::Tap;
 pub use whole::{WHOLE_SPANS_MAX, Whole};
+
+pub use requests::Request;
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -387,6 +390,7 @@ fn filter(query: &TraceQuery) -> Result<Filter, Error> {
     Ok(Filter {
         handler: query.handler.as_ref().map(|handler| handler.as_str().to_owned()),
         edge: query.edge.clone(),
+        placement: None,
         min_ns: query
             .min_ms
             .map(|ms| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX)),

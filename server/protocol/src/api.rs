@@ -3,12 +3,15 @@
 //! Lists page by cursor ([`Page`]). Times are integers with their unit in the name; `*_unix_ns` exceeds 2^53, so a
 //! reader in JavaScript parses it as a big integer.
 
+pub mod bill;
 pub mod calls;
 pub mod chronicle;
 pub mod edges;
 pub mod events;
 pub mod handlers;
 pub mod logs;
+pub mod history;
+pub mod map;
 pub mod nodes;
 pub mod placement;
 pub mod problem;

@@ -114,6 +114,22 @@ impl Merged {
             .collect()
     }
 
+    /// Everything counted along each edge so far, with the way its last call went.
+    pub(super) fn counted(
+        &self,
+        cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>,
+    ) -> Vec<(EdgeKey, Counts, Transport)> {
+        let keys: BTreeSet<&EdgeKey> = self.edges.keys().collect();
+        keys.into_iter()
+            .map(|key| (key.clone(), self.counts(cells, key), self.transport(key)))
+            .collect()
+    }
+
+    fn transport(&self, key: &EdgeKey) -> Transport {
+        let known = self.edges.get(key).and_then(|edge| edge.transport);
+        known.unwrap_or(Transport::Direct)
+    }
+
     /// What all nodes counted of an edge, now and before.
     fn counts(&self, cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>, key: &EdgeKey) -> Counts {
         let mut counts = cells.get(key).map(|cell| cell.counts()).unwrap_or_default();
@@ -142,7 +158,7 @@ impl Merged {
             caller: key.caller.clone(),
             callee: key.callee.clone(),
             interface: key.interface.clone(),
-            transport: known.and_then(|edge| edge.transport).unwrap_or(Transport::Direct),
+            transport: self.transport(key),
             calls: counts.calls(),
             errors: counts.errors,
             errs: counts.errs,

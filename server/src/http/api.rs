@@ -3,11 +3,13 @@
 //! One file per resource; each handler extracts, delegates and converts. Every failure is a problem, also for paths and
 //! methods that there are not. Requests pass `guard` first.
 
+mod bill;
 mod calls;
 mod chronicle;
 mod edges;
 mod extract;
 mod handlers;
+mod map;
 mod nodes;
 mod placement;
 mod queues;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::Failure;
 use super::events::{self, Hub};
 use super::{Context, assets, guard, jaeger, metrics, tempo};
+use crate::map::Pictures;
 
 pub(super) use edges::edges;
 
@@ -39,16 +42,27 @@ pub(super) struct Shared {
     pub(super) context: Arc<Context>,
     pub(super) hub: Arc<Hub>,
     pub(super) token: CancellationToken,
+    cashier: Arc<bill::Cashier>,
+    pictures: Arc<Pictures>,
 }
 
 /// Everything on the UI's port.
 pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: CancellationToken) -> Router {
-    let shared = Shared { context, hub, token };
+    let shared = Shared {
+        context,
+        hub,
+        token,
+        cashier: bill::Cashier::new(),
+        pictures: Arc::default(),
+    };
     let api = Router::new()
         .route("/status", get(status))
         .route("/nodes", get(nodes::list))
         .route("/chronicle", get(chronicle::list))
         .route("/edges", get(edges::list))
+        .route("/edges/bill", get(bill::show))
+        .route("/edges/history", get(map::history))
+        .route("/map", get(map::show))
         .route("/handlers", get(handlers::list))
         .route(
             "/handlers/{name}",

@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
     ("dispatch", &["protocol", "clock", "telemetry"], &[]),
     // State: what is remembered.
     ("edges", GROUND, &[]),
+    ("map", &["protocol"], &[]),
     ("peers", GROUND, &[]),
     ("otlp", GROUND, &[]),
     ("queue", GROUND, &["db"]),
@@ -43,6 +44,7 @@ const TABLE: &[(&str, &[&str], &[&str])] = &[
             "traces",
             "edges",
             "otlp",
+            "map",
             "peers",
             "placement",
         ],
@@ -79,6 +81,7 @@ const EVERYTHING: &[&str] = &[
     "db",
     "edges",
     "otlp",
+    "map",
     "peers",
     "queue",
     "state",

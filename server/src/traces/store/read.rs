@@ -17,6 +17,7 @@ use super::words::Words;
 pub(in crate::traces) struct Filter {
     pub(in crate::traces) handler: Option<String>,
     pub(in crate::traces) edge: Option<String>,
+    pub(in crate::traces) placement: Option<String>,
     pub(in crate::traces) min_ns: Option<i64>,
     pub(in crate::traces) has_failed: Option<bool>,
     /// Traces that arrived before this one.
@@ -54,6 +55,12 @@ pub(in crate::traces) async fn list(
     if let Some(word) = parts.get(1) {
         query = query.bind(*word);
     }
+    if let Some(placement) = &filter.placement {
+        let Some(word) = words.id(placement) else {
+            return Ok(Vec::new());
+        };
+        query = query.bind(word);
+    }
     if let Some(min_ns) = filter.min_ns {
         query = query.bind(min_ns);
     }
@@ -74,6 +81,9 @@ fn list_statement(filter: &Filter, parts: usize) -> String {
     };
     if parts > 1 {
         statement.push_str(" AND EXISTS (SELECT 1 FROM parts q WHERE q.word = ? AND q.trace = t.id)");
+    }
+    if filter.placement.is_some() {
+        statement.push_str(" AND t.placement = ?");
     }
     if filter.min_ns.is_some() {
         statement.push_str(" AND t.end_at - t.start_at >= ?");
