@@ -8,10 +8,14 @@
 #![forbid(unsafe_code)]
 
 pub mod finding;
+pub mod form;
 pub mod format;
+pub mod learn;
 pub mod map;
 pub mod palette;
 pub mod route;
+pub mod series;
+pub mod shape;
 pub mod steps;
 pub mod waterfall;
 
