@@ -56,6 +56,7 @@ fn app() -> impl IntoView {
         Route::Handlers => pages::handlers::page(),
         Route::Handler(name) => pages::handler::page(name),
         Route::Nodes => pages::nodes::page(),
+        Route::Learn(step) => pages::learn::page(step),
         Route::Missing(path) => pages::missing(&path),
     };
     view! {

@@ -9,10 +9,14 @@
 
 pub mod bill;
 pub mod finding;
+pub mod form;
 pub mod format;
+pub mod learn;
 pub mod map;
 pub mod palette;
 pub mod route;
+pub mod series;
+pub mod shape;
 pub mod steps;
 pub mod waterfall;
 

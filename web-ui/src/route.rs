@@ -30,6 +30,8 @@ pub enum Route {
     Handler(HandlerName),
     /// `/nodes`
     Nodes,
+    /// `/learn`, at a step or where the tour was left.
+    Learn(Option<u8>),
     /// Anything else.
     Missing(String),
 }
@@ -70,6 +72,10 @@ impl Route {
             ["handlers"] => Self::Handlers,
             ["handlers", name] => HandlerName::parse(name).map_or_else(|_| missing(), Self::Handler),
             ["nodes"] => Self::Nodes,
+            ["learn"] => Self::Learn(None),
+            ["learn", step] => step
+                .parse()
+                .map_or_else(|_| missing(), |step| Self::Learn(Some(step))),
             _ => missing(),
         }
     }
@@ -87,6 +93,8 @@ impl Route {
             Self::Handlers => "/handlers".to_owned(),
             Self::Handler(name) => format!("/handlers/{name}"),
             Self::Nodes => "/nodes".to_owned(),
+            Self::Learn(None) => "/learn".to_owned(),
+            Self::Learn(Some(step)) => format!("/learn/{step}"),
             Self::Missing(path) => path.clone(),
         }
     }
@@ -103,6 +111,7 @@ impl Route {
             Self::Handlers => "handlers",
             Self::Handler(_) => "handler",
             Self::Nodes => "nodes",
+            Self::Learn(_) => "learn",
             Self::Missing(_) => "missing",
         }
     }
@@ -287,6 +296,8 @@ mod tests {
             Route::Handlers,
             Route::Handler(HandlerName::parse("cart-2").unwrap()),
             Route::Nodes,
+            Route::Learn(None),
+            Route::Learn(Some(3)),
             Route::Missing("/nowhere/at/all".to_owned()),
         ] {
             assert_eq!(parse(&route.path()), route, "{}", route.path());

@@ -12,17 +12,18 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 16] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
     ("g q", "Queues"),
     ("g h", "Handlers"),
     ("g n", "Nodes"),
+    ("g l", "Learn"),
     ("/", "Filter the list"),
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
-    ("[  ]", "Previous and next span of a trace"),
+    ("[  ]", "Previous and next: span, step of the tour"),
     ("←  →", "Fold and unfold a span"),
     ("p", "Pause and resume a live list"),
     ("m", "Move the handler (on the map)"),
@@ -63,8 +64,8 @@ pub fn start(navigation: Navigation, help: RwSignal<bool>) {
             "p" => click("[data-action=pause]"),
             "m" => menu(),
             "l" => click("[data-action=present]"),
-            "[" => click("[data-action=previous-span]"),
-            "]" => click("[data-action=next-span]"),
+            "[" => click("[data-action=previous-span], [data-action=previous]"),
+            "]" => click("[data-action=next-span], [data-action=next]"),
             "Enter" => press_row(),
             _ => false,
         };
@@ -118,6 +119,7 @@ fn page_of(key: &str) -> Option<Route> {
         "q" => Route::Queues,
         "h" => Route::Handlers,
         "n" => Route::Nodes,
+        "l" => Route::Learn(None),
         _ => return None,
     })
 }

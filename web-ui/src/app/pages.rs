@@ -3,6 +3,7 @@
 pub mod edges;
 pub mod handler;
 pub mod handlers;
+pub mod learn;
 pub mod map;
 pub mod nodes;
 pub mod queue;
