@@ -25,10 +25,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper_util::service::TowerToHyperService;
-use protocol::api::Status;
+use protocol::api::chronicle::{ChronicleQuery, Entry};
 use protocol::api::handlers::{Handler, HandlerDetail};
 use protocol::api::nodes::Node;
-use protocol::{FunctionPath, HandlerName, InterfaceName, TypeHash};
+use protocol::api::{Page, Status};
+use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -100,6 +101,12 @@ pub trait HomeView: Send + Sync + 'static {
 
     /// Every node, home first.
     fn nodes(&self) -> Vec<Node>;
+
+    /// Kills a child's process, as a crash would; whether one of that name runs.
+    fn kill_node(&self, name: &NodeName) -> bool;
+
+    /// What happened, the newest first.
+    fn chronicle(&self, query: &ChronicleQuery) -> Page<Entry>;
 
     /// Writes a handler's file and waits for the outcome.
     fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>>;

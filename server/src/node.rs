@@ -6,11 +6,13 @@
 
 mod affinity;
 mod child;
+mod chronicle;
 mod fleet;
 mod handlers;
 mod home;
 mod local;
 mod lock;
+mod placed;
 mod queued;
 mod renewal;
 mod rights;

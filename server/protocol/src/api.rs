@@ -5,10 +5,12 @@
 
 pub mod bill;
 pub mod calls;
+pub mod chronicle;
 pub mod edges;
 pub mod events;
 pub mod handlers;
 pub mod history;
+pub mod logs;
 pub mod map;
 pub mod nodes;
 pub mod placement;
@@ -16,6 +18,7 @@ pub mod problem;
 pub mod queues;
 pub mod rows;
 pub mod traces;
+pub mod wit;
 
 use serde::{Deserialize, Serialize};
 

@@ -5,10 +5,12 @@
 
 mod bill;
 mod calls;
+mod chronicle;
 mod edges;
 mod extract;
 mod handlers;
 mod map;
+mod nodes;
 mod placement;
 mod queues;
 mod traces;
@@ -23,7 +25,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use protocol::api::nodes::Node;
 use protocol::api::{Page, Status};
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +56,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
     };
     let api = Router::new()
         .route("/status", get(status))
-        .route("/nodes", get(nodes))
+        .route("/nodes", get(nodes::list))
+        .route("/chronicle", get(chronicle::list))
         .route("/edges", get(edges::list))
         .route("/edges/bill", get(bill::show))
         .route("/edges/history", get(map::history))
@@ -69,7 +71,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
             "/placement",
             get(placement::show).put(placement::put).patch(placement::scale),
         )
+        .route("/handlers/{name}/logs", get(handlers::logs))
         .route("/nodes/{name}/drain", post(placement::drain))
+        .route("/nodes/{name}/kill", post(nodes::kill))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/messages", get(queues::messages))
         .route("/queues/{name}/retry", post(queues::retry))
@@ -104,10 +108,6 @@ async fn uncached(mut response: Response) -> Response {
 
 async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.context.home.status())
-}
-
-async fn nodes(State(shared): State<Shared>) -> Json<Page<Node>> {
-    whole(shared.context.home.nodes())
 }
 
 async fn ready(State(shared): State<Shared>) -> Result<&'static str, Failure> {

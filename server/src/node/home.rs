@@ -21,6 +21,7 @@ use super::fleet::Nodes;
 use super::handlers::Handlers;
 use super::local::BuiltIns;
 use super::lock::DataLock;
+use super::placed;
 use super::queued::{edge_timeouts, explain, queued};
 use super::seat::{Seat, Seated, built_in_exports};
 use super::station::Station;
@@ -181,7 +182,12 @@ impl Home {
         edges.start(&work);
         let runtime = Arc::clone(&station.runtime);
         let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
-        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
+        let handlers = Arc::new(Handlers::new(
+            runtime,
+            Arc::clone(&config),
+            clock.clone(),
+            Arc::clone(&nodes.chronicle),
+        ));
         let work_off = Work {
             dispatcher,
             recorder: Arc::clone(recorder),
@@ -378,6 +384,7 @@ impl Home {
         let home = Arc::clone(self);
         self.doors.spawn("changes", async move {
             let (mut nodes, mut placement) = (home.nodes.changes(), home.desired.changes());
+            let mut told = placed::Told::default();
             loop {
                 tokio::select! {
                     biased;
@@ -386,6 +393,7 @@ impl Home {
                     changed = placement.changed() => {
                         if changed.is_err() { return }
                         home.consumers.routes_changed();
+                        told.look(&home.desired.status(), &home.nodes.chronicle);
                     }
                 }
                 home.handlers.touch();

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::api::Status;
+use protocol::api::chronicle::{ChronicleQuery, Entry};
 use protocol::api::handlers::{Handler, HandlerDetail, HandlerState};
 use protocol::api::nodes::{Node, NodeState};
+use protocol::api::{Page, Status};
 use protocol::{HandlerName, InterfaceName, NodeName};
 use tokio::sync::watch;
 
@@ -83,6 +84,9 @@ impl View {
                 let slowest = handler.figures.instance_start_p50_us.max(figures.start_p50_us);
                 handler.figures.instance_start_p50_us = slowest;
                 handler.figures.instances_ended += figures.ended;
+                handler.figures.memory_bytes += figures.memory_bytes;
+                handler.figures.run_ns += figures.run_ns;
+                handler.figures.run_calls += figures.run_calls;
             }
         }
         listed
@@ -186,12 +190,16 @@ impl HomeView for View {
             .handlers()
             .into_iter()
             .find(|handler| handler.name == *name)?;
-        let wit = self
-            .handlers
-            .version(name)
-            .map(|version| version.accepted.wit.clone())
+        let version = self.handlers.version(name);
+        let accepted = version.map(|version| version.accepted);
+        let (wit, interfaces) = accepted
+            .map(|accepted| (accepted.wit.clone(), accepted.interfaces.clone()))
             .unwrap_or_default();
-        Some(HandlerDetail { handler, wit })
+        Some(HandlerDetail {
+            handler,
+            wit,
+            interfaces,
+        })
     }
 
     fn function(
@@ -243,6 +251,14 @@ impl HomeView for View {
             .iter()
             .filter(|(_, place)| place.nodes.contains(&home));
         self.nodes.list(of_home.map(|(name, _)| name.clone()).collect())
+    }
+
+    fn kill_node(&self, name: &NodeName) -> bool {
+        self.nodes.kill(name)
+    }
+
+    fn chronicle(&self, query: &ChronicleQuery) -> Page<Entry> {
+        self.nodes.chronicle.page(query)
     }
 
     fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>> {

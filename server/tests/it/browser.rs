@@ -245,7 +245,7 @@ impl Tour {
         cleave.wait_for("tr[data-edge]").await;
         self.gallery.take(cleave, "edges").await;
         cleave::visit(cleave, "nodes").await;
-        let nodes = cleave.attributes("tr", "data-node").await;
+        let nodes = cleave.attributes("main *", "data-node").await;
         assert_eq!(nodes.len(), SHOP.len() + 1, "{nodes:?}");
         self.gallery.take(cleave, "nodes").await;
         self.calm("the lists").await;
