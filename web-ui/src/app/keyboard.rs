@@ -128,7 +128,11 @@ fn typing(event: &KeyboardEvent) -> bool {
     let element = event
         .target()
         .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    element.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"))
+    element.is_some_and(|element| match element.tag_name().as_str() {
+        // A slider takes arrows, and no letters.
+        "INPUT" => element.get_attribute("type").as_deref() != Some("range"),
+        name => matches!(name, "SELECT" | "TEXTAREA"),
+    })
 }
 
 fn find(selector: &str) -> Option<HtmlElement> {

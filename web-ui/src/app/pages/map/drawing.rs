@@ -4,29 +4,20 @@
 //! transforms set through CSSOM; the transition is the stylesheet's, and none where motion is unwelcome. The lines
 //! between the boxes are `drawing/edges.rs`, what a drop means is `crate::map`.
 
+mod drag;
 mod edges;
+mod node;
 
-use leptos::ev::PointerEvent;
 use leptos::html;
 use leptos::prelude::*;
-use protocol::api::history::NodeChange;
+use protocol::HandlerName;
 use protocol::api::map::{Picture, Rect};
-use protocol::{HandlerName, NodeName};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
 use super::links::{brief, links};
-use super::plan::{self, Drag};
 use super::{View, menu};
 use crate::app::live::Remote;
-use crate::app::parts::tags;
-use crate::format;
-use crate::map::{dropped, past};
-
-/// A pointer that has moved less than this is a click.
-const DRAG_FROM: f64 = 6.0;
-/// The box of handlers that no node serves: rejected, or waiting for an import.
-const NOWHERE: &str = "nowhere";
 
 /// The picture of what is shown.
 pub fn drawing(view: View) -> AnyView {
@@ -78,7 +69,7 @@ pub fn drawing(view: View) -> AnyView {
                 style:height=height
                 style:width=full
             >
-                <For each=nodes key=Clone::clone children=move |name| node_box(view, name) />
+                <For each=nodes key=Clone::clone children=move |name| node::node_box(view, name) />
                 {edges::edges(view, links)}
                 <For each=handlers key=Clone::clone children=move |name| handler_box(view, name) />
                 {menu::menu(view, rect_of)}
@@ -131,108 +122,6 @@ fn place(rect: Rect) -> (String, String, String) {
     )
 }
 
-fn node_box(view: View, name: NodeName) -> AnyView {
-    let live = view.live;
-    let wanted = name.clone();
-    let rect = Memo::new(move |_| {
-        view.picture.with(|picture| {
-            let nodes = picture.ready().map_or(&[][..], |picture| &picture.nodes);
-            let found = nodes.iter().find(|node| node.name == wanted);
-            place(found.map(|node| node.rect).unwrap_or_default())
-        })
-    });
-    let wanted = name.clone();
-    let target = move || {
-        view.plan.drag.with(|drag| {
-            let with = drag
-                .as_ref()
-                .and_then(|drag| drag.change.as_ref())
-                .and_then(|change| change.with.as_ref());
-            with.is_some_and(|with| {
-                view.picture.with(|picture| {
-                    let handlers = picture.ready().map_or(&[][..], |picture| &picture.handlers);
-                    handlers
-                        .iter()
-                        .any(|handler| handler.name == *with && handler.node == wanted)
-                })
-            })
-        })
-    };
-    // How it stood then, as far as its events tell.
-    let wanted = name.clone();
-    let then = Memo::new(move |_| {
-        let at = view.at.get()?;
-        view.history
-            .with(|history| past::nodes(history.ready()?, at).get(&wanted).copied())
-    });
-    let wanted = name.clone();
-    let node = Memo::new(move |_| {
-        live.nodes.with(|list| {
-            list.ready()
-                .and_then(|list| list.iter().find(|node| node.name == wanted))
-                .cloned()
-        })
-    });
-    let wanted = name.clone();
-    let figures = move || {
-        if view.at.get().is_some() {
-            return then
-                .get()
-                .filter(|change| *change != NodeChange::Ready)
-                .map(|change| change_word(change).to_owned());
-        }
-        node.with(|node| {
-            let node = node.as_ref()?;
-            let (_, word) = tags::node_state(node.state);
-            if word != "ready" {
-                return Some(word.to_owned());
-            }
-            let cpu = live.cpu.with(|cpu| cpu.get(&wanted).copied());
-            let memory = format!("{} MB", node.resident_bytes / 1_000_000);
-            Some(cpu.map_or_else(
-                || memory.clone(),
-                |cpu| format!("{} · {memory}", format::percent(cpu, 1.0)),
-            ))
-        })
-    };
-    let state = move || match view.at.get() {
-        Some(_) => then.get().map_or("unknown", change_word),
-        None => node.with(|node| {
-            node.as_ref()
-                .map_or("unknown", |node| tags::node_state(node.state).1)
-        }),
-    };
-    let title = if name.as_str() == NOWHERE {
-        "not served".to_owned()
-    } else {
-        name.to_string()
-    };
-    view! {
-        <div
-            class="map-node"
-            class:target=target
-            data-node=name.to_string()
-            data-state=state
-            style:transform=move || rect.get().0
-            style:width=move || rect.get().1
-            style:height=move || rect.get().2
-        >
-            <p class="map-node-head"><span>{title}</span><span class="num">{figures}</span></p>
-        </div>
-    }
-    .into_any()
-}
-
-fn change_word(change: NodeChange) -> &'static str {
-    match change {
-        NodeChange::Starting => "starting",
-        NodeChange::Ready => "ready",
-        NodeChange::Draining => "draining",
-        NodeChange::Down => "down",
-        NodeChange::Gone => "gone",
-    }
-}
-
 fn handler_box(view: View, name: HandlerName) -> AnyView {
     let (live, ailments) = (view.live, view.ailments);
     let wanted = name.clone();
@@ -251,10 +140,7 @@ fn handler_box(view: View, name: HandlerName) -> AnyView {
         }
         place(rect)
     });
-    let drag = Dragging {
-        view,
-        name: StoredValue::new(name.clone()),
-    };
+    let drag = drag::Dragging::new(view, name.clone());
     let wanted = name.clone();
     let ailment = Memo::new(move |_| {
         ailments.with(|all| all.iter().find(|ailment| ailment.handler == wanted).cloned())
@@ -327,90 +213,4 @@ fn rate_then(view: View, name: &HandlerName) -> Option<f64> {
         own.map(|edge| edge.rate_per_s).sum::<f64>()
     };
     Some(view.edges.with(rates))
-}
-
-/// The pointer on a handler's box.
-#[derive(Clone, Copy)]
-struct Dragging {
-    view: View,
-    name: StoredValue<HandlerName>,
-}
-
-impl Dragging {
-    fn begin(self, event: &PointerEvent) {
-        // A finger scrolls; the past is as it is.
-        let plain = event.button() == 0 && event.pointer_type() != "touch";
-        if !plain || self.view.at.get_untracked().is_some() {
-            return;
-        }
-        if let Some(target) = event
-            .current_target()
-            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
-        {
-            // Without it the drag ends where the pointer leaves the box.
-            let _ = target.set_pointer_capture(event.pointer_id());
-        }
-        self.view.plan.drag.set(Some(Drag {
-            handler: self.name.get_value(),
-            from: (f64::from(event.client_x()), f64::from(event.client_y())),
-            by: (0.0, 0.0),
-            change: None,
-            moved: false,
-        }));
-    }
-
-    fn go(self, event: &PointerEvent) {
-        let at = (f64::from(event.client_x()), f64::from(event.client_y()));
-        let Some(frame) = event
-            .current_target()
-            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
-            .and_then(|target| target.parent_element())
-        else {
-            return;
-        };
-        if self.view.plan.drag.with_untracked(Option::is_none) {
-            return;
-        }
-        let corner = frame.get_bounding_client_rect();
-        let point = (at.0 - corner.left(), at.1 - corner.top());
-        let name = self.name.get_value();
-        let change = self
-            .view
-            .picture
-            .with_untracked(|picture| dropped(picture.ready()?, &name, point));
-        self.view.plan.drag.update(|drag| {
-            let Some(drag) = drag else { return };
-            drag.by = (at.0 - drag.from.0, at.1 - drag.from.1);
-            drag.moved |= drag.by.0.hypot(drag.by.1) >= DRAG_FROM;
-            drag.change = change.filter(|_| drag.moved);
-        });
-    }
-
-    /// Lets go. What was moved stays known until the click that follows is over.
-    fn end(self) {
-        let Some(drag) = self.view.plan.drag.get_untracked() else {
-            return;
-        };
-        if !drag.moved {
-            self.view.plan.drag.set(None);
-            return;
-        }
-        if let Some(change) = drag.change {
-            plan::go(self.view, change);
-        }
-        let view = self.view;
-        set_timeout(move || view.plan.drag.set(None), std::time::Duration::ZERO);
-    }
-
-    /// The click that ends a drag opens nothing.
-    fn click(self, event: &web_sys::MouseEvent) {
-        if self
-            .view
-            .plan
-            .drag
-            .with_untracked(|drag| drag.as_ref().is_some_and(|drag| drag.moved))
-        {
-            event.prevent_default();
-        }
-    }
 }
