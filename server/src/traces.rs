@@ -9,7 +9,11 @@
 
 mod critical;
 mod detail;
+mod diff;
+#[cfg(test)]
+mod golden;
 mod overview;
+mod path;
 mod retention;
 mod rows;
 mod sink;
@@ -38,6 +42,7 @@ use crate::db::{self, Db};
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
+use detail::blocking;
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 use store::read::{self, Filter};

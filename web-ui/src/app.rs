@@ -48,6 +48,7 @@ fn app() -> impl IntoView {
         Route::Map => pages::map::page(),
         Route::Traces(_) => pages::traces::page(),
         Route::Trace(id, _) => pages::trace::page(id),
+        Route::Compare(a, b) => pages::compare::page(a, b),
         Route::Edges => pages::edges::page(),
         Route::Queues => pages::queues::page(),
         Route::Queue(name) => pages::queue::page(name),

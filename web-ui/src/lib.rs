@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod comparison;
 pub mod finding;
 pub mod format;
 pub mod map;

@@ -4,10 +4,12 @@
 //! reader in JavaScript parses it as a big integer.
 
 pub mod calls;
+pub mod diff;
 pub mod edges;
 pub mod events;
 pub mod handlers;
 pub mod nodes;
+pub mod path;
 pub mod placement;
 pub mod problem;
 pub mod queues;

@@ -4,6 +4,7 @@
 //! methods that there are not. Requests pass `guard` first.
 
 mod calls;
+mod diff;
 mod edges;
 mod extract;
 mod handlers;
@@ -61,9 +62,11 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
+        .route("/traces/{id}/path", get(windows::path))
         .route("/traces/{id}/rows", get(windows::rows))
         .route("/traces/{id}/overview", get(windows::overview))
         .route("/traces/{id}/spans/{span}", get(windows::call))
+        .route("/diff", get(diff::diff))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))

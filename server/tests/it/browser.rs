@@ -14,6 +14,7 @@ mod connection;
 mod gallery;
 mod page;
 mod shop;
+mod trace;
 
 use std::time::Duration;
 
@@ -168,6 +169,7 @@ impl Tour {
         cleave::read_steps(cleave, "payment").await;
         self.gallery.take(cleave, "trace").await;
         self.gallery.document(cleave, "trace.png", Theme::Light).await;
+        trace::look_around(cleave, &self.gallery).await;
         self.calm("the purchase apart").await;
     }
 
