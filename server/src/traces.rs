@@ -10,10 +10,14 @@
 mod block;
 mod critical;
 mod detail;
+mod diff;
+#[cfg(test)]
+mod golden;
 mod ids;
 mod limits;
 mod logs;
 mod overview;
+mod path;
 mod requests;
 mod retention;
 mod rows;
@@ -47,6 +51,7 @@ use crate::db::{self, Db};
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
+use detail::blocking;
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 pub use skeleton::Skeleton;

@@ -50,6 +50,7 @@ fn app() -> impl IntoView {
         Route::Map(_) => pages::map::page(),
         Route::Traces(_) => pages::traces::page(),
         Route::Trace(id, _) => pages::trace::page(id),
+        Route::Compare(a, b) => pages::compare::page(a, b),
         Route::Edges(_) => pages::edges::page(),
         Route::Queues => pages::queues::page(),
         Route::Queue(name) => pages::queue::page(name),

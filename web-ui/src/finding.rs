@@ -1,14 +1,12 @@
 //! Findings: the sentence that a page says before it shows anything.
 
-use std::collections::BTreeMap;
-
 use protocol::api::edges::Edge;
 use protocol::api::handlers::{Handler, HandlerState};
 use protocol::api::nodes::{Node, NodeState};
 use protocol::api::placement::{Mode, Placement, PlacementStatus};
-use protocol::api::traces::{TraceDetail, TraceSummary};
-use protocol::span::Stages;
-use protocol::{HandlerName, Rung, SpanKind, SpanStatus, Transport, Way};
+use protocol::api::rows::TraceHead;
+use protocol::api::traces::TraceSummary;
+use protocol::{HandlerName, Rung, Transport, Way};
 
 use crate::format;
 
@@ -26,76 +24,46 @@ pub fn trace_title(summary: &TraceSummary) -> String {
     }
 }
 
-/// What a failed trace failed of: the deepest failure, with its handler.
-pub fn trace_failure(detail: &TraceDetail) -> Option<String> {
-    let failed = detail
-        .spans
-        .iter()
-        .filter_map(|row| match &row.span.status {
-            SpanStatus::Failed { code, message } => Some((row.depth, &row.span, code, message)),
-            _ => None,
-        })
-        .max_by_key(|(depth, ..)| *depth);
-    if let Some((_, span, code, message)) = failed {
-        let who = if span.kind == SpanKind::Client {
-            span.peer.as_ref()
-        } else {
-            None
-        };
-        return Some(format!("{}: {code}: {message}", who.unwrap_or(&span.handler)));
-    }
-    detail.summary.error.clone()
-}
-
 /// What the critical path is made of: the largest share, what it waited for, and how much of it was travel.
-pub fn critical_path(detail: &TraceDetail) -> Option<String> {
-    let mut by_handler: BTreeMap<&HandlerName, u64> = BTreeMap::new();
-    let mut waits: BTreeMap<&HandlerName, u64> = BTreeMap::new();
-    let mut travel = 0u64;
-    for row in &detail.spans {
-        let part: u64 = row
-            .critical
-            .iter()
-            .map(|(start, end)| end.saturating_sub(*start))
-            .sum();
-        if part == 0 {
-            continue;
-        }
-        if row.span.kind == SpanKind::Client && row.span.transport.is_some_and(Transport::is_between_nodes) {
-            travel += part;
-            continue;
-        }
-        *by_handler.entry(&row.span.handler).or_default() += part;
-        if let Some(Stages::Callee(stages)) = row.span.stages {
-            *waits.entry(&row.span.handler).or_default() += stages.wait.min(part);
-        }
-    }
-    let whole = by_handler.values().sum::<u64>() + travel;
-    let (top, part) = by_handler.into_iter().max_by_key(|(_, part)| *part)?;
+pub fn critical_path(head: &TraceHead) -> Option<String> {
+    let whole = head.shares.iter().map(|share| share.ns).sum::<u64>() + head.travel_ns;
+    let top = head.shares.first()?;
     // The queue's part of a caller's path is not waiting in the queue: it is the message on its way to the disk.
-    let top_words = match top.as_str() {
+    let top_words = match top.handler.as_str() {
         "queue" => "writing a message to disk",
         "state" => "reading and writing state",
         name => name,
     };
     let mut text = format!(
         "{} of it is {top_words}",
-        format::percent(part as f64, whole as f64)
+        format::percent(top.ns as f64, whole as f64)
     );
-    if let Some(wait) = waits.get(top).filter(|wait| **wait * 20 > part) {
+    if top.wait_ns * 20 > top.ns {
         text.push_str(&format!(
             ", of which {} waited for an instance",
-            format::duration(*wait)
+            format::duration(top.wait_ns)
         ));
     }
-    if travel > 0 {
+    if head.travel_ns > 0 {
         text.push_str(&format!(
             "; {} is calls on their way between nodes",
-            format::percent(travel as f64, whole as f64)
+            format::percent(head.travel_ns as f64, whole as f64)
         ));
     }
     text.push('.');
     Some(text)
+}
+
+/// What is searched for within a trace: a query as it is, or the spans that have a word in a name.
+pub fn find_query(text: &str) -> String {
+    if text.contains('{') {
+        return text.to_owned();
+    }
+    if text.contains(['=', '<', '>', '~']) {
+        return format!("{{ {text} }}");
+    }
+    let word = text.replace(['"', '\\'], "*");
+    format!("{{ handler =~ \"{word}\" || name =~ \"{word}\" }}")
 }
 
 /// Something that is wrong, in words.
@@ -297,6 +265,14 @@ pub fn sentence_case(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_is_searched_for_in_names_and_a_condition_is_a_query() {
+        assert_eq!(find_query("cart"), "{ handler =~ \"cart\" || name =~ \"cart\" }");
+        assert_eq!(find_query("status = error"), "{ status = error }");
+        assert_eq!(find_query("{ duration > 5ms }"), "{ duration > 5ms }");
+    }
+
     use protocol::api::handlers::Figures;
     use protocol::{InterfaceName, TraceId};
 

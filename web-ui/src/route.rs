@@ -3,9 +3,12 @@
 //! Promises: `Route::parse(route.path())` gives the route back; an address that names no page is [`Route::Missing`].
 //! Not here: the browser's history, which is `app/navigation.rs`.
 
+mod trace_view;
+
 use protocol::api::traces::TraceQuery;
 use protocol::{HandlerName, QueueName, SpanId, TraceId};
 
+pub use self::trace_view::{Look, TraceView};
 use crate::bill::Sort;
 use crate::map::Move;
 
@@ -16,8 +19,10 @@ pub enum Route {
     Map(MapAddress),
     /// `/traces`, filtered.
     Traces(TraceQuery),
-    /// `/traces/{id}`, with the selected span.
-    Trace(TraceId, Option<SpanId>),
+    /// `/traces/{id}`, with what is seen of it; without, the page begins as it likes.
+    Trace(TraceId, Option<Box<TraceView>>),
+    /// `/compare?a=…&b=…`: two traces, or two queries of traces.
+    Compare(String, String),
     /// `/edges`: the bill, in an order, with one edge opened.
     Edges(EdgesAddress),
     /// `/queues`
@@ -63,9 +68,13 @@ impl Route {
             [] => Self::Map(map_address(query)),
             ["traces"] => Self::Traces(trace_query(query)),
             ["traces", id] => match id.parse() {
-                Ok(id) => Self::Trace(id, parameter(query, "span").and_then(|span| span.parse().ok())),
+                Ok(id) => Self::Trace(id, TraceView::parse(query).map(Box::new)),
                 Err(_) => missing(),
             },
+            ["compare"] => Self::Compare(
+                parameter(query, "a").unwrap_or_default(),
+                parameter(query, "b").unwrap_or_default(),
+            ),
             ["edges"] => Self::Edges(edges_address(query)),
             ["queues"] => Self::Queues,
             ["queues", name] => QueueName::parse(name).map_or_else(|_| missing(), Self::Queue),
@@ -86,7 +95,8 @@ impl Route {
             Self::Map(address) => with_query("/", &map_parameters(address)),
             Self::Traces(query) => with_query("/traces", &trace_parameters(query)),
             Self::Trace(id, None) => format!("/traces/{id}"),
-            Self::Trace(id, Some(span)) => format!("/traces/{id}?span={span}"),
+            Self::Trace(id, Some(view)) => with_query(&format!("/traces/{id}"), &view.parameters()),
+            Self::Compare(a, b) => with_query("/compare", &[("a", a.clone()), ("b", b.clone())]),
             Self::Edges(address) => with_query("/edges", &edges_parameters(address)),
             Self::Queues => "/queues".to_owned(),
             Self::Queue(name) => format!("/queues/{name}"),
@@ -99,12 +109,24 @@ impl Route {
         }
     }
 
+    /// A trace with one of its spans selected.
+    pub fn span(id: TraceId, span: SpanId) -> Self {
+        Self::Trace(
+            id,
+            Some(Box::new(TraceView {
+                span: Some(span),
+                ..TraceView::default()
+            })),
+        )
+    }
+
     /// The page's stable name: `data-page`, and the entry of the navigation.
     pub fn page(&self) -> &'static str {
         match self {
             Self::Map(_) => "map",
             Self::Traces(_) => "traces",
             Self::Trace(..) => "trace",
+            Self::Compare(..) => "compare",
             Self::Edges(_) => "edges",
             Self::Queues => "queues",
             Self::Queue(_) => "queue",
@@ -119,7 +141,7 @@ impl Route {
     /// The entry of the navigation that this page belongs to.
     pub fn section(&self) -> &'static str {
         match self.page() {
-            "trace" => "traces",
+            "trace" | "compare" => "traces",
             "queue" => "queues",
             "handler" => "handlers",
             page => page,
@@ -285,7 +307,9 @@ mod tests {
             Route::Traces(TraceQuery::default()),
             Route::Traces(query),
             Route::Trace(id, None),
-            Route::Trace(id, Some(SpanId(7))),
+            Route::span(id, SpanId(7)),
+            Route::Trace(id, Some(Box::new(trace_view::tests::full()))),
+            Route::Compare("4bf9".to_owned(), "placement=apart&min_ms=5".to_owned()),
             Route::Edges(EdgesAddress::default()),
             Route::Edges(EdgesAddress {
                 sort: Sort::Bytes,

@@ -1,234 +1,219 @@
-//! The waterfall: spans as rows and bars, one row per call.
+//! The waterfall's maths: what part of the time is seen, which rows are here, where a mark stands.
 //!
-//! Promises: a client span and its only server span are one row, the callee's, whose bar wears the travel as thin
-//! ends; calls of one function that follow each other stand below one row (`repeats`); rows keep the tree's order.
-//! Works in one pass over the spans, so that ten thousand open at once. Not here: which rows are on the screen, which
-//! is the page's.
+//! Promises: the same for a trace of ten rows and of a million, because nothing here looks at more rows than a screen
+//! has. Not here: pairing spans into rows and folding them, which the server does; drawing, which is the page's.
 
-pub mod path;
-mod repeats;
+pub mod sequence;
 pub mod ticks;
+pub mod windows;
 
-use std::collections::HashMap;
+/// The shortest time that fills the width, in ns: clocks tell no less apart.
+const SPAN_MIN: f64 = 20.0;
 
-use protocol::api::traces::{LinkedTrace, SpanRow, TraceDetail};
-use protocol::{HandlerName, NodeName, SpanId, SpanKind, SpanStatus, Transport};
-
-pub use self::repeats::Repeats;
-
-/// What a row's bar looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bar {
-    /// Work within one process.
-    Solid,
-    /// A call to another node: thin ends for the travel.
-    Remote,
-    /// An enqueue: a dot, and what came of it later.
-    Queued,
+/// The part of the time that is seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Zoom {
+    /// Where it begins, in ns after the trace's start.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// The trace's length.
+    pub whole: f64,
 }
 
-/// One row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The span that the row is known by: the client's of a call, else its own.
-    pub id: SpanId,
-    /// The server's span of a call, where it was recorded.
-    pub server_id: Option<SpanId>,
-    /// Whose hue it wears: the callee's.
-    pub handler: HandlerName,
-    /// What it does: `place-order`, `GET /cart`.
-    pub label: String,
-    /// Where the work was done.
-    pub node: NodeName,
-    /// Levels below the root, in rows.
-    pub depth: u32,
-    /// The row above that it belongs to.
-    pub parent: Option<usize>,
-    /// Rows below that belong to it, at any depth.
-    pub below: usize,
-    /// Start and end of the whole, in ns from the trace's start.
-    pub outer: (u64, u64),
-    /// Start and end of the work within.
-    pub inner: (u64, u64),
-    /// What its bar looks like.
-    pub bar: Bar,
-    /// Its parts of the critical path.
-    pub critical: Vec<(u64, u64)>,
-    /// Whether it failed.
-    pub failed: bool,
-    /// Whether an instance had to be made.
-    pub cold: bool,
-    /// The trace that continues it through a queue, by its place in `linked`.
-    pub continues: Option<usize>,
-    /// The calls that it stands for, where it is no span itself.
-    pub repeats: Option<Repeats>,
-}
-
-impl Row {
-    /// The length of the whole, in ns.
-    pub fn duration(&self) -> u64 {
-        self.outer.1.saturating_sub(self.outer.0)
-    }
-
-    /// Whether the span is this row, on either side of the call.
-    pub fn is(&self, span: SpanId) -> bool {
-        self.repeats.is_none() && (self.id == span || self.server_id == Some(span))
-    }
-}
-
-/// Makes the rows of a trace.
-pub fn rows(detail: &TraceDetail) -> Vec<Row> {
-    let spans = &detail.spans;
-    let merged = calls(spans);
-    let mut row_of: HashMap<SpanId, usize> = HashMap::with_capacity(spans.len());
-    let mut rows: Vec<Row> = Vec::with_capacity(spans.len());
-    for (index, span) in spans.iter().enumerate() {
-        if let Some(client) = merged.client_of.get(&index)
-            && let Some(&row) = row_of.get(&spans[*client].span.span_id)
-        {
-            absorb(&mut rows[row], span);
-            row_of.insert(span.span.span_id, row);
-            continue;
-        }
-        let parent = span.span.parent_id.and_then(|id| row_of.get(&id).copied());
-        let depth = parent
-            .and_then(|parent| rows.get(parent))
-            .map_or(0, |parent| parent.depth + 1);
-        row_of.insert(span.span.span_id, rows.len());
-        rows.push(row(span, parent, depth, &detail.linked));
-    }
-    let mut rows = repeats::gather(rows);
-    for index in (0..rows.len()).rev() {
-        let below = rows[index].below + 1;
-        if let Some(parent) = rows[index].parent {
-            rows[parent].below += below;
+impl Zoom {
+    /// All of it.
+    pub fn all(whole_ns: u64) -> Self {
+        let whole = whole_ns.max(1) as f64;
+        Self {
+            from: 0.0,
+            to: whole,
+            whole,
         }
     }
-    rows
-}
 
-/// The rows to be shown where those that are `folded` hide what is below them; all by index.
-pub fn visible(rows: &[Row], folded: &dyn Fn(usize) -> bool) -> Vec<usize> {
-    let mut shown = Vec::with_capacity(rows.len());
-    let mut index = 0;
-    while let Some(row) = rows.get(index) {
-        shown.push(index);
-        index += 1 + if folded(index) { row.below } else { 0 };
-    }
-    shown
-}
-
-/// The rows that are folded at first: those that stand for others.
-pub fn folded_at_first(rows: &[Row]) -> impl Iterator<Item = usize> {
-    let repeating = rows.iter().enumerate().filter(|(_, row)| row.repeats.is_some());
-    repeating.map(|(index, _)| index)
-}
-
-/// The rows that a row is below.
-pub fn ancestors(rows: &[Row], index: usize) -> impl Iterator<Item = usize> {
-    let parent = |index: &usize| rows.get(*index).and_then(|row| row.parent);
-    std::iter::successors(parent(&index), move |index| parent(index))
-}
-
-/// The span of the next row that is shown, or of the one before.
-pub fn neighbour(rows: &[Row], shown: &[usize], from: Option<SpanId>, forward: bool) -> Option<SpanId> {
-    let at = from.and_then(|span| rows.iter().position(|row| row.is(span)));
-    // A row that is hidden stands where the one is that hides it.
-    let place = at.map(|at| shown.partition_point(|index| *index <= at).saturating_sub(1));
-    let is_span = |index: &&usize| rows.get(**index).is_some_and(|row| row.repeats.is_none());
-    let found = match (place, forward) {
-        (None, _) => shown.iter().find(is_span),
-        (Some(place), true) => shown.iter().skip(place + 1).find(is_span),
-        (Some(place), false) => shown.iter().take(place).rfind(is_span),
-    };
-    found.and_then(|index| rows.get(*index)).map(|row| row.id)
-}
-
-/// Which server spans share a row with which client spans, by index.
-struct Calls {
-    client_of: HashMap<usize, usize>,
-}
-
-fn calls(spans: &[SpanRow]) -> Calls {
-    let clients: HashMap<SpanId, usize> = spans
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| row.span.kind == SpanKind::Client)
-        .map(|(index, row)| (row.span.span_id, index))
-        .collect();
-    let mut children: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (index, row) in spans.iter().enumerate() {
-        if let Some(client) = row.span.parent_id.and_then(|parent| clients.get(&parent)) {
-            children.entry(*client).or_default().push(index);
+    /// From one moment to another, as far as the trace has them.
+    pub fn between(self, from: f64, to: f64) -> Self {
+        let least = SPAN_MIN.min(self.whole);
+        let span = (to - from).clamp(least, self.whole);
+        let from = from.clamp(0.0, self.whole - span);
+        Self {
+            from,
+            to: from + span,
+            ..self
         }
     }
-    let client_of = children
-        .into_iter()
-        .filter_map(|(client, children)| match children.as_slice() {
-            &[only] if spans[only].span.kind == SpanKind::Server => Some((only, client)),
-            _ => None,
-        })
-        .collect();
-    Calls { client_of }
-}
 
-fn row(row: &SpanRow, parent: Option<usize>, depth: u32, linked: &[LinkedTrace]) -> Row {
-    let span = &row.span;
-    let whole = (row.offset_ns, row.offset_ns.saturating_add(span.duration_ns));
-    let callee = matches!(span.kind, SpanKind::Client | SpanKind::Producer)
-        .then(|| span.peer.clone())
-        .flatten();
-    Row {
-        id: span.span_id,
-        server_id: None,
-        handler: callee.unwrap_or_else(|| span.handler.clone()),
-        label: short_name(&span.name),
-        node: span.node.clone(),
-        depth,
-        parent,
-        below: 0,
-        outer: whole,
-        inner: whole,
-        bar: match (span.kind, span.transport) {
-            (SpanKind::Producer, _) | (SpanKind::Client, Some(Transport::Queue)) => Bar::Queued,
-            (SpanKind::Client, Some(transport)) if transport.is_between_nodes() => Bar::Remote,
-            _ => Bar::Solid,
-        },
-        critical: row.critical.clone(),
-        failed: matches!(span.status, SpanStatus::Failed { .. }),
-        cold: span.cold == Some(true),
-        continues: linked
-            .iter()
-            .position(|link| link.follows && link.here == span.span_id),
-        repeats: None,
+    /// Nearer (less than 1) or further (more), around a place of the width.
+    pub fn scaled(self, by: f64, around: f64) -> Self {
+        let moment = self.moment(around);
+        let span = (self.span() * by).clamp(SPAN_MIN.min(self.whole), self.whole);
+        let from = moment - around * span;
+        self.between(from, from + span)
+    }
+
+    /// Moved by a share of the width.
+    pub fn moved(self, by: f64) -> Self {
+        let span = self.span();
+        let from = (self.from + by * span).clamp(0.0, self.whole - span);
+        Self {
+            from,
+            to: from + span,
+            ..self
+        }
+    }
+
+    /// The time that is seen.
+    pub fn span(self) -> f64 {
+        (self.to - self.from).max(1e-9)
+    }
+
+    /// The moment at a place of the width, from 0 to 1.
+    pub fn moment(self, place: f64) -> f64 {
+        self.from + place * self.span()
+    }
+
+    /// The place of a moment; below 0 or above 1 where it is not seen.
+    pub fn place(self, ns: u64) -> f64 {
+        (ns as f64 - self.from) / self.span()
+    }
+
+    /// Whether all is seen.
+    pub fn is_all(self) -> bool {
+        self.span() >= self.whole * 0.9999
+    }
+
+    /// Both ends as whole ns, `None` where all is seen: as an address has it.
+    pub fn ends(self) -> Option<(u64, u64)> {
+        (!self.is_all()).then_some((self.from.floor() as u64, self.to.ceil() as u64))
     }
 }
 
-/// Adds the server's side to the row of its client.
-fn absorb(row: &mut Row, server: &SpanRow) {
-    let span = &server.span;
-    let end = server.offset_ns.saturating_add(span.duration_ns);
-    row.server_id = Some(span.span_id);
-    row.handler = span.handler.clone();
-    row.node = span.node.clone();
-    row.inner = (
-        server.offset_ns.clamp(row.outer.0, row.outer.1),
-        end.clamp(row.outer.0, row.outer.1),
-    );
-    row.critical.extend_from_slice(&server.critical);
-    row.failed |= matches!(span.status, SpanStatus::Failed { .. });
-    row.cold |= span.cold == Some(true);
+/// A list of rows that may be higher than a browser can scroll.
+///
+/// Up to [`Scroll::HEIGHT_MAX`] a pixel is a pixel; beyond, the bar's whole way is the list's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scroll {
+    /// Rows.
+    pub rows: u64,
+    /// The height of a row, in px.
+    pub row: f64,
+    /// The height that is seen.
+    pub seen: f64,
+}
+
+impl Scroll {
+    /// Browsers lose precision, and some rows, beyond some tens of millions of px.
+    pub const HEIGHT_MAX: f64 = 6_000_000.0;
+
+    fn whole(self) -> f64 {
+        self.rows as f64 * self.row
+    }
+
+    /// Whether the list is higher than what scrolls.
+    pub fn is_scaled(self) -> bool {
+        self.whole() > Self::HEIGHT_MAX
+    }
+
+    /// The height of what scrolls.
+    pub fn height(self) -> f64 {
+        self.whole().min(Self::HEIGHT_MAX)
+    }
+
+    /// The furthest offset of the list, in px.
+    pub fn furthest(self) -> f64 {
+        (self.whole() - self.seen).max(0.0)
+    }
+
+    /// The list's offset where the bar stands at `top`.
+    pub fn offset(self, top: f64) -> f64 {
+        let way = (self.height() - self.seen).max(1.0);
+        (top / way * self.furthest()).clamp(0.0, self.furthest())
+    }
+
+    /// Where the bar stands for an offset of the list.
+    pub fn top(self, offset: f64) -> f64 {
+        let way = (self.height() - self.seen).max(0.0);
+        (offset / self.furthest().max(1.0) * way).clamp(0.0, way)
+    }
+
+    /// The offset at which a row is in sight, as near as can be to where the list is.
+    pub fn reveal(self, row: u64, offset: f64) -> f64 {
+        let top = row as f64 * self.row;
+        if top >= offset && top + self.row <= offset + self.seen {
+            return offset;
+        }
+        (top - self.seen / 2.5).clamp(0.0, self.furthest())
+    }
 }
 
 /// `shop:cart/cart.get-cart` → `get-cart`; other names as they are.
-pub fn short_name(name: &str) -> String {
+pub fn short_name(name: &str) -> &str {
     match name.rsplit_once('.') {
-        Some((interface, function)) if interface.contains(':') && !interface.contains(' ') => {
-            function.to_owned()
-        }
-        _ => name.to_owned(),
+        Some((interface, function)) if interface.contains(':') && !interface.contains(' ') => function,
+        _ => name,
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zooming_keeps_the_moment_under_the_pointer_and_stays_within_the_trace() {
+        let all = Zoom::all(1_000_000);
+        let near = all.scaled(0.5, 0.25);
+        assert_eq!(near.moment(0.25), all.moment(0.25));
+        assert_eq!((near.from, near.to), (125_000.0, 625_000.0));
+        assert_eq!(near.scaled(100.0, 0.9), all);
+        assert_eq!(near.moved(-5.0).from, 0.0);
+        assert_eq!(near.moved(5.0).to, 1_000_000.0);
+        assert!(near.scaled(1e-12, 0.5).span() >= SPAN_MIN);
+        assert!(all.is_all() && all.ends().is_none());
+        assert_eq!(near.ends(), Some((125_000, 625_000)));
+        let odd = all.between(900_000.0, 2_000_000.0);
+        assert_eq!((odd.from, odd.to), (0.0, 1_000_000.0));
+        assert_eq!(Zoom::all(0).scaled(0.5, 0.5).span(), 1.0);
+    }
+
+    #[test]
+    fn a_short_list_scrolls_by_pixels_and_a_long_one_reaches_its_end() {
+        let short = Scroll {
+            rows: 1_000,
+            row: 33.0,
+            seen: 700.0,
+        };
+        assert!(!short.is_scaled());
+        assert_eq!(short.offset(1_234.0).round(), 1_234.0);
+        let long = Scroll {
+            rows: 1_200_000,
+            ..short
+        };
+        assert!(long.is_scaled());
+        assert_eq!(long.offset(0.0), 0.0);
+        assert_eq!(long.offset(long.height() - long.seen), long.furthest());
+        let middle = long.offset(long.top(9_999_999.0));
+        assert!((middle - 9_999_999.0).abs() < 1.0, "{middle}");
+        let few = Scroll { rows: 3, ..short };
+        assert_eq!((few.furthest(), few.top(0.0), few.offset(10.0)), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn revealing_moves_only_what_must_move() {
+        let list = Scroll {
+            rows: 100,
+            row: 10.0,
+            seen: 100.0,
+        };
+        assert_eq!(list.reveal(5, 30.0), 30.0);
+        assert_eq!(list.reveal(50, 30.0), 460.0);
+        assert_eq!(list.reveal(99, 0.0), 900.0);
+    }
+
+    #[test]
+    fn short_names_are_those_of_functions_only() {
+        assert_eq!(short_name("shop:cart/cart.get-cart"), "get-cart");
+        assert_eq!(short_name("GET /cart/a.b:c"), "GET /cart/a.b:c");
+        assert_eq!(short_name("process checkout.email"), "process checkout.email");
+    }
+}

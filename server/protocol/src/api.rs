@@ -6,6 +6,7 @@
 pub mod bill;
 pub mod calls;
 pub mod chronicle;
+pub mod diff;
 pub mod edges;
 pub mod events;
 pub mod handlers;
@@ -13,6 +14,7 @@ pub mod history;
 pub mod logs;
 pub mod map;
 pub mod nodes;
+pub mod path;
 pub mod placement;
 pub mod problem;
 pub mod queues;

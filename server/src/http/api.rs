@@ -6,6 +6,7 @@
 mod bill;
 mod calls;
 mod chronicle;
+mod diff;
 mod edges;
 mod extract;
 mod handlers;
@@ -82,9 +83,11 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/traces/{id}", get(traces::show))
         .route("/traces/{id}/export", get(transfer::export))
         .route("/traces/import", post(transfer::import))
+        .route("/traces/{id}/path", get(windows::path))
         .route("/traces/{id}/rows", get(windows::rows))
         .route("/traces/{id}/overview", get(windows::overview))
         .route("/traces/{id}/spans/{span}", get(windows::call))
+        .route("/diff", get(diff::diff))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))

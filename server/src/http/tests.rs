@@ -18,6 +18,39 @@ fn trace_id(headers: &http::HeaderMap) -> TraceId {
     headers["x-trace-id"].to_str().unwrap().parse().unwrap()
 }
 
+/// The answers about one trace that are read in parts agree with each other.
+async fn told_in_windows(doors: &Doors, id: TraceId) {
+    let rows = doors
+        .get(&format!("/api/v1/traces/{id}/rows?head=true"))
+        .await
+        .json();
+    let first = &rows["rows"][0];
+    assert_eq!(rows["total"], rows["head"]["rows"], "{rows:#}");
+    assert_eq!(
+        rows["words"][first["handler"].as_u64().unwrap() as usize],
+        "ingress"
+    );
+    let overview = doors
+        .get(&format!("/api/v1/traces/{id}/overview?columns=16"))
+        .await
+        .json();
+    assert_eq!(overview["levels"][0][0]["len"], 16, "{overview:#}");
+    let span = first["key"].as_str().unwrap();
+    let call = doors
+        .get(&format!("/api/v1/traces/{id}/spans/{span}"))
+        .await
+        .json();
+    assert_eq!(call["own"]["span"]["span_id"], *span, "{call:#}");
+    let path = doors.get(&format!("/api/v1/traces/{id}/path")).await.json();
+    assert_eq!(path["legs"][0]["trace_id"], id.to_string());
+    assert_eq!(path["legs"][0]["is_critical"], true);
+    let diff = doors.get(&format!("/api/v1/diff?a={id}&b={id}")).await.json();
+    assert_eq!(
+        (&diff["a"], &diff["whole"]["by_ns"]),
+        (&diff["b"], &serde_json::json!(0))
+    );
+}
+
 #[tokio::test]
 async fn a_request_becomes_a_call_and_a_trace() {
     let doors = Doors::open().await;
@@ -33,6 +66,7 @@ async fn a_request_becomes_a_call_and_a_trace() {
     let id = trace_id(&answer.headers);
     doors.context.traces.flush().await.unwrap();
     let detail = doors.context.traces.get(id).await.unwrap().unwrap();
+    told_in_windows(&doors, id).await;
     assert_eq!(detail.summary.name, "POST /cart");
     assert_eq!((detail.spans.len(), detail.orphans), (2, 0));
     let (root, call) = (&detail.spans[0].span, &detail.spans[1].span);
@@ -147,6 +181,33 @@ async fn the_ui_s_port_is_guarded_and_what_is_not_there_is_a_problem() {
             404,
             "not-found",
         ),
+        ("GET", "/api/v1/traces/xyz/rows", 400, "invalid"),
+        (
+            "GET",
+            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows",
+            404,
+            "not-found",
+        ),
+        (
+            "GET",
+            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/overview",
+            404,
+            "not-found",
+        ),
+        (
+            "GET",
+            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows?count=501",
+            400,
+            "invalid",
+        ),
+        (
+            "GET",
+            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/spans/0",
+            400,
+            "invalid",
+        ),
+        ("GET", "/api/v1/diff?a=x", 400, "invalid"),
+        ("GET", "/api/v1/diff?a=min_ms%3D5&b=colour%3Dred", 400, "invalid"),
         ("GET", "/api/v1/handlers/nobody", 404, "not-found"),
         ("GET", "/api/v1/queues/no.queue/messages", 404, "not-found"),
         ("PUT", "/api/v1/handlers/till", 415, "unsupported-media-type"),

@@ -140,6 +140,17 @@ impl Traces {
         Ok(Some((stored, laid)))
     }
 
+    /// The span that stands for a trace; 0 where there is none.
+    pub(super) async fn root(&self, trace_id: TraceId) -> Result<u64, Error> {
+        let inner = &self.0;
+        let stored = async {
+            let mut connection = inner.db.readers().acquire().await?;
+            read::trace(&mut connection, &inner.words, trace_id).await
+        };
+        let stored = stored.await.map_err(|error| inner.db.error(error))?;
+        Ok(stored.map_or(0, |stored| stored.root.0))
+    }
+
     async fn head(&self, stored: Stored, laid: &Arc<Laid>) -> Result<TraceHead, Error> {
         let for_shares = Arc::clone(laid);
         let (shares, failure, telling, levels) = blocking(move || {
@@ -193,7 +204,9 @@ impl Traces {
 }
 
 /// Runs what takes a while away from the threads that serve calls.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::Work(error.to_string()))
 }

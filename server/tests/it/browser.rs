@@ -15,6 +15,7 @@ mod gallery;
 mod page;
 mod seeing;
 mod shop;
+mod trace;
 
 use std::time::Duration;
 
@@ -188,6 +189,7 @@ impl Tour {
         cleave::read_steps(cleave, "payment").await;
         self.gallery.take(cleave, "trace").await;
         self.gallery.document(cleave, "trace.png", Theme::Light).await;
+        trace::look_around(cleave, &self.gallery).await;
         self.calm("the purchase apart").await;
     }
 

@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 18] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
@@ -24,7 +24,9 @@ const KEYS: [(&str, &str); 16] = [
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
     ("[  ]", "Previous and next: span, step of the tour"),
-    ("←  →", "Fold and unfold a span"),
+    ("←  →", "Fold and unfold a row of a trace"),
+    ("w  s  0", "Nearer, further, all of a trace"),
+    ("a  d", "Earlier and later in a trace"),
     ("p", "Pause and resume a live list"),
     ("m", "Move the handler (on the map)"),
     ("l", "Back to the present (on the map)"),
@@ -35,8 +37,7 @@ const KEYS: [(&str, &str); 16] = [
 pub fn start(navigation: Navigation, help: RwSignal<bool>) {
     let prefix = StoredValue::new(f64::NEG_INFINITY);
     window_event_listener(ev::keydown, move |event| {
-        let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
-        if modified || event.default_prevented() || typing(&event) {
+        if is_for_others(&event) {
             return;
         }
         let key = event.key();
@@ -122,6 +123,12 @@ fn page_of(key: &str) -> Option<Route> {
         "l" => Route::Learn(None),
         _ => return None,
     })
+}
+
+/// Whether a key is meant for a field, for the browser, or was taken already.
+pub fn is_for_others(event: &KeyboardEvent) -> bool {
+    let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+    modified || event.default_prevented() || typing(event)
 }
 
 fn typing(event: &KeyboardEvent) -> bool {

@@ -1,5 +1,6 @@
 //! The pages: each fetches what the shared signals do not have, and puts parts together.
 
+pub mod compare;
 pub mod edges;
 pub mod handler;
 pub mod handlers;

@@ -1,6 +1,8 @@
 //! Light, dark, or as the system says; the choice is remembered in this browser.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
 
 const KEY: &str = "cleave.theme";
 
@@ -50,6 +52,10 @@ impl Theme {
             // Neither can fail: the name is constant and well-formed.
             let _ = root.set_attribute("data-theme", self.name());
         }
+        // For what is drawn, and takes its colours from the stylesheet.
+        if let Ok(event) = web_sys::Event::new("themechange") {
+            let _ = window().dispatch_event(&event);
+        }
         if let Some(store) = window().local_storage().ok().flatten() {
             // A browser that stores nothing still shows the theme.
             let _ = store.set_item(KEY, self.name());
@@ -57,10 +63,26 @@ impl Theme {
     }
 }
 
+/// Tells what is drawn that the system changed its colours.
+fn system_changes() {
+    let Ok(Some(query)) = window().match_media("(prefers-color-scheme: dark)") else {
+        return;
+    };
+    let told = Closure::<dyn FnMut()>::new(|| {
+        if let Ok(event) = web_sys::Event::new("themechange") {
+            let _ = window().dispatch_event(&event);
+        }
+    });
+    // Fails only where there are no events at all; the page lives as long as the listener.
+    let _ = query.add_event_listener_with_callback("change", told.as_ref().unchecked_ref());
+    told.forget();
+}
+
 /// The button that turns through the three.
 pub fn toggle() -> impl IntoView {
     let theme = RwSignal::new(Theme::stored());
     Effect::new(move |_| theme.get().wear());
+    system_changes();
     view! {
         <button
             class="rail-button"

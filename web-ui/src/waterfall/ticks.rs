@@ -1,32 +1,40 @@
 //! Round marks on a time axis.
 
-/// Marks from 0 to `duration_ns`, at steps of 1, 2 or 5 times a power of ten, at most `most` of them.
-pub fn ticks(duration_ns: u64, most: usize) -> Vec<u64> {
-    let most = most.max(2) as u64;
-    let mut step = 1u64;
-    let fits = |step: u64| duration_ns / step < most;
-    while !fits(step) {
-        step = match (fits(step.saturating_mul(2)), fits(step.saturating_mul(5))) {
-            (true, _) => step.saturating_mul(2),
-            (_, true) => step.saturating_mul(5),
-            _ => step.saturating_mul(10),
-        };
-    }
-    (0..=duration_ns / step).map(|mark| mark * step).collect()
+/// Marks from one moment to another, at steps of 1, 2 or 5 times a power of ten, at most `most` of them.
+pub fn ticks(from: f64, to: f64, most: usize) -> Vec<f64> {
+    let span = (to - from).max(0.0);
+    let most = most.max(2) as f64;
+    let step = step(span, most);
+    let first = (from / step).ceil();
+    let count = ((to / step).floor() - first).max(-1.0) as usize + 1;
+    (0..count).map(|mark| (first + mark as f64) * step).collect()
 }
 
-/// A mark in the unit of the axis, so that all marks of one axis share it: `2 ms`, `0.5 ms`.
-pub fn mark(ns: u64, duration_ns: u64) -> String {
-    let (unit, name) = match duration_ns {
-        0..2_000 => (1.0, "ns"),
-        2_000..1_500_000 => (1e3, "µs"),
-        1_500_000..2_000_000_000 => (1e6, "ms"),
+/// The least of 1, 2, 5, 10 … of which at most `most` fit, also where the first mark stands at the start.
+fn step(span: f64, most: f64) -> f64 {
+    let mut step = 1.0;
+    while span / step >= most {
+        let fits = |times: f64| span / (step * times) < most;
+        step *= match (fits(2.0), fits(5.0)) {
+            (true, _) => 2.0,
+            (_, true) => 5.0,
+            _ => 10.0,
+        };
+    }
+    step
+}
+
+/// A mark in the unit of the axis, so that all marks of one axis share it, with the digits that tell two marks apart:
+/// `2 ms`, `0.5 ms`, `187.25 ms`.
+pub fn mark(ns: f64, to: f64, between: f64) -> String {
+    let (unit, name) = match to {
+        to if to < 2_000.0 => (1.0, "ns"),
+        to if to < 1_500_000.0 => (1e3, "µs"),
+        to if to < 2e9 => (1e6, "ms"),
         _ => (1e9, "s"),
     };
-    let value = ns as f64 / unit;
-    let text = format!("{value:.2}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    format!("{text} {name}")
+    let digits = (unit / between.max(1.0)).log10().ceil().clamp(0.0, 9.0) as usize;
+    format!("{:.digits$} {name}", ns / unit)
 }
 
 #[cfg(test)]
@@ -35,24 +43,22 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_few() {
-        assert_eq!(
-            ticks(9_420_000, 6),
-            [0, 2_000_000, 4_000_000, 6_000_000, 8_000_000]
-        );
-        assert_eq!(ticks(0, 6), [0]);
-        assert_eq!(ticks(3, 6), [0, 1, 2, 3]);
-        for duration in [1, 7, 99, 1_000, 123_456, 9_999_999, u64::MAX / 20] {
-            let marks = ticks(duration, 6);
-            assert!(marks.len() <= 6 && marks.len() >= 2, "{duration}: {marks:?}");
-            assert!(marks.iter().all(|mark| *mark <= duration));
+        assert_eq!(ticks(0.0, 9_420_000.0, 6), [0.0, 2e6, 4e6, 6e6, 8e6]);
+        assert_eq!(ticks(0.0, 0.0, 6), [0.0]);
+        assert_eq!(ticks(4_100.0, 4_900.0, 5), [4_200.0, 4_400.0, 4_600.0, 4_800.0]);
+        for span in [1.0, 7.0, 99.0, 1_000.0, 123_456.0, 9_999_999.0, 1e18] {
+            let marks = ticks(span, span * 2.0, 6);
+            assert!(marks.len() <= 6 && !marks.is_empty(), "{span}: {marks:?}");
+            assert!(marks.iter().all(|mark| *mark >= span && *mark <= span * 2.0));
         }
     }
 
     #[test]
-    fn marks_of_an_axis_share_a_unit() {
-        assert_eq!(mark(2_000_000, 9_420_000), "2 ms");
-        assert_eq!(mark(500_000, 1_900_000), "0.5 ms");
-        assert_eq!(mark(500_000, 1_400_000), "500 µs");
-        assert_eq!(mark(0, 9_420_000), "0 ms");
+    fn marks_of_an_axis_share_a_unit_and_differ() {
+        assert_eq!(mark(2e6, 9_420_000.0, 2e6), "2 ms");
+        assert_eq!(mark(5e5, 1_900_000.0, 5e5), "0.5 ms");
+        assert_eq!(mark(5e5, 1_400_000.0, 5e5), "500 µs");
+        assert_eq!(mark(187_250_000.0, 187_260_000.0, 2_000.0), "187.250 ms");
+        assert_eq!(mark(0.0, 9_420_000.0, 2e6), "0 ms");
     }
 }

@@ -108,7 +108,6 @@ fn node(name: &str, incarnation: u64, state: NodeState) -> Node {
         resident_bytes: 0,
         quic_bytes_sent: 0,
         quic_bytes_received: 0,
-        papers: None,
         last_error: Some("exit code 137".to_owned()),
         papers: None,
     }

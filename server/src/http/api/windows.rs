@@ -1,7 +1,8 @@
-//! `traces/{id}/rows`, `traces/{id}/overview` and `traces/{id}/spans/{span}`: a trace of any size, in windows.
+//! `traces/{id}/rows`, `/overview`, `/path` and `/spans/{span}`: a trace of any size, in windows.
 
 use axum::Json;
 use axum::extract::{Path, State};
+use protocol::api::path::TracePath;
 use protocol::api::rows::{CallDetail, Overview, OverviewQuery, Rows, RowsQuery};
 use protocol::{SpanId, TraceId};
 
@@ -26,6 +27,14 @@ pub(super) async fn overview(
 ) -> Result<Json<Overview>, Failure> {
     let overview = shared.context.traces.overview(id, &query).await?;
     overview.map(Json).ok_or_else(|| missing(id))
+}
+
+pub(super) async fn path(
+    State(shared): State<Shared>,
+    Named(id): Named<TraceId>,
+) -> Result<Json<TracePath>, Failure> {
+    let path = shared.context.traces.path(id).await?;
+    path.map(Json).ok_or_else(|| missing(id))
 }
 
 pub(super) async fn call(

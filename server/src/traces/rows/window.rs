@@ -14,7 +14,7 @@ use super::{Folds, View, short_name};
 use crate::traces::skeleton::NONE;
 
 /// The critical path is told in stretches of at least one of so many parts of the time.
-const PATH_PARTS: u64 = 240;
+const PATH_PARTS: u64 = 100;
 /// Repeated calls beyond this many are not told apart.
 const BARS_MAX: usize = 120;
 /// What a row takes in JSON at most, without its words and repeated calls.

@@ -263,6 +263,14 @@ impl Page {
             .await;
     }
 
+    /// Presses a key that has a name: `Home`, `ArrowLeft`.
+    pub(super) async fn key(&mut self, name: &str) {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": name, "code": name });
+            self.command("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
     /// What sticks out sideways and lets the page scroll; nothing, if it cannot be scrolled.
     pub(super) async fn sticks_out(&mut self) -> Vec<String> {
         let elements = self.evaluate(

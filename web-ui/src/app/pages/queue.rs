@@ -270,7 +270,9 @@ fn row(messages: Messages, id: i64) -> AnyView {
         view! { <button class="btn tiny" data-action="retry" data-message=id.to_string() on:click=move |_| messages.retry(vec![id])>"Retry"</button> }
     });
     let link = |trace: Option<(TraceId, SpanId)>, word: &'static str| {
-        trace.map(|(trace, span)| view! { <a class="trace-link" href=Route::Trace(trace, Some(span)).path()>{word}</a> })
+        trace.map(
+            |(trace, span)| view! { <a class="trace-link" href=Route::span(trace, span).path()>{word}</a> },
+        )
     };
     view! {
         <tr data-message=id.to_string()>

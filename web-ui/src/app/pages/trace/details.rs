@@ -1,38 +1,115 @@
 //! The selected span: its nine steps, what it logged, its attributes.
 
-use leptos::prelude::*;
-use protocol::api::traces::SpanRow;
-use protocol::span::{Stages, Value};
-use protocol::{CalleeStages, CallerStages, HandlerName, Span, SpanId, SpanStatus, Transport};
+use std::sync::Arc;
 
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use protocol::api::rows::CallDetail;
+use protocol::api::traces::{SpanRow, StepsQuery};
+use protocol::span::{Stages, Value};
+use protocol::{CalleeStages, CallerStages, HandlerName, Span, SpanStatus, Transport};
+
+use super::is_caller;
 use super::nine_steps::{self, Other};
+use super::stage::Stage;
 use super::typical::Typical;
-use super::{Opened, is_caller};
+use crate::app::live::Remote;
 use crate::app::parts::tags;
-use crate::app::shell;
+use crate::app::{api, shell};
 use crate::format;
 use crate::steps::{Step, sentence, steps, total};
 use crate::waterfall::short_name;
 
-/// What is known of the selected row.
-pub fn details(opened: &Opened, chosen: Option<SpanId>, typical: Typical) -> AnyView {
-    let row = chosen.and_then(|id| opened.rows.iter().find(|row| row.is(id)));
-    let Some(row) = row else {
-        return view! { <p class="soft small hint">"Select a span to see its steps."</p> }.into_any();
-    };
-    let find = |id: SpanId| opened.detail.spans.iter().find(|span| span.span.span_id == id);
-    let Some(own) = find(row.id) else {
-        return ().into_any();
-    };
-    let server = row.server_id.and_then(find);
+/// Links of one call that are shown.
+const LINKS_MAX: usize = 12;
+
+/// What is known of the selected call; the one before stays until the next is here, so that nothing jumps.
+pub fn view(stage: Stage) -> AnyView {
+    let shown: RwSignal<Remote<Arc<CallDetail>>> = RwSignal::new(Remote::Loading);
+    Effect::new(move |_| {
+        let Some(span) = stage.chosen.get() else { return };
+        // A trace that grows may bring the other side of the call.
+        stage
+            .head
+            .with(|head| head.ready().map(|head| head.summary.spans));
+        spawn_local(async move {
+            let answer = api::get::<CallDetail>(&format!("traces/{}/spans/{span}", stage.id)).await;
+            // Another may have been selected meanwhile, or the page left.
+            if stage.chosen.try_get_untracked().flatten() == Some(span) {
+                shown.try_set(match answer {
+                    Ok(detail) => Remote::Ready(Arc::new(detail)),
+                    Err(problem) => Remote::Failed(problem),
+                });
+            }
+        });
+    });
+    let typical = Typical::follow(Memo::new(move |_| {
+        shown.with(|shown| shown.ready().and_then(|detail| call(detail)))
+    }));
+    (move || {
+        shown.with(|shown| match shown {
+            Remote::Loading => view! { <div class="columns details details-wait"></div> }.into_any(),
+            Remote::Failed(problem) => {
+                view! { <p class="soft small hint">{problem.detail.clone()}</p> }.into_any()
+            }
+            Remote::Ready(detail) => details(stage, detail, typical),
+        })
+    })
+    .into_any()
+}
+
+/// The call, as `steps` is asked for it: one between handlers whose steps were recorded.
+fn call(detail: &CallDetail) -> Option<StepsQuery> {
+    let span = &detail.own.span;
+    matches!(span.stages, Some(Stages::Caller(_))).then(|| StepsQuery {
+        caller: span.handler.clone(),
+        function: span.name.to_string(),
+    })
+}
+
+fn details(stage: Stage, detail: &CallDetail, typical: Typical) -> AnyView {
+    let (own, server) = (&detail.own, detail.server.as_ref());
     let (telling, table) = stages(own, server, typical);
     view! {
-        <div class="columns details" data-details=row.id.to_string()>
+        <div class="columns details" data-details=detail.key.span.to_string()>
+            {above(stage, detail)}
             <div class="stack">{telling} {facts(own, server)}</div>
-            <div class="stack">{table} {logs(own, server)}</div>
+            <div class="stack">{table} {links(detail)} {logs(own, server)}</div>
         </div>
     }
     .into_any()
+}
+
+/// The way from the root to the call.
+fn above(stage: Stage, detail: &CallDetail) -> AnyView {
+    let crumbs: Vec<_> = detail
+        .above
+        .iter()
+        .rev()
+        .map(|(span, words)| {
+            let span = *span;
+            let act = move |_| {
+                stage.select(span);
+                stage.with_chart(|chart| chart.reveal(span));
+            };
+            view! { <button class="crumb" on:click=act>{words.clone()}</button> }
+        })
+        .collect();
+    (!crumbs.is_empty())
+        .then(|| view! { <nav class="crumbs small" aria-label="Callers">{crumbs}</nav> })
+        .into_any()
+}
+
+/// Traces that the call continues, and that continue it.
+fn links(detail: &CallDetail) -> AnyView {
+    let chips: Vec<_> = detail.linked.iter().take(LINKS_MAX).map(super::link).collect();
+    let more = detail.linked.len().saturating_sub(chips.len());
+    let more = (more > 0).then(|| view! { <p class="small soft">{format!("… {more} more")}</p> });
+    (!chips.is_empty())
+        .then(|| {
+            view! { <section class="card"><h2>"Through queues"</h2><nav class="links" aria-label="Linked traces of this call">{chips} {more}</nav></section> }
+        })
+        .into_any()
 }
 
 /// The stages as recorded: the caller's with the callee's inside, else the callee's alone.
