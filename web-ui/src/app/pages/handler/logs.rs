@@ -53,7 +53,7 @@ pub fn card(name: &HandlerName) -> AnyView {
 }
 
 fn line(line: &LogLine) -> AnyView {
-    let href = Route::Trace(line.trace_id, Some(line.span_id)).path();
+    let href = Route::span(line.trace_id, line.span_id).path();
     let when = shell::time_of_day(line.unix_ns / 1_000_000);
     let function = line
         .function
