@@ -353,6 +353,7 @@ mod tests {
             handlers: Vec::new(),
             placement: "apart".to_owned(),
             error: error.map(str::to_owned),
+            missing: 0,
         }
     }
 

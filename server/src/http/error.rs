@@ -311,6 +311,7 @@ impl From<traces::Error> for Failure {
     fn from(error: traces::Error) -> Self {
         match error {
             traces::Error::Query { .. } => Self::invalid(error.to_string()),
+            traces::Error::Gone(_) => Self::not_found(error.to_string()),
             traces::Error::TooLarge { .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "trace-too-large",

@@ -34,6 +34,8 @@ pub const RESULT: &str = "cleave.result";
 pub const ARGS_BYTES: &str = "cleave.args.bytes";
 /// Bytes of the result.
 pub const VALUE_BYTES: &str = "cleave.value.bytes";
+/// Attributes beyond the limit of a span.
+pub const ATTRIBUTES_DROPPED: &str = "cleave.attributes.dropped";
 /// Log lines beyond the limit of a span.
 pub const LOGS_DROPPED: &str = "cleave.logs.dropped";
 /// The node that recorded it, as OpenTelemetry's instance of a service.

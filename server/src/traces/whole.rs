@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use protocol::api::traces::TraceSummary;
 use protocol::{Span, TraceId};
-use sqlx::Connection;
 
 use super::store::read;
 use super::{Error, Traces};
@@ -45,21 +44,22 @@ impl Traces {
         let inner = &self.0;
         let fault = |error| inner.db.error(error);
         let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
-        let mut moment = connection.begin().await.map_err(fault)?;
-        let stored = read::trace(&mut moment, &inner.words, trace_id).await;
+        let stored = read::trace(&mut connection, &inner.words, trace_id).await;
         let Some(stored) = stored.map_err(fault)? else {
             return Ok(None);
         };
-        if stored.summary.spans as usize > WHOLE_SPANS_MAX {
+        drop(connection);
+        let Some(skeleton) = self.skeleton(trace_id).await? else {
+            return Ok(None);
+        };
+        let all: Vec<usize> = (0..skeleton.len()).collect();
+        if all.len() > WHOLE_SPANS_MAX {
             return Err(Error::TooLarge {
                 trace_id,
                 spans: stored.summary.spans,
             });
         }
-        let place = (stored.id, trace_id);
-        let spans = read::spans(&mut moment, &inner.words, place, None)
-            .await
-            .map_err(fault)?;
+        let spans = self.spans_at(&skeleton, &all).await?;
         Ok(Some(Whole {
             summary: stored.summary,
             spans,

@@ -32,6 +32,15 @@ pub struct TraceSummary {
     /// The root's failure, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Spans that others of the trace speak of and that are not in the store (yet), at least: parents, and callees of
+    /// calls that were answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this form")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// `traces/{id}`: at most [`SPANS_MAX`] spans, in tree order (depth first, by start).
