@@ -123,8 +123,8 @@ pub struct Otlp {
 impl Otlp {
     /// Both doors on OpenTelemetry's own ports, where they are not elsewhere already.
     pub fn open(&mut self) {
-        self.listen = self.listen.or(Some(loopback(4318)));
-        self.grpc = self.grpc.or(Some(loopback(4317)));
+        self.listen = self.listen.or_else(|| Some(loopback(4318)));
+        self.grpc = self.grpc.or_else(|| Some(loopback(4317)));
     }
 }
 

@@ -52,6 +52,7 @@ const BOUNDS_NS: [(u64, &str); 25] = [
 pub(super) async fn show(State(shared): State<Shared>) -> Result<Response, Failure> {
     let mut text = Text::default();
     node(&mut text, &shared);
+    nodes(&mut text, &shared);
     edges(&mut text, &shared);
     queues(&mut text, &shared).await?;
     handlers(&mut text, &shared);
@@ -107,6 +108,9 @@ fn node(text: &mut Text, shared: &Shared) {
             text.sample("_total", &[("way", way), ("outcome", outcome)], value as f64);
         }
     }
+}
+
+fn nodes(text: &mut Text, shared: &Shared) {
     let nodes = shared.context.home.nodes();
     text.family("cleave_node_up", Kind::Gauge, "", "Whether a node takes calls.");
     for node in &nodes {

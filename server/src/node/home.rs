@@ -154,18 +154,9 @@ impl Home {
         let doors = Tasks::new();
         let work = Tasks::new();
         let edges = Arc::new(Edges::new(clock.clone()));
-        let Stores {
-            recorder,
-            queues,
-            state,
-            ..
-        } = &stores;
+        let Stores { recorder, queues, .. } = &stores;
         let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(recorder)));
-        let built_ins = BuiltIns {
-            state: StateDispatch::new(state.clone(), Arc::clone(recorder)),
-            queue: QueueDispatch::new(queues.clone(), Arc::clone(recorder), config.grants.clone()),
-            edge: Arc::clone(&edge),
-        };
+        let built_ins = built_ins(&stores, &config, &edge);
         let seat = Seat {
             data,
             config: &config,
@@ -190,15 +181,11 @@ impl Home {
         queues.spawn_sweeper(&work);
         edges.start(&work);
         let runtime = Arc::clone(&station.runtime);
-        let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
-        let handlers = Arc::new(Handlers::new(
-            runtime,
-            Arc::clone(&config),
-            clock.clone(),
-            Arc::clone(&nodes.chronicle),
-        ));
+        let chronicle = Arc::clone(&nodes.chronicle);
+        let handlers = Handlers::new(runtime, Arc::clone(&config), clock.clone(), chronicle);
+        let handlers = Arc::new(handlers);
         let work_off = Work {
-            dispatcher,
+            dispatcher: Arc::clone(&station.router) as Dispatcher,
             recorder: Arc::clone(recorder),
             explain: explain(Arc::clone(&handlers)),
             concurrency: config.queue.concurrency,
@@ -453,6 +440,17 @@ impl Home {
         {
             self.say(&format!("no browser could be opened: {error}"));
         }
+    }
+}
+
+/// What home serves itself.
+fn built_ins(stores: &Stores, config: &Config, edge: &Arc<QueueEdge>) -> BuiltIns {
+    let recorder = &stores.recorder;
+    let queues = stores.queues.clone();
+    BuiltIns {
+        state: StateDispatch::new(stores.state.clone(), Arc::clone(recorder)),
+        queue: QueueDispatch::new(queues, Arc::clone(recorder), config.grants.clone()),
+        edge: Arc::clone(edge),
     }
 }
 

@@ -159,6 +159,12 @@ pub const TABLE: &[Row] = &[
         Own,
         "lines of log, or events, beyond the 64 that a span keeps",
     ),
+    row(
+        fields::ATTRIBUTES_DROPPED,
+        Span,
+        Own,
+        "attributes that the store left out of a span",
+    ),
     row(fields::STAGE_LIFT, Span, Own, "step 1"),
     row(fields::STAGE_SEND, Span, Own, "step 2"),
     row(fields::STAGE_TRAVEL, Span, Own, "steps 3 and 8"),

@@ -22,7 +22,7 @@ mod slug;
 
 use slug::slug;
 
-/// Attributes that a foreign span keeps, those of its resource included: OpenTelemetry's own default.
+/// Attributes of a span, those that say more of a foreign one included: OpenTelemetry's own default.
 const ATTRIBUTES_MAX: usize = 128;
 /// The longest name of an attribute, in bytes.
 const KEY_BYTES_MAX: usize = 256;
@@ -256,35 +256,14 @@ impl Intake {
         if early > 0 && span.end_time_unix_nano > 0 {
             kept.push(plain(fields::ENDED_EARLY_NS, Value::Int(early.cast_signed())));
         }
-        let mut count = |key: &'static str, dropped: u64| {
-            if dropped > 0 {
-                kept.push(plain(key, Value::Int(dropped.min(u32::MAX.into()).cast_signed())));
-            }
-        };
         let (logs, dropped) = logs::logs(&span.events, out.start_unix_ns);
         out.logs = logs;
         count(
+            &mut kept,
             fields::LOGS_DROPPED,
             dropped + u64::from(span.dropped_events_count),
         );
-        let links = span
-            .links
-            .iter()
-            .filter(|link| link.trace_id.is_some() && link.span_id.is_some());
-        let links: Vec<_> = links.skip(1).collect();
-        let dropped = links.len().saturating_sub(LINKS_MAX - 1) as u64;
-        count(
-            fields::DROPPED_LINKS,
-            dropped + u64::from(span.dropped_links_count),
-        );
-        for (at, link) in links.iter().take(LINKS_MAX - 1).enumerate() {
-            if let (Some(trace), Some(span)) = (link.trace_id, link.span_id) {
-                kept.push((
-                    format!("{}{}", fields::LINK, at + 1).into(),
-                    text_value(&format!("{trace}-{span}")),
-                ));
-            }
-        }
+        links(&mut kept, span);
         let of_resource = resource
             .attributes
             .iter()
@@ -296,15 +275,40 @@ impl Intake {
         let given = given
             .filter(|pair| ![fields::SERVICE_NAME, fields::NODE].contains(&pair.key.as_str()))
             .count();
-        let attributes: Vec<Attribute> = own.chain(of_resource).take(ATTRIBUTES_MAX).collect();
+        // One more says how many were left out.
+        let room = ATTRIBUTES_MAX.saturating_sub(kept.len() + 1);
+        let attributes: Vec<Attribute> = own.chain(of_resource).take(room).collect();
         let dropped =
             given.saturating_sub(attributes.len()) as u64 + u64::from(span.dropped_attributes_count);
-        if dropped > 0 {
-            let dropped = dropped.min(u32::MAX.into()).cast_signed();
-            kept.push(plain(fields::DROPPED_ATTRIBUTES, Value::Int(dropped)));
-        }
+        count(&mut kept, fields::DROPPED_ATTRIBUTES, dropped);
         kept.extend(attributes);
         out.attributes = kept;
+    }
+}
+
+/// A count of what was left out, where something was.
+fn count(kept: &mut Vec<Attribute>, key: &'static str, dropped: u64) {
+    if dropped > 0 {
+        kept.push(plain(key, Value::Int(dropped.min(u32::MAX.into()).cast_signed())));
+    }
+}
+
+/// The links behind the first one.
+fn links(kept: &mut Vec<Attribute>, span: &model::Span) {
+    let links = span
+        .links
+        .iter()
+        .filter_map(|link| Some((link.trace_id?, link.span_id?)));
+    let links: Vec<_> = links.skip(1).collect();
+    let dropped = links.len().saturating_sub(LINKS_MAX - 1) as u64;
+    count(
+        kept,
+        fields::DROPPED_LINKS,
+        dropped + u64::from(span.dropped_links_count),
+    );
+    for (at, (trace, span)) in links.iter().take(LINKS_MAX - 1).enumerate() {
+        let key = format!("{}{}", fields::LINK, at + 1);
+        kept.push((key.into(), text_value(&format!("{trace}-{span}"))));
     }
 }
 
@@ -428,7 +432,7 @@ fn text_value(text: &str) -> Value {
 /// An attribute as we keep it; one without a name, or with too long a one, is none. Lists, maps and bytes are kept as
 /// the JSON that OTLP writes them in.
 fn attribute(prefix: &'static str, pair: &KeyValue) -> Option<Attribute> {
-    if pair.key.is_empty() || pair.key.len() > KEY_BYTES_MAX {
+    if pair.key.is_empty() || prefix.len() + pair.key.len() > KEY_BYTES_MAX {
         return None;
     }
     let value = match &pair.value {

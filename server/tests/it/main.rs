@@ -34,6 +34,8 @@ mod ladder;
 mod limits;
 /// Moves of every kind under constant load.
 mod moves;
+/// Spans of other programs, in and out, and traces as files.
+mod otlp;
 /// The queued edge: delivered, dead, retried, and never lost.
 mod queue;
 /// Handlers with async functions among others, together and apart.

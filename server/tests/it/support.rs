@@ -13,7 +13,7 @@ mod slots;
 mod visitor;
 mod wait;
 
-pub(crate) use client::{Answer, Req};
+pub(crate) use client::{Answer, Client, Req};
 pub(crate) use command::{Ran, cleave, cleave_in};
 pub(crate) use components::{SHOP, component, read_component, trapping_email};
 pub(crate) use events::Events;

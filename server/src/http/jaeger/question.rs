@@ -38,8 +38,8 @@ pub(super) fn wanted_v3(parameters: &Parameters) -> Result<Wanted, Failure> {
         None => Ok(0),
         Some(text) => moment(text).ok_or_else(|| unreadable(name, text, "a time in RFC 3339 with `Z`")),
     };
-    let depth =
-        get("query.searchDepth", "query.search_depth").or(get("query.num_traces", "query.num_traces"));
+    let depth = get("query.searchDepth", "query.search_depth")
+        .or_else(|| get("query.num_traces", "query.num_traces"));
     build(Asked {
         service: get("query.serviceName", "query.service_name"),
         operation: get("query.operationName", "query.operation_name"),
