@@ -14,6 +14,7 @@
 )]
 
 mod args;
+mod axe;
 mod bench;
 mod browser;
 mod build;

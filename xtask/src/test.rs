@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::command;
 use crate::project::Project;
 use crate::steps::{Steps, human};
-use crate::{browser, build, lint, server};
+use crate::{axe, browser, build, lint, server};
 
 /// What to leave out, and what to tell the test binaries.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,7 +49,12 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         .args(&options.passed_on);
     cargo.env("CLEAVE_COMPONENTS", project.components());
     match chrome {
-        Some(chrome) => cargo.env("CHROME", chrome),
+        Some(chrome) => {
+            if let Some(script) = axe::find(project) {
+                cargo.env("CLEAVE_AXE", script);
+            }
+            cargo.env("CHROME", chrome)
+        }
         None => cargo.args(SKIP_BROWSER),
     };
     let outcome = steps.run("Run the tests", || tests(&mut cargo))?;

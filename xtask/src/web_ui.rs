@@ -238,7 +238,7 @@ fn with_boot(page: &str, boot: &str, app: &str, wasm: &str) -> Result<String> {
     ))
 }
 
-/// Adds the Brotli twin of everything; a twin that is no smaller is left out.
+/// Adds the Brotli twin of everything; a twin that is hardly smaller, as of a font, is left out.
 fn compress(files: &mut Files) -> Result<()> {
     const QUALITY: u32 = 11;
     const WINDOW_BITS: u32 = 22;
@@ -251,7 +251,7 @@ fn compress(files: &mut Files) -> Result<()> {
             .write_all(bytes)
             .with_context(|| format!("compress {path}"))?;
         drop(writer);
-        if twin.len() < bytes.len() {
+        if twin.len() + twin.len() / 20 < bytes.len() {
             twins.insert(format!("{path}.br"), twin);
         }
     }

@@ -8,10 +8,13 @@
     reason = "what fails here fails the test, and says where"
 )]
 
+mod axe;
 mod chromium;
 mod cleave;
 mod connection;
 mod gallery;
+mod handlers;
+mod learn;
 mod page;
 mod seeing;
 mod shop;
@@ -110,6 +113,42 @@ fn a_handler_is_dragged_out_and_the_bill_is_read() {
         tour.look_back().await;
         tour.read_the_bill().await;
     });
+}
+
+/// Scenario: a person reads a handler's contract, calls it by hand, and drops another handler on the page.
+#[test]
+fn a_handler_is_called_by_hand_and_another_one_uploaded() {
+    let home = Home::with(&["currency"]).start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut chromium = Chromium::start().await;
+        let mut page = chromium.open().await;
+        page.goto(&home.url()).await;
+        handlers::call_by_hand(&mut page).await;
+        handlers::upload(&mut page).await;
+        let complaints = page.complaints().await;
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    });
+}
+
+/// Scenario: a person without a mouse walks the tour from its first step to its last, and undoes what it changed.
+#[test]
+fn the_tour_is_walked_by_keyboard_alone() {
+    let home = Home::shop().start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut chromium = Chromium::start().await;
+        let mut page = chromium.open().await;
+        page.goto(&home.url()).await;
+        learn::walk(&mut page).await;
+    });
+    assert_eq!(home.placement().actual, home.placement().file);
 }
 
 /// Two windows side by side.

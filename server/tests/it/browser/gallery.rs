@@ -1,10 +1,12 @@
 //! `Gallery`: what the pages look like, in both themes, on a desk and on a phone.
 //!
-//! Promises: each picture is taken at rest and of the whole page; a page that could be scrolled sideways is a failure.
+//! Promises: each picture is taken at rest and of the whole page; a page that could be scrolled sideways is a failure, and
+//! so is one that is not accessible (`axe.rs`).
 //! Pictures are in `target/screenshots`; those of the documents are written only where CLEAVE_UPDATE_DOCS is `1`.
 
 use std::path::Path;
 
+use super::axe;
 use super::page::{Page, Theme, screenshots};
 
 const WIDTHS: [(u32, u32); 2] = [(1280, 800), (390, 844)];
@@ -31,6 +33,7 @@ impl Gallery {
                 page.theme(theme).await;
                 let file = format!("{name}-{}-{width}.png", theme.name());
                 page.photograph(&screenshots().join(&file)).await;
+                axe::check(page, &file).await;
             }
             let wide = page.sticks_out().await;
             assert!(wide.is_empty(), "{name} scrolls sideways at {width}: {wide:#?}");

@@ -263,12 +263,48 @@ impl Page {
             .await;
     }
 
-    /// Presses a key that has a name: `Home`, `ArrowLeft`.
+    /// Presses a key that writes nothing, or acts beside writing: `Tab`, `Enter`.
     pub(super) async fn key(&mut self, name: &str) {
+        let text = if name == "Enter" { "\r" } else { "" };
+        let code = match name {
+            "Enter" => 13,
+            "Tab" => 9,
+            _ => 0,
+        };
         for kind in ["keyDown", "keyUp"] {
-            let event = json!({ "type": kind, "key": name, "code": name });
+            let text = if kind == "keyDown" { text } else { "" };
+            let event = json!({ "type": kind, "key": name, "code": name, "text": text, "windowsVirtualKeyCode": code });
             self.command("Input.dispatchKeyEvent", event).await;
         }
+    }
+
+    /// Presses Tab until an element has the focus, and then Enter: as a person without a mouse does.
+    pub(super) async fn press_by_keyboard(&mut self, selector: &str) {
+        const STOPS_MAX: usize = 200;
+        self.wait_for(&format!("{selector}:not([disabled])")).await;
+        for _ in 0..STOPS_MAX {
+            let is_there = format!("document.activeElement === {}", query(selector));
+            if self.evaluate(&is_there).await == json!(true) {
+                return self.key("Enter").await;
+            }
+            self.key("Tab").await;
+        }
+        panic!("`{selector}` is not among the first {STOPS_MAX} stops of the Tab key");
+    }
+
+    /// Chooses a file for a file field.
+    pub(super) async fn choose_file(&mut self, selector: &str, file: &Path) {
+        self.wait_for(selector).await;
+        let document = self.command("DOM.getDocument", json!({})).await;
+        let root = &document["root"]["nodeId"];
+        let found = self
+            .command(
+                "DOM.querySelector",
+                json!({ "nodeId": root, "selector": selector }),
+            )
+            .await;
+        let files = json!({ "nodeId": found["nodeId"], "files": [file] });
+        self.command("DOM.setFileInputFiles", files).await;
     }
 
     /// What sticks out sideways and lets the page scroll; nothing, if it cannot be scrolled.

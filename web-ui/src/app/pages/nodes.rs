@@ -156,7 +156,7 @@ fn actions(name: &NodeName) -> AnyView {
     let drain = confirm::button(
         "Drain",
         "drain",
-        "Its handlers move home, then it ends; no call fails.",
+        "A new process takes its place; no call fails.",
         move |said| {
             let path = format!("nodes/{drained}/drain");
             spawn_local(async move {

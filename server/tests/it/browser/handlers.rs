@@ -1,0 +1,74 @@
+//! What a person does on the handlers' pages: reads a contract, fills a form, calls, uploads, deletes.
+
+use super::cleave;
+use super::gallery::Gallery;
+use super::page::Page;
+use crate::support::component;
+
+/// Fills the form of `currency.convert`, wrongly and then rightly, and reads the answer.
+pub(super) async fn call_by_hand(page: &mut Page) {
+    cleave::visit(page, "handlers").await;
+    page.click("tr[data-handler='currency'] .row-link").await;
+    page.wait_for("main[data-page='handler'] [data-caller]").await;
+    page.choose("[data-call='function']", "1").await;
+    page.wait_for("[id='field/amount/units']").await;
+
+    page.type_into("[id='field/amount/units']", "many").await;
+    page.wait_until(
+        "the fault at its field",
+        "document.querySelector('[data-field=\"/amount/units\"] > .field-wrong').innerText.includes('whole number')",
+    )
+    .await;
+    assert_eq!(
+        page.evaluate("document.querySelector('[data-action=call]').disabled")
+            .await,
+        true
+    );
+    page.type_into("[id='field/amount/units']", "12").await;
+    page.type_into("[id='field/amount/currency']", "EUR").await;
+    page.type_into("[id='field/to']", "USD").await;
+    page.wait_until(
+        "the JSON to follow the form",
+        "JSON.parse(document.querySelector('#call-json').value).amount.units === 12",
+    )
+    .await;
+    page.click("[data-action='call']").await;
+    page.wait_for("[data-answer]").await;
+    assert!(page.text(".answer").await.contains("USD"));
+    Gallery::new().take(page, "handler").await;
+
+    page.click(".contract .type-link").await;
+    page.wait_until(
+        "the definition to have the focus",
+        "document.activeElement.classList.contains('type')",
+    )
+    .await;
+    page.click("[data-action='answer-trace']").await;
+    page.wait_for("main[data-page='trace']").await;
+}
+
+/// Uploads a handler by the page's button, and deletes it again.
+pub(super) async fn upload(page: &mut Page) {
+    cleave::visit(page, "handlers").await;
+    page.choose_file(".drop input", &component("examples/hello"))
+        .await;
+    page.wait_for("[data-said='done']").await;
+    assert!(page.text(".drop-said").await.contains("serves on home"));
+    page.wait_for("tr[data-handler='hello']").await;
+    Gallery::new().take(page, "handlers-upload").await;
+    // A file that serves already is replaced only when that was meant.
+    page.choose_file(".drop input", &component("examples/hello"))
+        .await;
+    page.wait_for("[data-said='asks']").await;
+    page.click("tr[data-handler='hello'] .row-link").await;
+    page.wait_for("main[data-page='handler'] [data-action='delete']")
+        .await;
+    page.click("[data-action='delete']").await;
+    page.click("[data-action='delete-really']").await;
+    page.wait_for("main[data-page='handlers']").await;
+    page.wait_until(
+        "the handler to be gone",
+        "!document.querySelector(\"tr[data-handler='hello']\")",
+    )
+    .await;
+}
