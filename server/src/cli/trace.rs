@@ -3,9 +3,8 @@
 mod tree;
 
 use clap::Args;
-use protocol::api::Page;
 use protocol::api::events::Event;
-use protocol::api::traces::{TraceDetail, TraceSummary};
+use protocol::api::traces::{TraceDetail, TracePage, TraceSummary};
 use protocol::{HandlerName, TraceId};
 
 use super::Remote;
@@ -19,15 +18,16 @@ EXAMPLES:
   cleave trace                                    the newest 20
   cleave trace --status error --handler checkout  those in which something failed and checkout took part
   cleave trace --edge 'checkout -> shop:email/email' --min-ms 50
+  cleave trace --query '{ handler = cart && duration > 5ms }'   as docs/query.md has it
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736   its spans as a tree, and the nine steps of its slowest call
   cleave trace --follow                           a line for each as it ends")]
 pub(super) struct TraceArgs {
     /// The trace to show; every answer of the ingress names its own in `x-trace-id`
-    #[arg(conflicts_with_all = ["follow", "handler", "edge", "min_ms", "status"])]
+    #[arg(conflicts_with_all = ["follow", "handler", "edge", "min_ms", "status", "query"])]
     id: Option<TraceId>,
 
     /// Print traces as they end, until Ctrl-C
-    #[arg(long, conflicts_with_all = ["edge", "limit"])]
+    #[arg(long, conflicts_with_all = ["edge", "limit", "query"])]
     follow: bool,
 
     /// Only those in which this handler took part
@@ -45,6 +45,10 @@ pub(super) struct TraceArgs {
     /// Only those that ended so
     #[arg(long, value_parser = ["ok", "error"])]
     status: Option<String>,
+
+    /// Only those with spans for which this query holds
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
 
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
@@ -72,14 +76,20 @@ async fn show(args: &TraceArgs, id: TraceId) -> Result<(), Error> {
 }
 
 async fn recent(args: &TraceArgs) -> Result<(), Error> {
-    let page: Page<TraceSummary> = args.remote.client().get(&args.path()).await?;
+    let page: TracePage = args.remote.client().get(&args.path()).await?;
     if args.remote.json {
         return print_json(&page);
     }
-    if page.items.is_empty() {
+    if page.items.is_empty() && page.searched_to_unix_ns.is_none() {
         return print("no traces: none yet, none that fits, or sampling is off\n");
     }
-    print(&table(&page.items).render())
+    print(&table(&page.items).render())?;
+    if page.searched_to_unix_ns.is_some() {
+        tell(
+            "older traces were not searched yet; narrow the query, or page on with `/api/v1/traces?before=`",
+        );
+    }
+    Ok(())
 }
 
 async fn follow(args: &TraceArgs) -> Result<(), Error> {
@@ -121,6 +131,7 @@ impl TraceArgs {
         add("edge", self.edge.clone());
         add("min_ms", self.min_ms.map(|ms| ms.to_string()));
         add("status", self.status.clone());
+        add("q", self.query.clone());
         path
     }
 

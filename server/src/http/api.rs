@@ -60,6 +60,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
+        .route("/traces/{id}/find", get(traces::find))
+        .route("/traces/{id}/links", get(traces::links))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))
