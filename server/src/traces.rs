@@ -11,16 +11,21 @@ mod block;
 mod critical;
 mod detail;
 mod diff;
+mod finding;
 #[cfg(test)]
 mod golden;
+mod held;
 mod ids;
+mod keep;
 mod limits;
 mod logs;
 mod overview;
 mod path;
+mod query;
 mod requests;
 mod retention;
 mod rows;
+mod search;
 mod sink;
 mod skeleton;
 mod skeletons;
@@ -42,8 +47,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::traces::{LinkedTrace, StepsQuery, TraceQuery, TraceSummary, TypicalSteps};
-use protocol::api::{Page, SpanCounts};
+use protocol::api::SpanCounts;
+use protocol::api::traces::{LinkedTrace, StepsQuery, TraceSummary, TypicalSteps};
 use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -52,11 +57,12 @@ use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
 use detail::blocking;
+use held::Held;
+pub use keep::{Keep, SHARE_ALL, Slower};
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 pub use skeleton::Skeleton;
 use skeletons::Skeletons;
-use store::read::{self, Filter};
 use store::{Store, Words, links, sample};
 pub use tap::Tap;
 pub use whole::{WHOLE_SPANS_MAX, Whole};
@@ -70,6 +76,8 @@ pub struct Retention {
     pub bytes: u64,
     /// A trace's age, from the end of its last span.
     pub age: Duration,
+    /// Which traces are kept at all.
+    pub keep: Keep,
 }
 
 impl Default for Retention {
@@ -79,6 +87,7 @@ impl Default for Retention {
             bytes: 1 << 30,
             // What a person still looks into; names and arguments of calls should not lie about for longer unasked.
             age: Duration::from_secs(7 * 24 * 60 * 60),
+            keep: Keep::default(),
         }
     }
 }
@@ -86,9 +95,6 @@ impl Default for Retention {
 /// The least size that makes sense: some minutes of a busy shop.
 pub const RETENTION_BYTES_MIN: u64 = 1 << 20;
 
-/// Traces of a page where nothing else is said, and at most.
-const PAGE_DEFAULT: u32 = 50;
-const PAGE_MAX: u32 = 500;
 /// Batches of other nodes that wait; their spans count against [`SPANS_WAITING_MAX`] too.
 const BATCHES_WAITING_MAX: usize = 1_024;
 /// Batches of summaries that a follower may fall behind.
@@ -117,6 +123,9 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A text that is no query.
+    #[error("read `q`: {0}")]
+    Search(String),
     /// A trace that was there a moment ago.
     #[error("trace {0} is gone: it was deleted as one of the oldest while it was read")]
     Gone(TraceId),
@@ -141,6 +150,7 @@ struct Inner {
     db: Db,
     words: Arc<Words>,
     skeletons: Skeletons,
+    retention: Retention,
     recorder: Arc<Recorder>,
     batches: mpsc::Sender<Vec<Span>>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
@@ -172,12 +182,18 @@ impl Traces {
         tasks: &Tasks,
     ) -> Result<Self, Error> {
         let (db, store) = Store::open(file).await?;
+        let retention = Retention {
+            bytes: retention.bytes.max(RETENTION_BYTES_MIN),
+            ..retention
+        };
         let (batches, batches_out) = mpsc::channel(BATCHES_WAITING_MAX);
         let (flushes, flushes_out) = mpsc::channel(FLUSHES_MAX);
         let tally = Arc::new(Tally {
             recorded: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
-            stored_bytes: AtomicU64::new(0),
+            let_go: AtomicU64::new(0),
+            let_go_traces: AtomicU64::new(0),
+            stored: Mutex::default(),
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
             tap: tap::Place::new(),
@@ -187,6 +203,7 @@ impl Traces {
             db: db.clone(),
             words: store.words(),
             skeletons: Skeletons::default(),
+            retention,
             recorder,
             batches,
             flushes,
@@ -213,12 +230,11 @@ impl Traces {
                 flushes: flushes_out,
             },
             tally,
-            retention: Retention {
-                bytes: retention.bytes.max(RETENTION_BYTES_MIN),
-                ..retention
-            },
+            retention,
+            held: Held::new(retention.keep),
             clock,
             look_at_ns: 0,
+            unmeasured: 0,
         };
         tasks.spawn("traces", sink.run(tasks.token()));
         let (tidied, token) = (traces.clone(), tasks.token());
@@ -265,11 +281,19 @@ impl Traces {
     /// What became of the spans since this node's start.
     pub fn counts(&self) -> SpanCounts {
         let inner = &self.0;
+        let stored = *inner.tally.stored.lock().unwrap_or_else(PoisonError::into_inner);
         let mut counts = SpanCounts {
             finished: inner.recorder.finished(),
             recorded: inner.tally.recorded.load(Ordering::Relaxed),
             dropped: inner.recorder.dropped() + inner.tally.dropped.load(Ordering::Relaxed),
-            stored_bytes: inner.tally.stored_bytes.load(Ordering::Relaxed),
+            stored_bytes: stored.bytes,
+            stored_traces: stored.traces,
+            stored_spans: stored.spans,
+            oldest_unix_ns: stored.oldest_unix_ns,
+            retention_bytes: inner.retention.bytes,
+            retention_age_s: inner.retention.age.as_secs(),
+            let_go: inner.tally.let_go.load(Ordering::Relaxed),
+            let_go_traces: inner.tally.let_go_traces.load(Ordering::Relaxed),
         };
         let nodes = inner.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         for node in nodes.values() {
@@ -291,25 +315,6 @@ impl Traces {
     /// comes again; who falls behind misses the oldest.
     pub fn follow(&self) -> broadcast::Receiver<Arc<[TraceSummary]>> {
         self.0.tally.live.subscribe()
-    }
-
-    /// A page of traces, those that arrived last first. Pages neither repeat nor leave out a trace while new ones come.
-    pub async fn list(&self, query: &TraceQuery) -> Result<Page<TraceSummary>, Error> {
-        let filter = filter(query)?;
-        let limit = filter.limit as usize - 1;
-        let inner = &self.0;
-        let fault = |error| inner.db.error(error);
-        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
-        let mut rows = read::list(&mut connection, &inner.words, &filter)
-            .await
-            .map_err(fault)?;
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| has_more).map(|last| last.id.to_string());
-        Ok(Page {
-            items: rows.into_iter().map(|row| row.summary).collect(),
-            next,
-        })
     }
 
     /// What a view needs of every span of a trace; `None` if there is no such trace.
@@ -368,40 +373,4 @@ impl Traces {
             .map_err(fault)?;
         Ok(steps::typical(samples))
     }
-}
-
-fn filter(query: &TraceQuery) -> Result<Filter, Error> {
-    let fault = |field, value: &str, expected| Error::Query {
-        field,
-        value: value.to_owned(),
-        expected,
-    };
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(fault("limit", &limit.to_string(), "number from 1 to 500"));
-    }
-    let before = match &query.before {
-        None => i64::MAX,
-        Some(cursor) => cursor
-            .parse()
-            .map_err(|_| fault("before", cursor, "cursor of a page of traces"))?,
-    };
-    let has_failed = match query.status.as_deref() {
-        None => None,
-        Some("error") => Some(true),
-        Some("ok") => Some(false),
-        Some(other) => return Err(fault("status", other, "status: write `ok` or `error`")),
-    };
-    Ok(Filter {
-        handler: query.handler.as_ref().map(|handler| handler.as_str().to_owned()),
-        edge: query.edge.clone(),
-        placement: None,
-        min_ns: query
-            .min_ms
-            .map(|ms| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX)),
-        has_failed,
-        before,
-        // One more than is shown tells whether there is a next page.
-        limit: limit + 1,
-    })
 }

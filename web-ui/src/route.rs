@@ -227,8 +227,7 @@ fn trace_query(query: &str) -> TraceQuery {
         edge: parameter(query, "edge").filter(|edge| !edge.is_empty()),
         min_ms: parameter(query, "min_ms").and_then(|ms| ms.parse().ok()),
         status: parameter(query, "status").filter(|status| matches!(status.as_str(), "ok" | "error")),
-        limit: None,
-        before: None,
+        ..TraceQuery::default()
     }
 }
 

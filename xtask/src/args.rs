@@ -117,6 +117,8 @@ Names:
           `cargo xtask build` first)
   shop    The whole shop: CPU per request of Cleave, together, against the same handlers linked natively, and what
           home takes when nobody comes (about a minute; needs `cargo xtask build` first)
+  traces  The trace store: spans stored per second of CPU, opening a trace of a million spans and searching in it,
+          backlinks, and how long a span takes to the live tail (about a minute)
   wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round
           trip of one call against gRPC (about a minute)";
 

@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::server;
 
 /// The benchmarks.
-pub const NAMES: [&str; 6] = ["calls", "isolation", "ladder", "moves", "shop", "wire"];
+pub const NAMES: [&str; 7] = ["calls", "isolation", "ladder", "moves", "shop", "traces", "wire"];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;

@@ -11,6 +11,7 @@ mod ladder;
 mod moves;
 mod shop;
 mod table;
+mod traces;
 mod wire;
 
 use std::path::PathBuf;
@@ -43,10 +44,11 @@ fn main() -> ExitCode {
         "ladder" => ladder::rows(&executor),
         "moves" => moves::rows(),
         "shop" => shop::rows(),
+        "traces" => traces::rows(&executor),
         "wire" => wire::rows(&executor),
         other => {
             println!(
-                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, wire"
+                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, traces, wire"
             );
             return ExitCode::from(2);
         }

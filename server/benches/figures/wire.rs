@@ -118,7 +118,7 @@ pub fn round_trip_us<W: Wire>(executor: &tokio::runtime::Runtime, wire: &Arc<W>,
 }
 
 /// The CPU time of this process so far, all threads.
-fn cpu_seconds() -> f64 {
+pub fn cpu_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -101,4 +101,25 @@ pub struct SpanCounts {
     pub dropped: u64,
     /// The size of the trace store, in bytes.
     pub stored_bytes: u64,
+    /// Traces and spans in the store.
+    #[serde(default)]
+    pub stored_traces: u64,
+    /// As above.
+    #[serde(default)]
+    pub stored_spans: u64,
+    /// When the oldest trace of the store began; 0 while there is none.
+    #[serde(default)]
+    pub oldest_unix_ns: u64,
+    /// The size beyond which the oldest traces go.
+    #[serde(default)]
+    pub retention_bytes: u64,
+    /// The age beyond which traces go, in s.
+    #[serde(default)]
+    pub retention_age_s: u64,
+    /// Spans and traces that were recorded and then not kept, because `[traces] keep` wants only some.
+    #[serde(default)]
+    pub let_go: u64,
+    /// As above.
+    #[serde(default)]
+    pub let_go_traces: u64,
 }

@@ -6,9 +6,8 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use protocol::api::Page;
 use protocol::api::events::Event;
-use protocol::api::traces::{TraceDetail, TraceSummary};
+use protocol::api::traces::{TraceDetail, TracePage, TraceSummary};
 use protocol::{HandlerName, TraceId};
 
 use super::Remote;
@@ -22,6 +21,7 @@ EXAMPLES:
   cleave trace                                    the newest 20
   cleave trace --status error --handler checkout  those in which something failed and checkout took part
   cleave trace --edge 'checkout -> shop:email/email' --min-ms 50
+  cleave trace --query '{ handler = cart && duration > 5ms }'   as docs/query.md has it
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736   its spans as a tree, and the nine steps of its slowest call
   cleave trace --follow                           a line for each as it ends
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736 --export trace.json   as OTLP's JSON
@@ -29,11 +29,11 @@ EXAMPLES:
   cleave trace --import run.jsonl                 into another node, say")]
 pub(super) struct TraceArgs {
     /// The trace to show; every answer of the ingress names its own in `x-trace-id`
-    #[arg(conflicts_with_all = ["follow", "handler", "edge", "min_ms", "status"])]
+    #[arg(conflicts_with_all = ["follow", "handler", "edge", "min_ms", "status", "query"])]
     id: Option<TraceId>,
 
     /// Print traces as they end, until Ctrl-C
-    #[arg(long, conflicts_with_all = ["edge", "limit"])]
+    #[arg(long, conflicts_with_all = ["edge", "limit", "query"])]
     follow: bool,
 
     /// Only those in which this handler took part
@@ -52,6 +52,10 @@ pub(super) struct TraceArgs {
     #[arg(long, value_parser = ["ok", "error"])]
     status: Option<String>,
 
+    /// Only those with spans for which this query holds
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
+
     /// At most this many
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
@@ -61,7 +65,7 @@ pub(super) struct TraceArgs {
     export: Option<PathBuf>,
 
     /// Read traces from such a file, or from another program's
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "follow", "export", "handler", "edge", "min_ms", "status"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "follow", "export", "handler", "edge", "min_ms", "status", "query"])]
     import: Option<PathBuf>,
 
     #[command(flatten)]
@@ -96,7 +100,7 @@ async fn export(args: &TraceArgs, file: &Path) -> Result<(), Error> {
     let traces = match args.id {
         Some(id) => vec![id],
         None => {
-            let page: Page<TraceSummary> = client.get(&args.path()).await?;
+            let page: TracePage = client.get(&args.path()).await?;
             // The oldest first, as they will come in again.
             page.items.iter().rev().map(|summary| summary.trace_id).collect()
         }
@@ -135,14 +139,20 @@ async fn import(args: &TraceArgs, file: &Path) -> Result<(), Error> {
 }
 
 async fn recent(args: &TraceArgs) -> Result<(), Error> {
-    let page: Page<TraceSummary> = args.remote.client().get(&args.path()).await?;
+    let page: TracePage = args.remote.client().get(&args.path()).await?;
     if args.remote.json {
         return print_json(&page);
     }
-    if page.items.is_empty() {
+    if page.items.is_empty() && page.searched_to_unix_ns.is_none() {
         return print("no traces: none yet, none that fits, or sampling is off\n");
     }
-    print(&table(&page.items).render())
+    print(&table(&page.items).render())?;
+    if page.searched_to_unix_ns.is_some() {
+        tell(
+            "older traces were not searched yet; narrow the query, or page on with `/api/v1/traces?before=`",
+        );
+    }
+    Ok(())
 }
 
 async fn follow(args: &TraceArgs) -> Result<(), Error> {
@@ -184,6 +194,7 @@ impl TraceArgs {
         add("edge", self.edge.clone());
         add("min_ms", self.min_ms.map(|ms| ms.to_string()));
         add("status", self.status.clone());
+        add("q", self.query.clone());
         path
     }
 

@@ -357,6 +357,26 @@ pub(super) fn whole<'i>(range: RangeInclusive<u32>) -> impl Fn(&DeValue<'i>) -> 
     }
 }
 
+/// Reads `true` or `false`.
+pub(super) fn yes_or_no(value: &DeValue<'_>) -> Result<bool, Trouble> {
+    let expected = || Trouble::from(format!("expected `true` or `false`, found {}", kind(value)));
+    value.as_bool().ok_or_else(expected)
+}
+
+/// Reads a share, as a fraction from 0 to 1, in millionths.
+pub(super) fn share(value: &DeValue<'_>) -> Result<u32, Trouble> {
+    let written = match value {
+        DeValue::Integer(number) => Some(number.as_str()),
+        DeValue::Float(number) => Some(number.as_str()),
+        _ => None,
+    };
+    let share = written.and_then(|text| text.parse::<f64>().ok());
+    let share = share.filter(|share| (0.0..=1.0).contains(share));
+    share
+        .map(|share| (share * 1e6).round() as u32)
+        .ok_or_else(|| Trouble::from("expected a share from 0.0 to 1.0".to_owned()))
+}
+
 /// Reads one word of a few.
 pub(super) fn choice<'i, T: Copy>(
     words: &[(&'static str, T)],

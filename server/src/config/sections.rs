@@ -9,11 +9,12 @@ use protocol::control::{InstancePolicy, Limits};
 use protocol::ladder::Delay;
 use protocol::{Grants, HandlerName, HostGrant, InterfaceName, QueueName, Rung, Way};
 
-use super::reader::{Found, Reader, Section, choice, text, whole};
+use super::reader::{Found, Reader, Section, choice, share, text, whole, yes_or_no};
 use super::{Affinity, Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
 use crate::db::Synchronous;
 use crate::otlp::export::endpoint;
 use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
+use crate::traces::{Keep, Slower};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -38,6 +39,29 @@ const WARM: std::ops::RangeInclusive<u32> = 0..=32;
 /// The trace store: below 16 MiB one busy second would push out the one before.
 const RETENTION_BYTES: std::ops::RangeInclusive<u64> = 16 << 20..=1 << 40;
 
+/// Which traces are kept: who says so wants no others than those that the keys name.
+fn keep(section: &mut Section<'_, '_>) -> Keep {
+    let mut keep = Keep {
+        errors: true,
+        slower_than: None,
+        share_ppm: 0,
+    };
+    section.set("errors", &mut keep.errors, yes_or_no);
+    section.set("slower_than", &mut keep.slower_than, text(slower_than));
+    section.set("share", &mut keep.share_ppm, share);
+    keep
+}
+
+fn slower_than(value: &str) -> Result<Option<Slower>, String> {
+    if value == "p99" {
+        return Ok(Some(Slower::ThanMost));
+    }
+    match quantity::duration(Duration::ZERO..=HOUR)(value) {
+        Ok(limit) => Ok(Some(Slower::Than(limit))),
+        Err(error) => Err(format!("{error}, or `p99`")),
+    }
+}
+
 /// Reads a whole file.
 pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
     Reader::run(file, |root| {
@@ -61,6 +85,10 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
                 &mut traces.retention.age,
                 text(quantity::duration(MINUTE..=YEAR)),
             );
+            if let Some(mut section) = section.section("keep") {
+                traces.retention.keep = keep(&mut section);
+                section.close();
+            }
             section.close();
         }
         if let Some(mut section) = root.section("queue") {

@@ -78,6 +78,42 @@ fn the_example_s_commented_settings_are_the_defaults_of_their_sections() {
     assert_eq!(provider.map(|(_, handler)| handler), Some(&handler("catalog")));
 }
 
+#[test]
+fn what_is_kept_of_traces_is_said_by_errors_slowness_and_share() {
+    use crate::traces::{Keep, Slower};
+
+    let keep = |text: &str| Config::parse(text).map(|config| config.traces.retention.keep);
+    let all = keep("[traces]\nkeep = { errors = false, slower_than = \"50ms\", share = 0.25 }");
+    assert_eq!(
+        all,
+        Ok(Keep {
+            errors: false,
+            slower_than: Some(Slower::Than(Duration::from_millis(50))),
+            share_ppm: 250_000,
+        })
+    );
+    let most = keep("[traces.keep]\nslower_than = \"p99\"").unwrap();
+    assert_eq!(
+        (most.errors, most.slower_than, most.share_ppm),
+        (true, Some(Slower::ThanMost), 0)
+    );
+    assert_eq!(
+        keep("[traces]\nkeep = { share = 1 }").unwrap().share_ppm,
+        1_000_000
+    );
+    assert_eq!(keep("[traces]"), Ok(Keep::default()));
+    for (wrong, reason) in [
+        ("errors = 1", "expected `true` or `false`, found an integer"),
+        ("share = 1.5", "expected a share from 0.0 to 1.0"),
+        ("share = \"10%\"", "expected a share from 0.0 to 1.0"),
+        ("slower_than = \"slow\"", "or `p99`"),
+        ("always = true", "no such key"),
+    ] {
+        let problems = keep(&format!("[traces]\nkeep = {{ {wrong} }}")).unwrap_err();
+        assert!(problems[0].reason.contains(reason), "{problems:?}");
+    }
+}
+
 /// Each key that the file may have is named by the reader when it meets an unknown one beside it: the example has all.
 #[test]
 fn the_example_documents_every_key() {

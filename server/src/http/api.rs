@@ -88,6 +88,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/traces/{id}/overview", get(windows::overview))
         .route("/traces/{id}/spans/{span}", get(windows::call))
         .route("/diff", get(diff::diff))
+        .route("/traces/{id}/find", get(traces::find))
+        .route("/traces/{id}/links", get(traces::links))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))

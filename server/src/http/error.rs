@@ -310,7 +310,7 @@ impl From<queue::Error> for Failure {
 impl From<traces::Error> for Failure {
     fn from(error: traces::Error) -> Self {
         match error {
-            traces::Error::Query { .. } => Self::invalid(error.to_string()),
+            traces::Error::Query { .. } | traces::Error::Search(_) => Self::invalid(error.to_string()),
             traces::Error::Gone(_) => Self::not_found(error.to_string()),
             traces::Error::TooLarge { .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

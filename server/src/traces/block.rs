@@ -17,7 +17,7 @@ use protocol::Span;
 
 pub(super) use bytes::Damage;
 pub(super) use head::{Head, flag};
-pub(super) use rest::{Naming, Record, Rest};
+pub(super) use rest::{Held, Naming, Record, Rest};
 
 /// The most spans of one block: what is read at once, and what a reader decodes to see one span.
 pub(super) const BLOCK_SPANS_MAX: usize = 16_384;

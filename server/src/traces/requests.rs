@@ -39,7 +39,7 @@ impl Traces {
         let mut filters: Vec<Filter> = Vec::new();
         for edge in edges {
             filters.push(Filter {
-                edge: Some(edge.clone()),
+                words: vec![edge.clone()],
                 limit: OF_EDGE_MAX,
                 ..Filter::default()
             });

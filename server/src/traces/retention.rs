@@ -5,7 +5,7 @@
 //! further, and what is reported is the part that is in use.
 
 /// Spans deleted in one transaction. A batch of arrivals is at most half as many, so deleting keeps up.
-pub(super) const SLICE_SPANS: u64 = 4_000;
+pub(super) const SLICE_SPANS: u64 = 16_000;
 /// Traces looked at for one slice.
 pub(super) const SLICE_TRACES: u32 = 1_000;
 /// The most spans of one trace; further ones are dropped and counted, so that one trace cannot fill the store.
@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn a_slice_holds_whole_traces_up_to_its_size() {
-        assert_eq!(slice(&[(3, 1_500), (4, 1_500), (7, 1_500), (9, 1)], 99), Some(4));
+        assert_eq!(slice(&[(3, 6_000), (4, 6_000), (7, 6_000), (9, 1)], 99), Some(4));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The sink: the one task that writes. Spans come in one by one from this node and in batches from others.
 //!
-//! Promises: a span that was taken is in the store within a batch's time (100 ms, or 2,000 spans if they come sooner);
-//! what cannot be stored is counted as dropped; at the end, what was taken is written before the file is closed.
+//! Promises: a span that was taken is in the store within a batch's time (100 ms, or 8,000 spans if they come sooner);
+//! what cannot be stored is counted as dropped; at the end, what was taken is written before the file is closed. Where
+//! only some traces are kept, those that are not decided yet are held in memory instead.
 //! Between batches it deletes the oldest traces, a slice at a time, when the store has passed a limit; when nothing
 //! comes it wakes for the next trace that gets too old.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::Span;
@@ -15,21 +16,22 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::store::Store;
+use super::held::Held;
+use super::store::{Store, Stored};
 use super::{Retention, tap};
 use crate::clock::Clock;
 use crate::db::{self, Db};
 
 /// The most spans of one transaction.
-const BATCH_SPANS: usize = 2_000;
+const BATCH_SPANS: usize = 8_000;
 /// How long a batch waits for more spans: short enough to be seen live, long enough to share a commit.
 const BATCH_WAIT: Duration = Duration::from_millis(100);
 /// How often a batch that waits looks at what has come. To be woken by each span would cost more than to record it: a
 /// thread that sleeps has to be told.
-const NAP: Duration = Duration::from_millis(20);
-/// The most summaries that one batch tells who follows; the newest ones.
-const LIVE_MAX: usize = 100;
+const NAP: Duration = Duration::from_millis(50);
 
+/// Batches after which the store's size is looked at again: some megabytes.
+const MEASURE_EVERY: u32 = 8;
 /// A look for traces that are too old comes no sooner and no later than so long after the one before.
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
@@ -39,7 +41,10 @@ const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Tally {
     pub(super) recorded: AtomicU64,
     pub(super) dropped: AtomicU64,
-    pub(super) stored_bytes: AtomicU64,
+    /// Spans and traces that were not kept.
+    pub(super) let_go: AtomicU64,
+    pub(super) let_go_traces: AtomicU64,
+    pub(super) stored: Mutex<Stored>,
     /// Spans in batches that wait.
     pub(super) waiting: AtomicUsize,
     pub(super) live: broadcast::Sender<Arc<[TraceSummary]>>,
@@ -64,9 +69,12 @@ pub(super) struct Sink {
     pub(super) inlets: Inlets,
     pub(super) tally: Arc<Tally>,
     pub(super) retention: Retention,
+    pub(super) held: Held,
     pub(super) clock: Clock,
     /// When a trace may be too old, in ns since the Unix epoch.
     pub(super) look_at_ns: u64,
+    /// Batches since the store's size was looked at.
+    pub(super) unmeasured: u32,
 }
 
 /// Why the sink woke up.
@@ -75,8 +83,8 @@ enum Wake {
     Flush(oneshot::Sender<()>),
     Span(Box<Span>),
     Batch(Vec<Span>),
-    /// There is more to delete than one slice, or a trace may have got too old.
-    Prune,
+    /// There is more to delete than one slice, a trace may have got too old, or whether one is kept can be decided.
+    Look,
 }
 
 impl Sink {
@@ -88,12 +96,16 @@ impl Sink {
             let pause = if is_over {
                 Duration::ZERO
             } else {
-                self.until_look()
+                let until_due = self.held.until_due(Instant::now().into_std());
+                self.until_look().min(until_due.unwrap_or(LOOK_MAX))
             };
             match self.inlets.wake(&cancelled, pause).await {
                 Wake::Ended => break,
                 Wake::Flush(done) => {
                     self.write_waiting().await;
+                    let ended = self.held.decide_ended();
+                    self.store(ended).await;
+                    self.unmeasured = MEASURE_EVERY;
                     flushed = Some(done);
                 }
                 Wake::Span(span) => self.write_with(vec![*span], &cancelled).await,
@@ -101,7 +113,10 @@ impl Sink {
                     self.tally.take(&batch);
                     self.write_with(batch, &cancelled).await;
                 }
-                Wake::Prune => {}
+                Wake::Look => {
+                    let decided = self.held.decide(Instant::now().into_std());
+                    self.store(decided).await;
+                }
             }
             is_over = self.keep_within_limits().await;
             if let Some(done) = flushed {
@@ -112,6 +127,8 @@ impl Sink {
         self.inlets.spans.close();
         self.inlets.batches.close();
         self.write_waiting().await;
+        let left = self.held.drain();
+        self.store(left).await;
         self.db.close().await;
         let path = self.db.path().display().to_string();
         if let Err(error) = self.store.close().await {
@@ -150,6 +167,18 @@ impl Sink {
     }
 
     async fn write(&mut self, batch: Vec<Span>) {
+        let kept = self.held.take(batch, Instant::now().into_std());
+        self.store(kept).await;
+    }
+
+    async fn store(&mut self, batch: Vec<Span>) {
+        let let_go = self.held.let_go;
+        self.tally.let_go.store(let_go.spans, Ordering::Relaxed);
+        self.tally.let_go_traces.store(let_go.traces, Ordering::Relaxed);
+        if batch.is_empty() {
+            return;
+        }
+        self.unmeasured += 1;
         let taken = batch.len() as u64;
         let copy = self.tally.tap.get().map(|tap| (tap, batch.clone()));
         match self.store.write(batch).await {
@@ -159,10 +188,9 @@ impl Sink {
                 if let Some((tap, copy)) = copy.filter(|_| written.recorded > 0) {
                     tap.take(copy);
                 }
-                let newest = written.changed.len().saturating_sub(LIVE_MAX);
                 if !written.changed.is_empty() {
                     // Nobody may be following.
-                    let _ = self.tally.live.send(written.changed[newest..].into());
+                    let _ = self.tally.live.send(written.changed.into());
                 }
             }
             Err(error) => {
@@ -178,7 +206,7 @@ impl Sink {
     /// Deletes a slice where the store is too large or a trace too old; whether there is more to delete.
     async fn keep_within_limits(&mut self) -> bool {
         let mut outcome = Ok(false);
-        if self.measure().await {
+        if self.unmeasured >= MEASURE_EVERY && self.measure().await {
             outcome = self.store.prune().await;
         }
         if matches!(outcome, Ok(false)) && self.until_look().is_zero() {
@@ -218,15 +246,19 @@ impl Sink {
         Duration::from_nanos(self.look_at_ns.saturating_sub(self.clock.unix_ns()))
     }
 
-    /// Notes the store's size; whether it is beyond the limit.
+    /// Notes what is stored; whether it is beyond the limit.
     async fn measure(&mut self) -> bool {
-        match self.store.live_bytes().await {
-            Ok(bytes) => {
-                self.tally.stored_bytes.store(bytes, Ordering::Relaxed);
-                bytes > self.retention.bytes
+        match self.store.measure().await {
+            Ok(stored) => {
+                *self.tally.stored.lock().unwrap_or_else(PoisonError::into_inner) = stored;
+                let is_over = stored.bytes > self.retention.bytes;
+                // While it is, it is looked at after every slice.
+                self.unmeasured = if is_over { MEASURE_EVERY } else { 0 };
+                is_over
             }
             Err(error) => {
                 tracing::warn!(%error, "trace store's size is not known");
+                self.unmeasured = 0;
                 false
             }
         }
@@ -241,7 +273,7 @@ impl Inlets {
             Some(done) = self.flushes.recv() => Wake::Flush(done),
             Some(span) = self.spans.recv() => Wake::Span(Box::new(span)),
             Some(batch) = self.batches.recv() => Wake::Batch(batch),
-            () = tokio::time::sleep(pause) => Wake::Prune,
+            () = tokio::time::sleep(pause) => Wake::Look,
         }
     }
 

@@ -24,7 +24,6 @@ use std::sync::Arc;
 use protocol::api::traces::TraceSummary;
 use protocol::{Span, TraceId};
 use rustc_hash::FxHashMap;
-use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::block::{BLOCK_SPANS_MAX, Numbers};
@@ -59,6 +58,20 @@ pub(super) struct Store {
     open: OpenTraces,
     /// The id of the next new trace.
     next: i64,
+    /// Traces and spans that are stored.
+    traces: u64,
+    spans: u64,
+}
+
+/// What the store holds.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Bytes of the pages in use.
+    pub(super) bytes: u64,
+    pub(super) traces: u64,
+    pub(super) spans: u64,
+    /// When the oldest trace began.
+    pub(super) oldest_unix_ns: u64,
 }
 
 /// What became of a batch.
@@ -78,12 +91,14 @@ impl Store {
         let (db, mut writer) = Db::open(path, &MIGRATIONS, Synchronous::Normal).await?;
         let loaded = Self::load(&mut writer).await;
         match loaded {
-            Ok((words, next)) => {
+            Ok((words, next, (traces, spans))) => {
                 let store = Self {
                     writer,
                     words: Arc::new(words),
                     open: OpenTraces::default(),
                     next,
+                    traces,
+                    spans,
                 };
                 Ok((db, store))
             }
@@ -96,13 +111,15 @@ impl Store {
         }
     }
 
-    async fn load(writer: &mut Writer) -> Result<(Words, i64), sqlx::Error> {
+    async fn load(writer: &mut Writer) -> Result<(Words, i64, (u64, u64)), sqlx::Error> {
         let words = Words::load(writer.connection()).await?;
         old::bring_forward(writer.connection(), &words).await?;
-        let newest: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM traces")
-            .fetch_one(writer.connection())
-            .await?;
-        Ok((words, newest.unwrap_or(0) + 1))
+        let (newest, traces, spans): (Option<i64>, i64, i64) =
+            sqlx::query_as("SELECT max(id), count(*), coalesce(sum(spans), 0) FROM traces")
+                .fetch_one(writer.connection())
+                .await?;
+        let stored = (traces.unsigned_abs(), spans.unsigned_abs());
+        Ok((words, newest.unwrap_or(0) + 1, stored))
     }
 
     /// The words, for readers.
@@ -126,7 +143,9 @@ impl Store {
             words,
             open,
             next,
+            ..
         } = self;
+        let first_new = *next;
         let mut written = Written::default();
         let given = spans.len();
         spans.iter_mut().for_each(limits::cut);
@@ -171,6 +190,8 @@ impl Store {
         transaction.commit().await?;
         written.changed = told(open, words, &changed);
         open.trim();
+        self.traces += self.next.abs_diff(first_new);
+        self.spans += written.recorded;
         Ok(written)
     }
 
@@ -209,6 +230,8 @@ impl Store {
         let Some(last) = retention::slice(&oldest, newest) else {
             return Ok(false);
         };
+        let gone = oldest.iter().filter(|(id, _)| *id <= last);
+        let gone = gone.fold((0, 0), |(traces, spans), (_, its)| (traces + 1, spans + its));
         let mut transaction = self.writer.begin().await?;
         for statement in [
             "DELETE FROM blocks WHERE id < (?1 + 1) << 20",
@@ -223,26 +246,27 @@ impl Store {
         }
         transaction.commit().await?;
         self.open.forget_up_to(last);
+        self.traces = self.traces.saturating_sub(gone.0);
+        self.spans = self.spans.saturating_sub(gone.1);
         Ok(true)
     }
 
-    /// Bytes of the pages in use.
-    pub(super) async fn live_bytes(&mut self) -> Result<u64, db::Error> {
-        let row = sqlx::query(
+    /// What is stored.
+    pub(super) async fn measure(&mut self) -> Result<Stored, db::Error> {
+        let row: Result<(i64, i64, i64, Option<i64>), _> = sqlx::query_as(
             "SELECT (SELECT page_count FROM pragma_page_count), \
-             (SELECT freelist_count FROM pragma_freelist_count), (SELECT page_size FROM pragma_page_size)",
+             (SELECT freelist_count FROM pragma_freelist_count), (SELECT page_size FROM pragma_page_size), \
+             (SELECT start_at FROM traces ORDER BY id LIMIT 1)",
         )
         .fetch_one(self.writer.connection())
-        .await
-        .and_then(|row| {
-            Ok((
-                row.try_get::<i64, _>(0)?,
-                row.try_get::<i64, _>(1)?,
-                row.try_get::<i64, _>(2)?,
-            ))
-        });
-        let (pages, free, size) = row.map_err(|error| self.writer.error(error))?;
-        Ok(((pages - free) * size).unsigned_abs())
+        .await;
+        let (pages, free, size, oldest) = row.map_err(|error| self.writer.error(error))?;
+        Ok(Stored {
+            bytes: ((pages - free) * size).unsigned_abs(),
+            traces: self.traces,
+            spans: self.spans,
+            oldest_unix_ns: oldest.unwrap_or_default().unsigned_abs(),
+        })
     }
 
     /// Moves the log into the file where that is due.

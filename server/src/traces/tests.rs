@@ -1,5 +1,6 @@
 //! Tests of the traces as their users see them: real files, the real sink.
 
+mod found;
 mod lines;
 mod listed;
 mod packed;
@@ -9,7 +10,7 @@ mod typical;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use protocol::api::traces::TraceDetail;
+use protocol::api::traces::{TraceDetail, TraceQuery};
 use protocol::{HandlerName, SpanId, TraceId};
 use tempfile::TempDir;
 
@@ -33,7 +34,8 @@ impl House {
     async fn open(dir: TempDir, bytes: u64) -> Self {
         // Spans of tests are of a fixed time, which may be long ago.
         let age = Duration::MAX;
-        Self::keeping(dir, Retention { bytes, age }, Clock::system()).await
+        let keep = Keep::default();
+        Self::keeping(dir, Retention { bytes, age, keep }, Clock::system()).await
     }
 
     async fn keeping(dir: TempDir, retention: Retention, clock: Clock) -> Self {

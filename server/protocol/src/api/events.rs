@@ -12,7 +12,7 @@ use super::queues::Queue;
 use super::traces::TraceSummary;
 
 /// One event; snapshots are whole, so that the last one is enough. Sent when something changed, at most once a second
-/// and kind (`placement` and `handlers`: at once).
+/// and kind (`placement` and `handlers`: at once; `traces`: ten times a second).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", content = "data", rename_all = "kebab-case")]
 pub enum Event {

@@ -99,6 +99,64 @@ pub struct LinkedTrace {
     pub errors: u32,
 }
 
+/// `traces`: a page of traces, those that arrived last first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TracePage {
+    /// The traces.
+    pub items: Vec<TraceSummary>,
+    /// The cursor of the next page (`?before=`), absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// Where a search stopped before the page was full, because it had read as much as one page may: the start of the
+    /// last trace that it looked into. The next page goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_to_unix_ns: Option<u64>,
+}
+
+/// `traces/{id}/find`: spans of a trace for which a query holds, by their start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundSpans {
+    /// All that were found.
+    pub total: u32,
+    /// Those of this page.
+    pub spans: Vec<FoundSpan>,
+    /// The cursor of the next page (`?after=`), absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A span that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundSpan {
+    /// Its id.
+    pub span_id: SpanId,
+    /// When it began.
+    pub start_unix_ns: u64,
+}
+
+/// What `traces/{id}/find` asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindQuery {
+    /// The query; `docs/query.md` has the language.
+    pub q: String,
+    /// The cursor of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// At most this many, 1 to 10,000; 1,000 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// What `traces/{id}/links` asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinksQuery {
+    /// Only the links of this span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<SpanId>,
+}
+
 /// What `traces` can be filtered by; every field narrows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,9 +170,24 @@ pub struct TraceQuery {
     /// At least this long, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_ms: Option<u64>,
+    /// At most this long, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_ms: Option<u64>,
     /// `ok` or `error`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// In this placement: `together`, `apart`, `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<String>,
+    /// Begun at this moment or later, in ms since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// Begun before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// With spans for which this query holds; `docs/query.md` has the language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
     /// At most this many, 1 to 500; 50 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

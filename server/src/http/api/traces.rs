@@ -1,10 +1,13 @@
-//! `traces`, `traces/{id}` and `steps`.
+//! `traces`, `traces/{id}`, its `find` and `links`, and `steps`.
 
 use axum::Json;
 use axum::extract::State;
 use protocol::TraceId;
 use protocol::api::Page;
-use protocol::api::traces::{StepsQuery, TraceDetail, TraceQuery, TraceSummary, TypicalSteps};
+use protocol::api::traces::{
+    FindQuery, FoundSpans, LinkedTrace, LinksQuery, StepsQuery, TraceDetail, TracePage, TraceQuery,
+    TypicalSteps,
+};
 
 use super::extract::{Named, Parameters};
 use super::{Shared, whole};
@@ -13,7 +16,7 @@ use crate::http::error::Failure;
 pub(super) async fn list(
     State(shared): State<Shared>,
     Parameters(query): Parameters<TraceQuery>,
-) -> Result<Json<Page<TraceSummary>>, Failure> {
+) -> Result<Json<TracePage>, Failure> {
     Ok(Json(shared.context.traces.list(&query).await?))
 }
 
@@ -25,10 +28,28 @@ pub(super) async fn show(
     detail.map(Json).ok_or_else(|| missing(id))
 }
 
+pub(super) async fn find(
+    State(shared): State<Shared>,
+    Named(id): Named<TraceId>,
+    Parameters(query): Parameters<FindQuery>,
+) -> Result<Json<FoundSpans>, Failure> {
+    let found = shared.context.traces.find_spans(id, &query).await?;
+    found.map(Json).ok_or_else(|| missing(id))
+}
+
+pub(super) async fn links(
+    State(shared): State<Shared>,
+    Named(id): Named<TraceId>,
+    Parameters(query): Parameters<LinksQuery>,
+) -> Result<Json<Page<LinkedTrace>>, Failure> {
+    let linked = shared.context.traces.linked(id, query.span).await?;
+    linked.map(whole).ok_or_else(|| missing(id))
+}
+
 /// There is no such trace.
 pub(super) fn missing(id: TraceId) -> Failure {
     Failure::not_found(format!(
-        "there is no trace {id}; it was not sampled, is not stored yet, or was deleted as one of the oldest"
+        "there is no trace {id}; it was not sampled, was not kept, is not stored yet, or was deleted as one of the oldest"
     ))
 }
 

@@ -21,8 +21,9 @@ use crate::http::error::Failure;
 
 /// How often a silent stream says that it is alive.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// The shortest time between two events of traces, and the most traces of one.
-const TRACES_EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two events of traces, and the most traces of one: as quick as a person sees, and some dozens
+/// of rows at once rather than one by one.
+const TRACES_EVERY: Duration = Duration::from_millis(100);
 const TRACES_MAX: usize = 100;
 
 /// `GET events`.

@@ -44,7 +44,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, Damage> {
-        let (byte, left) = self.left.split_first().ok_or(self.damage("ends early"))?;
+        let (byte, left) = self.left.split_first().ok_or_else(|| self.damage("ends early"))?;
         self.left = left;
         Ok(*byte)
     }
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         let (taken, left) = self
             .left
             .split_at_checked(count)
-            .ok_or(self.damage("ends early"))?;
+            .ok_or_else(|| self.damage("ends early"))?;
         self.left = left;
         Ok(taken)
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         usize::try_from(count)
             .ok()
             .filter(|count| *count <= self.left.len())
-            .ok_or(self.damage("counts more than it holds"))
+            .ok_or_else(|| self.damage("counts more than it holds"))
     }
 
     /// Texts, each once.

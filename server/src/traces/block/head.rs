@@ -236,12 +236,12 @@ impl<'a> Head<'a> {
         for form in forms {
             let kind = KINDS.get(usize::from(form & 7));
             self.kind
-                .push(*kind.ok_or(damage("has an unknown kind of span"))?);
+                .push(*kind.ok_or_else(|| damage("has an unknown kind of span"))?);
             let transport = match form >> 3 & 7 {
                 0 => None,
                 number => Some(
                     Transport::from_number(i64::from(number) - 1)
-                        .ok_or(damage("has an unknown transport"))?,
+                        .ok_or_else(|| damage("has an unknown transport"))?,
                 ),
             };
             self.transport.push(transport);
@@ -264,7 +264,7 @@ fn read_parents(from: &mut Reader<'_>, ids: &[u64]) -> Result<Vec<u64>, Damage> 
             1 => outside.push(parent),
             place => {
                 let known = usize::try_from(place - 2).ok().and_then(|place| ids.get(place));
-                *parent = *known.ok_or(from.damage("has a parent that it does not have"))?;
+                *parent = *known.ok_or_else(|| from.damage("has a parent that it does not have"))?;
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The blocks of a trace: what there are, their heads, and whole ones.
 
+use std::collections::HashMap;
+
 use futures_util::TryStreamExt;
 use protocol::{Span, TraceId};
 use sqlx::Row;
@@ -79,6 +81,55 @@ pub(in crate::traces) async fn whole(
         }
     }
     Ok(())
+}
+
+/// A block as it is stored; its rest only where that was asked for.
+pub(in crate::traces) struct Packed {
+    pub(in crate::traces) id: i64,
+    pub(in crate::traces) head: Vec<u8>,
+    pub(in crate::traces) rest: Vec<u8>,
+}
+
+impl Packed {
+    pub(in crate::traces) fn number(&self) -> u32 {
+        block_number(self.id)
+    }
+
+    pub(in crate::traces) fn head(&self) -> Result<Head<'_>, sqlx::Error> {
+        Head::read(&self.head).map_err(|damage| damaged_block(self.id, &damage))
+    }
+
+    pub(in crate::traces) fn rest(&self, spans: usize) -> Result<Rest<'_>, sqlx::Error> {
+        Rest::read(&self.rest, spans).map_err(|damage| self.damaged(&damage))
+    }
+
+    pub(in crate::traces) fn damaged(&self, damage: &block::Damage) -> sqlx::Error {
+        damaged_block(self.id, damage)
+    }
+}
+
+/// All blocks of some traces, by trace and in their order.
+pub(in crate::traces) async fn of_traces(
+    connection: &mut SqliteConnection,
+    traces: &[i64],
+    with_rest: bool,
+) -> Result<HashMap<i64, Vec<Packed>>, sqlx::Error> {
+    let statement = if with_rest {
+        "SELECT w.value, b.id, b.head, b.rest FROM json_each(?) w CROSS JOIN blocks b \
+         ON b.id >= w.value << 20 AND b.id < (w.value + 1) << 20 ORDER BY b.id"
+    } else {
+        "SELECT w.value, b.id, b.head, x'' FROM json_each(?) w CROSS JOIN blocks b \
+         ON b.id >= w.value << 20 AND b.id < (w.value + 1) << 20 ORDER BY b.id"
+    };
+    let rows: Vec<(i64, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(statement)
+        .bind(serde_json::Value::from(traces).to_string())
+        .fetch_all(connection)
+        .await?;
+    let mut blocks: HashMap<i64, Vec<Packed>> = HashMap::new();
+    for (trace, id, head, rest) in rows {
+        blocks.entry(trace).or_default().push(Packed { id, head, rest });
+    }
+    Ok(blocks)
 }
 
 /// A trace that the writer has forgotten.

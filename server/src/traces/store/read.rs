@@ -15,11 +15,15 @@ use super::words::Words;
 /// What a page of traces is asked for.
 #[derive(Debug, Clone, Default)]
 pub(in crate::traces) struct Filter {
-    pub(in crate::traces) handler: Option<String>,
-    pub(in crate::traces) edge: Option<String>,
-    pub(in crate::traces) placement: Option<String>,
+    /// Handlers and edges that took part.
+    pub(in crate::traces) words: Vec<String>,
     pub(in crate::traces) min_ns: Option<i64>,
+    pub(in crate::traces) max_ns: Option<i64>,
     pub(in crate::traces) has_failed: Option<bool>,
+    pub(in crate::traces) placement: Option<String>,
+    /// Traces that began in this time.
+    pub(in crate::traces) from_ns: Option<i64>,
+    pub(in crate::traces) to_ns: Option<i64>,
     /// Traces that arrived before this one.
     pub(in crate::traces) before: i64,
     pub(in crate::traces) limit: u32,
@@ -30,6 +34,7 @@ pub(in crate::traces) struct Filter {
 pub(in crate::traces) struct Stored {
     pub(in crate::traces) id: i64,
     pub(in crate::traces) root: SpanId,
+    pub(in crate::traces) root_ns: u64,
     pub(in crate::traces) summary: TraceSummary,
 }
 
@@ -41,28 +46,36 @@ pub(in crate::traces) async fn list(
     filter: &Filter,
 ) -> Result<Vec<Stored>, sqlx::Error> {
     let mut parts = Vec::new();
-    for text in [&filter.edge, &filter.handler].into_iter().flatten() {
+    for text in &filter.words {
         let Some(word) = words.id(text) else {
             return Ok(Vec::new());
         };
         parts.push(word);
     }
+    let placement = match &filter.placement {
+        None => None,
+        Some(text) => match words.id(text) {
+            Some(word) => Some(i64::from(word)),
+            None => return Ok(Vec::new()),
+        },
+    };
     let mut query = sqlx::query(AssertSqlSafe(list_statement(filter, parts.len())));
     if let Some(word) = parts.first() {
         query = query.bind(*word);
     }
     query = query.bind(filter.before);
-    if let Some(word) = parts.get(1) {
+    for word in parts.iter().skip(1) {
         query = query.bind(*word);
     }
-    if let Some(placement) = &filter.placement {
-        let Some(word) = words.id(placement) else {
-            return Ok(Vec::new());
-        };
-        query = query.bind(word);
-    }
-    if let Some(min_ns) = filter.min_ns {
-        query = query.bind(min_ns);
+    let bounds = [
+        filter.min_ns,
+        filter.max_ns,
+        placement,
+        filter.from_ns,
+        filter.to_ns,
+    ];
+    for bound in bounds.into_iter().flatten() {
+        query = query.bind(bound);
     }
     let rows = query.bind(filter.limit).fetch_all(connection).await?;
     rows.iter().map(|row| stored(row, words)).collect()
@@ -79,20 +92,21 @@ fn list_statement(filter: &Filter, parts: usize) -> String {
             "SELECT {columns} FROM parts p CROSS JOIN traces t ON t.id = p.trace WHERE p.word = ? AND p.trace < ?"
         ),
     };
-    if parts > 1 {
+    for _ in 1..parts {
         statement.push_str(" AND EXISTS (SELECT 1 FROM parts q WHERE q.word = ? AND q.trace = t.id)");
     }
-    if filter.placement.is_some() {
-        statement.push_str(" AND t.placement = ?");
+    let bounds = [
+        (filter.min_ns.is_some(), " AND t.end_at - t.start_at >= ?"),
+        (filter.max_ns.is_some(), " AND t.end_at - t.start_at <= ?"),
+        (filter.placement.is_some(), " AND t.placement = ?"),
+        (filter.from_ns.is_some(), " AND t.start_at >= ?"),
+        (filter.to_ns.is_some(), " AND t.start_at < ?"),
+        (filter.has_failed == Some(true), " AND t.errors > 0"),
+        (filter.has_failed == Some(false), " AND t.errors = 0"),
+    ];
+    for (_, bound) in bounds.into_iter().filter(|(is_asked, _)| *is_asked) {
+        statement.push_str(bound);
     }
-    if filter.min_ns.is_some() {
-        statement.push_str(" AND t.end_at - t.start_at >= ?");
-    }
-    statement.push_str(match filter.has_failed {
-        None => "",
-        Some(true) => " AND t.errors > 0",
-        Some(false) => " AND t.errors = 0",
-    });
     statement.push_str(if parts > 0 {
         " ORDER BY p.trace DESC LIMIT ?"
     } else {
@@ -158,6 +172,7 @@ fn stored(row: &SqliteRow, words: &Words) -> Result<Stored, sqlx::Error> {
     Ok(Stored {
         id: row.try_get(0)?,
         root: span_id(row.try_get(7)?),
+        root_ns: row.try_get::<i64, _>(11)?.unsigned_abs(),
         summary: TraceSummary {
             trace_id: trace_id(row.try_get(1)?)?,
             name: row.try_get(8)?,

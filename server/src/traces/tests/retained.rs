@@ -114,7 +114,7 @@ async fn traces_go_when_they_get_too_old_and_the_newest_too() {
     };
     // More than one slice.
     for id in 1..=5 {
-        house.store(trace(id, 2_000)).await;
+        house.store(trace(id, 5_000)).await;
     }
     clock.advance(HOUR / 2);
     let mut late = trace(9, 2);
