@@ -12,6 +12,7 @@ mod handlers;
 mod home;
 mod local;
 mod lock;
+mod outside;
 mod placed;
 mod queued;
 mod renewal;

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bill;
 pub mod finding;
 pub mod form;
 pub mod format;

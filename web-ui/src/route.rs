@@ -6,17 +6,20 @@
 use protocol::api::traces::TraceQuery;
 use protocol::{HandlerName, QueueName, SpanId, TraceId};
 
+use crate::bill::Sort;
+use crate::map::Move;
+
 /// A page, with what its address says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// `/`: the map.
-    Map,
+    /// `/`: the map, with a change that is proposed, as of a moment.
+    Map(MapAddress),
     /// `/traces`, filtered.
     Traces(TraceQuery),
     /// `/traces/{id}`, with the selected span.
     Trace(TraceId, Option<SpanId>),
-    /// `/edges`
-    Edges,
+    /// `/edges`: the bill, in an order, with one edge opened.
+    Edges(EdgesAddress),
     /// `/queues`
     Queues,
     /// `/queues/{name}`
@@ -33,19 +36,37 @@ pub enum Route {
     Missing(String),
 }
 
+/// What the map's address says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MapAddress {
+    /// A change that is proposed.
+    pub change: Option<Move>,
+    /// The moment that is shown, in ms since the epoch; the present without.
+    pub at_unix_ms: Option<u64>,
+}
+
+/// What the bill's address says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EdgesAddress {
+    /// The order.
+    pub sort: Sort,
+    /// The edge that is opened: `frontend -> shop:cart/cart`.
+    pub open: Option<String>,
+}
+
 impl Route {
     /// Reads a path and its query (without `?`).
     pub fn parse(path: &str, query: &str) -> Self {
         let missing = || Self::Missing(path.to_owned());
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
-            [] => Self::Map,
+            [] => Self::Map(map_address(query)),
             ["traces"] => Self::Traces(trace_query(query)),
             ["traces", id] => match id.parse() {
                 Ok(id) => Self::Trace(id, parameter(query, "span").and_then(|span| span.parse().ok())),
                 Err(_) => missing(),
             },
-            ["edges"] => Self::Edges,
+            ["edges"] => Self::Edges(edges_address(query)),
             ["queues"] => Self::Queues,
             ["queues", name] => QueueName::parse(name).map_or_else(|_| missing(), Self::Queue),
             ["handlers"] => Self::Handlers,
@@ -62,11 +83,11 @@ impl Route {
     /// The address, with its query.
     pub fn path(&self) -> String {
         match self {
-            Self::Map => "/".to_owned(),
+            Self::Map(address) => with_query("/", &map_parameters(address)),
             Self::Traces(query) => with_query("/traces", &trace_parameters(query)),
             Self::Trace(id, None) => format!("/traces/{id}"),
             Self::Trace(id, Some(span)) => format!("/traces/{id}?span={span}"),
-            Self::Edges => "/edges".to_owned(),
+            Self::Edges(address) => with_query("/edges", &edges_parameters(address)),
             Self::Queues => "/queues".to_owned(),
             Self::Queue(name) => format!("/queues/{name}"),
             Self::Handlers => "/handlers".to_owned(),
@@ -81,10 +102,10 @@ impl Route {
     /// The page's stable name: `data-page`, and the entry of the navigation.
     pub fn page(&self) -> &'static str {
         match self {
-            Self::Map => "map",
+            Self::Map(_) => "map",
             Self::Traces(_) => "traces",
             Self::Trace(..) => "trace",
-            Self::Edges => "edges",
+            Self::Edges(_) => "edges",
             Self::Queues => "queues",
             Self::Queue(_) => "queue",
             Self::Handlers => "handlers",
@@ -140,6 +161,42 @@ pub fn with_query(path: &str, parameters: &[(&str, String)]) -> String {
         out.push_str(&encode(value));
     }
     out
+}
+
+fn map_address(query: &str) -> MapAddress {
+    let name = |key| parameter(query, key).and_then(|name| HandlerName::parse(&name).ok());
+    MapAddress {
+        change: name("move").map(|handler| Move {
+            handler,
+            with: name("with"),
+        }),
+        at_unix_ms: parameter(query, "at").and_then(|at| at.parse().ok()),
+    }
+}
+
+fn map_parameters(address: &MapAddress) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if let Some(change) = &address.change {
+        out.push(("move", change.handler.to_string()));
+        out.extend(change.with.iter().map(|with| ("with", with.to_string())));
+    }
+    out.extend(address.at_unix_ms.map(|at| ("at", at.to_string())));
+    out
+}
+
+fn edges_address(query: &str) -> EdgesAddress {
+    EdgesAddress {
+        sort: parameter(query, "sort")
+            .and_then(|sort| Sort::parse(&sort))
+            .unwrap_or_default(),
+        open: parameter(query, "edge").filter(|edge| !edge.is_empty()),
+    }
+}
+
+fn edges_parameters(address: &EdgesAddress) -> Vec<(&'static str, String)> {
+    let sort = (address.sort != Sort::default()).then(|| ("sort", address.sort.word().to_owned()));
+    let open = address.open.clone().map(|edge| ("edge", edge));
+    sort.into_iter().chain(open).collect()
 }
 
 fn trace_query(query: &str) -> TraceQuery {
@@ -217,12 +274,23 @@ mod tests {
             ..TraceQuery::default()
         };
         for route in [
-            Route::Map,
+            Route::Map(MapAddress::default()),
+            Route::Map(MapAddress {
+                change: Some(Move {
+                    handler: HandlerName::parse("cart").unwrap(),
+                    with: Some(HandlerName::parse("frontend").unwrap()),
+                }),
+                at_unix_ms: Some(1_790_000_000_000),
+            }),
             Route::Traces(TraceQuery::default()),
             Route::Traces(query),
             Route::Trace(id, None),
             Route::Trace(id, Some(SpanId(7))),
-            Route::Edges,
+            Route::Edges(EdgesAddress::default()),
+            Route::Edges(EdgesAddress {
+                sort: Sort::Bytes,
+                open: Some("frontend -> shop:cart/cart".to_owned()),
+            }),
             Route::Queues,
             Route::Queue(QueueName::parse("checkout.email").unwrap()),
             Route::Handlers,

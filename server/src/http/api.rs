@@ -3,15 +3,19 @@
 //! One file per resource; each handler extracts, delegates and converts. Every failure is a problem, also for paths and
 //! methods that there are not. Requests pass `guard` first.
 
+mod bill;
 mod calls;
 mod chronicle;
 mod edges;
 mod extract;
 mod handlers;
+mod map;
 mod nodes;
 mod placement;
 mod queues;
 mod traces;
+mod transfer;
+mod windows;
 
 use std::sync::Arc;
 
@@ -27,7 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::Failure;
 use super::events::{self, Hub};
-use super::{Context, assets, guard};
+use super::{Context, assets, guard, jaeger, metrics, tempo};
+use crate::map::Pictures;
 
 pub(super) use edges::edges;
 
@@ -37,16 +42,27 @@ pub(super) struct Shared {
     pub(super) context: Arc<Context>,
     pub(super) hub: Arc<Hub>,
     pub(super) token: CancellationToken,
+    cashier: Arc<bill::Cashier>,
+    pictures: Arc<Pictures>,
 }
 
 /// Everything on the UI's port.
 pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: CancellationToken) -> Router {
-    let shared = Shared { context, hub, token };
+    let shared = Shared {
+        context,
+        hub,
+        token,
+        cashier: bill::Cashier::new(),
+        pictures: Arc::default(),
+    };
     let api = Router::new()
         .route("/status", get(status))
         .route("/nodes", get(nodes::list))
         .route("/chronicle", get(chronicle::list))
         .route("/edges", get(edges::list))
+        .route("/edges/bill", get(bill::show))
+        .route("/edges/history", get(map::history))
+        .route("/map", get(map::show))
         .route("/handlers", get(handlers::list))
         .route(
             "/handlers/{name}",
@@ -64,6 +80,11 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
+        .route("/traces/{id}/export", get(transfer::export))
+        .route("/traces/import", post(transfer::import))
+        .route("/traces/{id}/rows", get(windows::rows))
+        .route("/traces/{id}/overview", get(windows::overview))
+        .route("/traces/{id}/spans/{span}", get(windows::call))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
         .route("/call/{interface}/{function}", post(calls::call))
@@ -71,6 +92,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .layer(axum::middleware::map_response(uncached));
     Router::new()
         .nest("/api/v1", api)
+        .nest("/jaeger", jaeger::router())
+        .nest("/tempo", tempo::router())
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(elsewhere)
@@ -108,6 +132,12 @@ fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
 /// Paths that are no resource: the UI's own, or none at all.
 async fn elsewhere(method: Method, OriginalUri(uri): OriginalUri, headers: http::HeaderMap) -> Response {
     let path = uri.path();
+    if ["/jaeger/", "/tempo/"].iter().any(|of| path.starts_with(of)) {
+        return Failure::not_found(format!(
+            "`{path}` is not answered here; docs/interop.md lists what is"
+        ))
+        .into_response();
+    }
     if path == "/api" || path.starts_with("/api/") {
         let detail = format!("`{path}` is no path of this API; `/api/v1/status` is the first one to try");
         return Failure::not_found(detail).into_response();

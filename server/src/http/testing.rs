@@ -214,6 +214,7 @@ impl HomeView for FakeHome {
             sampling: "all".into(),
             started_unix_ms: 0,
             spans: SpanCounts::default(),
+            otlp: None,
         }
     }
 
@@ -292,6 +293,7 @@ impl Doors {
             desired,
             queues,
             home: Arc::clone(&home) as Arc<dyn HomeView>,
+            intake: Arc::new(crate::otlp::Intake::new(clock.clone())),
             clock,
             ingress_root: name("till"),
             ingress_timeout: WATCHDOG,

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::fleet::Nodes;
 use super::handlers::Handlers;
+use super::outside::Outside;
 use super::station::Station;
 use crate::clock::Clock;
 use crate::edges::Edges;
@@ -43,6 +44,7 @@ pub(super) struct View {
     pub(super) desired: Desired,
     pub(super) ui: SocketAddr,
     pub(super) ingress: SocketAddr,
+    pub(super) outside: Arc<Outside>,
 }
 
 impl View {
@@ -289,6 +291,7 @@ impl HomeView for View {
             sampling: self.sampling.to_string(),
             started_unix_ms: self.nodes.started_unix_ms,
             spans: self.traces.counts(),
+            otlp: self.outside.status().map(Box::new),
         }
     }
 

@@ -6,60 +6,72 @@
 //!
 //! Promises: the parts are disjoint and together are exactly the root's time.
 
-use super::tree::{Place, Tree};
+use super::tree::Tree;
 
-/// The parts of the critical path that lie in each span itself, as (start, end) offsets, ascending; by the spans'
-/// indices.
-pub(super) fn path(tree: &Tree) -> Vec<Vec<(u64, u64)>> {
-    let mut parts = vec![Vec::new(); tree.places.len()];
+/// A part of the critical path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// The span that it lies in, by index.
+    pub(super) span: u32,
+    /// Start, after the trace's start.
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// The critical path, by time.
+pub(super) fn path(tree: &Tree) -> Vec<Stretch> {
     let Some(root) = tree.root else {
-        return parts;
+        return Vec::new();
     };
-    let place = &tree.places[root];
-    let mut waiting = vec![(root, place.offset_ns, place.end_ns())];
-    while let Some((at, from, to)) = waiting.pop() {
+    let mut parts = Vec::new();
+    let mut children = Vec::new();
+    let mut waiting = vec![(root as u32, tree.offset_ns[root], tree.end_ns(root))];
+    while let Some((span, from, to)) = waiting.pop() {
         let mut now = to;
-        for (child, start, end) in by_end(tree, &tree.places[at], from, to) {
+        by_end(tree, span as usize, (from, to), &mut children);
+        for (child, start, end) in children.drain(..) {
             // One that ended after `now` was still running when what came next began: nobody waited for it there.
             if end > now {
                 continue;
             }
             if end < now {
-                parts[at].push((end, now));
+                parts.push(Stretch {
+                    span,
+                    start: end,
+                    end: now,
+                });
             }
             waiting.push((child, start, end));
             now = start;
         }
         if from < now {
-            parts[at].push((from, now));
+            parts.push(Stretch {
+                span,
+                start: from,
+                end: now,
+            });
         }
-        parts[at].reverse();
     }
+    parts.sort_unstable_by_key(|part| part.start);
     parts
 }
 
 /// The children with what lies of them between two moments, the last to end first; of two that end together the
 /// longer one.
-fn by_end(tree: &Tree, place: &Place, from: u64, to: u64) -> Vec<(usize, u64, u64)> {
-    let mut children: Vec<(usize, u64, u64)> = place
-        .children
-        .iter()
-        .map(|child| {
-            let below = &tree.places[*child];
-            (*child, below.offset_ns.max(from), below.end_ns().min(to))
-        })
-        .filter(|(_, start, end)| start < end)
-        .collect();
-    children.sort_by_key(|(child, start, end)| (std::cmp::Reverse(*end), *start, *child));
-    children
+fn by_end(tree: &Tree, at: usize, (from, to): (u64, u64), children: &mut Vec<(u32, u64, u64)>) {
+    let below = tree.children(at).iter().map(|child| {
+        let at = *child as usize;
+        (*child, tree.offset_ns[at].max(from), tree.end_ns(at).min(to))
+    });
+    children.extend(below.filter(|(_, start, end)| start < end));
+    children.sort_unstable_by_key(|(child, start, end)| (std::cmp::Reverse(*end), *start, *child));
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::tree::Bar;
-    use super::super::tree::tests::any_bars;
+    use super::super::tree::tests::{Bar, any_bars, lay_out};
     use super::*;
 
     /// Spans as (id, parent, start, end), the first is the root; the parts by id.
@@ -68,13 +80,13 @@ mod tests {
             .iter()
             .map(|(id, parent, start, end)| Bar {
                 id: *id,
-                parent: (*parent > 0).then_some(*parent),
+                parent: *parent,
                 node: 0,
                 start_ns: *start,
                 duration_ns: end - start,
             })
             .collect();
-        let parts = path(&Tree::lay_out(&bars, Some(spans[0].0)));
+        let parts = by_span(&path(&lay_out(&bars, Some(spans[0].0))), spans.len());
         let found: Vec<(u64, &[(u64, u64)])> = spans
             .iter()
             .zip(&parts)
@@ -163,26 +175,30 @@ mod tests {
         check(&[(1, 0, 7, 7), (2, 1, 7, 7)], &[]);
     }
 
+    /// The parts of each span.
+    fn by_span(path: &[Stretch], spans: usize) -> Vec<Vec<(u64, u64)>> {
+        let mut parts = vec![Vec::new(); spans];
+        for part in path {
+            parts[part.span as usize].push((part.start, part.end));
+        }
+        parts
+    }
+
     proptest! {
         #[test]
         fn the_parts_are_exactly_the_root_s_time(bars in any_bars(), root in 1u64..40) {
-            let tree = Tree::lay_out(&bars, Some(root));
+            let tree = lay_out(&bars, Some(root));
             let parts = path(&tree);
-            for (place, parts) in tree.places.iter().zip(&parts) {
-                prop_assert!(parts.is_sorted());
-                for (start, end) in parts {
-                    prop_assert!(place.offset_ns <= *start && start < end && *end <= place.end_ns());
-                }
-            }
-            let mut all: Vec<(u64, u64)> = parts.into_iter().flatten().collect();
-            all.sort_unstable();
             if let Some(root) = tree.root {
-                let mut now = tree.places[root].offset_ns;
-                for (start, end) in all {
-                    prop_assert_eq!(start, now);
-                    now = end;
+                let mut now = tree.offset_ns[root];
+                for part in &parts {
+                    let at = part.span as usize;
+                    prop_assert!(tree.offset_ns[at] <= part.start && part.end <= tree.end_ns(at));
+                    prop_assert!(part.start < part.end);
+                    prop_assert_eq!(part.start, now);
+                    now = part.end;
                 }
-                prop_assert_eq!(now, tree.places[root].end_ns());
+                prop_assert_eq!(now, tree.end_ns(root));
             }
         }
     }

@@ -16,6 +16,7 @@ mod gallery;
 mod handlers;
 mod learn;
 mod page;
+mod seeing;
 mod shop;
 
 use std::time::Duration;
@@ -130,6 +131,25 @@ fn the_tour_is_walked_by_keyboard_alone() {
     assert_eq!(home.placement().actual, home.placement().file);
 }
 
+/// Scenario: a person cuts an edge by dragging, reads what it cost, undoes it, does the same by keys, looks back an hour
+/// and reads the bill.
+#[test]
+fn a_handler_is_dragged_out_and_the_bill_is_read() {
+    let home = Home::shop().start();
+    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut tour = Tour::start(shop, &ui).await;
+        tour.drag_and_undo().await;
+        tour.move_by_keys().await;
+        tour.look_back().await;
+        tour.read_the_bill().await;
+    });
+}
+
 /// Two windows side by side.
 struct Tour {
     _chromium: Chromium,
@@ -208,6 +228,44 @@ impl Tour {
         self.gallery.take(cleave, "trace").await;
         self.gallery.document(cleave, "trace.png", Theme::Light).await;
         self.calm("the purchase apart").await;
+    }
+
+    async fn drag_and_undo(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        shop::crowd(shop, &self.shop_url).await;
+        seeing::drag_out(cleave, "currency").await;
+        shop::crowd(shop, &self.shop_url).await;
+        seeing::wait_measured(cleave).await;
+        self.gallery.take(cleave, "map-moved").await;
+        seeing::undo(cleave, "currency").await;
+        self.calm("dragging").await;
+    }
+
+    async fn move_by_keys(&mut self) {
+        let cleave = &mut self.cleave;
+        seeing::open_menu(cleave, "cart").await;
+        self.gallery.take(cleave, "map-menu").await;
+        seeing::open_menu(cleave, "cart").await;
+        seeing::choose_first(cleave, "cart").await;
+        self.calm("the menu").await;
+    }
+
+    async fn look_back(&mut self) {
+        let cleave = &mut self.cleave;
+        seeing::look_back(cleave).await;
+        self.gallery.take(cleave, "map-past").await;
+        seeing::come_back(cleave).await;
+        self.calm("the slider").await;
+    }
+
+    async fn read_the_bill(&mut self) {
+        let cleave = &mut self.cleave;
+        cleave::visit(cleave, "edges").await;
+        seeing::open_edge(cleave, "frontend-currency").await;
+        self.gallery.take(cleave, "edges-open").await;
+        seeing::sort_and_propose(cleave, "frontend-currency").await;
+        self.gallery.take(cleave, "map-proposed").await;
+        self.calm("the bill").await;
     }
 
     async fn look_at_lists(&mut self) {

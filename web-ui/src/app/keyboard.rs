@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 16] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
@@ -26,6 +26,8 @@ const KEYS: [(&str, &str); 14] = [
     ("[  ]", "Previous and next: span, step of the tour"),
     ("←  →", "Fold and unfold a span"),
     ("p", "Pause and resume a live list"),
+    ("m", "Move the handler (on the map)"),
+    ("l", "Back to the present (on the map)"),
     ("?", "These keys"),
 ];
 
@@ -60,6 +62,8 @@ pub fn start(navigation: Navigation, help: RwSignal<bool>) {
             "j" => step(1),
             "k" => step(-1),
             "p" => click("[data-action=pause]"),
+            "m" => menu(),
+            "l" => click("[data-action=present]"),
             "[" => click("[data-action=previous-span], [data-action=previous]"),
             "]" => click("[data-action=next-span], [data-action=next]"),
             "Enter" => press_row(),
@@ -109,9 +113,9 @@ pub fn help_dialog(open: RwSignal<bool>) -> impl IntoView {
 
 fn page_of(key: &str) -> Option<Route> {
     Some(match key {
-        "m" => Route::Map,
+        "m" => Route::Map(Default::default()),
         "t" => Route::Traces(Default::default()),
-        "e" => Route::Edges,
+        "e" => Route::Edges(Default::default()),
         "q" => Route::Queues,
         "h" => Route::Handlers,
         "n" => Route::Nodes,
@@ -124,7 +128,11 @@ fn typing(event: &KeyboardEvent) -> bool {
     let element = event
         .target()
         .and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    element.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"))
+    element.is_some_and(|element| match element.tag_name().as_str() {
+        // A slider takes arrows, and no letters.
+        "INPUT" => element.get_attribute("type").as_deref() != Some("range"),
+        name => matches!(name, "SELECT" | "TEXTAREA"),
+    })
 }
 
 fn find(selector: &str) -> Option<HtmlElement> {
@@ -137,6 +145,16 @@ fn focus(selector: &str) -> bool {
 
 fn click(selector: &str) -> bool {
     find(selector).map(|element| element.click()).is_some()
+}
+
+/// The menu of the row that has the focus.
+fn menu() -> bool {
+    let row = focused_row().and_then(|row| row.next_element_sibling());
+    let button = row.and_then(|button| button.dyn_into::<HtmlElement>().ok());
+    button
+        .filter(|button| button.get_attribute("data-action").as_deref() == Some("menu"))
+        .map(|button| button.click())
+        .is_some()
 }
 
 fn focused_row() -> Option<HtmlElement> {

@@ -60,6 +60,7 @@ impl Made {
                 handlers: Vec::new(),
                 placement: "apart".to_owned(),
                 error: None,
+                missing: 0,
             },
             spans: self.0,
             truncated: 0,

@@ -22,11 +22,14 @@ pub(super) async fn show(
     Named(id): Named<TraceId>,
 ) -> Result<Json<TraceDetail>, Failure> {
     let detail = shared.context.traces.get(id).await?;
-    detail.map(Json).ok_or_else(|| {
-        Failure::not_found(format!(
-            "there is no trace {id}; it was not sampled, is not stored yet, or was deleted as one of the oldest"
-        ))
-    })
+    detail.map(Json).ok_or_else(|| missing(id))
+}
+
+/// There is no such trace.
+pub(super) fn missing(id: TraceId) -> Failure {
+    Failure::not_found(format!(
+        "there is no trace {id}; it was not sampled, is not stored yet, or was deleted as one of the oldest"
+    ))
 }
 
 pub(super) async fn steps(

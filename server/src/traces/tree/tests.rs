@@ -4,25 +4,49 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn bar(id: u64, parent: u64, node: i64, start_ns: u64, duration_ns: u64) -> Bar {
+/// A span; its parent is 0 where it has none.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::traces) struct Bar {
+    pub(in crate::traces) id: u64,
+    pub(in crate::traces) parent: u64,
+    pub(in crate::traces) node: u32,
+    pub(in crate::traces) start_ns: u64,
+    pub(in crate::traces) duration_ns: u64,
+}
+
+fn bar(id: u64, parent: u64, node: u32, start_ns: u64, duration_ns: u64) -> Bar {
     Bar {
         id,
-        parent: (parent > 0).then_some(parent),
+        parent,
         node,
         start_ns,
         duration_ns,
     }
 }
 
+/// Lays out columns made of bars.
+pub(in crate::traces) fn lay_out(bars: &[Bar], root: Option<u64>) -> Tree {
+    let column = |of: fn(&Bar) -> u64| bars.iter().map(of).collect::<Vec<_>>();
+    let node: Vec<u32> = bars.iter().map(|bar| bar.node).collect();
+    let (id, parent) = (column(|bar| bar.id), column(|bar| bar.parent));
+    let (start_ns, duration_ns) = (column(|bar| bar.start_ns), column(|bar| bar.duration_ns));
+    let columns = Bars {
+        id: &id,
+        parent: &parent,
+        node: &node,
+        start_ns: &start_ns,
+        duration_ns: &duration_ns,
+    };
+    Tree::lay_out(columns, root)
+}
+
 /// Rows as (id, depth, offset, self).
 fn rows(bars: &[Bar]) -> Vec<(u64, u32, u64, u64)> {
-    let tree = Tree::lay_out(bars, None);
+    let tree = lay_out(bars, None);
     tree.order
         .iter()
-        .map(|at| {
-            let place = &tree.places[*at];
-            (bars[*at].id, place.depth, place.offset_ns, place.self_ns)
-        })
+        .map(|at| *at as usize)
+        .map(|at| (bars[at].id, tree.depth[at], tree.offset_ns[at], tree.self_ns[at]))
         .collect()
 }
 
@@ -66,19 +90,19 @@ fn spans_without_their_parent_stand_beside_the_root_and_are_counted() {
         bar(8, 7, 0, 121, 1),
         bar(1, 0, 0, 100, 100),
     ];
-    let tree = Tree::lay_out(&bars, Some(1));
+    let tree = lay_out(&bars, Some(1));
     assert_eq!(tree.orphans, 1);
     assert_eq!(tree.root, Some(2));
-    let ids: Vec<u64> = tree.order.iter().map(|at| bars[*at].id).collect();
+    let ids: Vec<u64> = tree.order.iter().map(|at| bars[*at as usize].id).collect();
     assert_eq!(ids, [1, 7, 8]);
 }
 
 #[test]
 fn a_root_with_a_parent_elsewhere_is_no_orphan() {
     let bars = [bar(1, 99, 0, 100, 100), bar(2, 1, 0, 110, 10)];
-    assert_eq!(Tree::lay_out(&bars, Some(1)).orphans, 0);
+    assert_eq!(lay_out(&bars, Some(1)).orphans, 0);
     assert_eq!(
-        Tree::lay_out(&bars, Some(2)).root,
+        lay_out(&bars, Some(2)).root,
         Some(0),
         "an inner span leads to its top"
     );
@@ -92,7 +116,7 @@ fn circles_of_parents_are_cut_and_shown() {
         bar(3, 1, 0, 30, 5),
         bar(4, 4, 0, 40, 5),
     ];
-    let tree = Tree::lay_out(&bars, Some(1));
+    let tree = lay_out(&bars, Some(1));
     assert_eq!(tree.order.len(), 4);
     assert_eq!(tree.orphans, 2);
     assert_eq!(bars[tree.root.unwrap()].id, 2);
@@ -103,8 +127,8 @@ fn a_deep_chain_needs_no_stack() {
     let bars: Vec<Bar> = (1..=200_000)
         .map(|id| bar(id, id - 1, 0, id, 400_000 - id))
         .collect();
-    let tree = Tree::lay_out(&bars, Some(1));
-    assert_eq!(tree.places[199_999].depth, 199_999);
+    let tree = lay_out(&bars, Some(1));
+    assert_eq!(tree.depth[199_999], 199_999);
 }
 
 #[test]
@@ -161,8 +185,13 @@ fn the_first_rows_keep_their_parents() {
         bar(4, 1, 0, 50, 40),
         bar(5, 4, 0, 51, 10),
     ];
-    let tree = Tree::lay_out(&bars, Some(1));
-    let ids = |max| -> Vec<u64> { tree.first(max).into_iter().map(|at| bars[at].id).collect() };
+    let tree = lay_out(&bars, Some(1));
+    let ids = |max| -> Vec<u64> {
+        tree.first(max)
+            .into_iter()
+            .map(|at| bars[at as usize].id)
+            .collect()
+    };
     assert_eq!(ids(9), [1, 2, 3, 4, 5]);
     assert_eq!(ids(3), [1, 2, 4]);
     assert_eq!(ids(4), [1, 2, 3, 4]);
@@ -170,13 +199,13 @@ fn the_first_rows_keep_their_parents() {
 
 #[test]
 fn nothing_gives_an_empty_tree() {
-    let tree = Tree::lay_out(&[], Some(1));
+    let tree = lay_out(&[], Some(1));
     assert!(tree.order.is_empty() && tree.root.is_none() && tree.orphans == 0);
 }
 
 prop_compose! {
     pub(in crate::traces) fn any_bars()(
-        bars in prop::collection::vec((0u64..40, 0i64..4, 0u64..1_000, 0u64..500), 0..40)
+        bars in prop::collection::vec((0u64..40, 0u32..4, 0u64..1_000, 0u64..500), 0..40)
     ) -> Vec<Bar> {
         bars.into_iter()
             .zip(1..)
@@ -188,18 +217,18 @@ prop_compose! {
 proptest! {
     #[test]
     fn every_span_has_one_row_below_its_parent(bars in any_bars(), root in 0u64..40) {
-        let tree = Tree::lay_out(&bars, Some(root));
+        let tree = lay_out(&bars, Some(root));
         let mut seen = tree.order.clone();
         seen.sort_unstable();
-        prop_assert_eq!(seen, (0..bars.len()).collect::<Vec<_>>());
-        prop_assert_eq!(tree.root, tree.order.first().copied());
-        for at in &tree.order {
-            let place = &tree.places[*at];
-            prop_assert!(place.self_ns <= place.duration_ns);
-            for child in &place.children {
-                prop_assert_eq!(tree.places[*child].depth, place.depth + 1);
-                if bars[*child].node != bars[*at].node {
-                    prop_assert!(tree.places[*child].offset_ns >= place.offset_ns);
+        prop_assert_eq!(seen, (0..bars.len() as u32).collect::<Vec<_>>());
+        prop_assert_eq!(tree.root, tree.order.first().map(|at| *at as usize));
+        for at in tree.order.iter().map(|at| *at as usize) {
+            prop_assert!(tree.self_ns[at] <= tree.duration_ns[at]);
+            for child in tree.children(at).iter().map(|child| *child as usize) {
+                prop_assert_eq!(tree.depth[child], tree.depth[at] + 1);
+                prop_assert_eq!(tree.parent[child] as usize, at);
+                if bars[child].node != bars[at].node {
+                    prop_assert!(tree.offset_ns[child] >= tree.offset_ns[at]);
                 }
             }
         }

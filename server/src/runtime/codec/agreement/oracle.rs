@@ -5,7 +5,7 @@ use wasmtime::component::Val;
 use crate::runtime::wit_type::WitType;
 
 /// Encodes a value of a type.
-pub(super) fn encode(ty: &WitType, value: &Val) -> Vec<u8> {
+pub(in crate::runtime::codec) fn encode(ty: &WitType, value: &Val) -> Vec<u8> {
     let mut out = Vec::new();
     put(ty, value, &mut out);
     out

@@ -1,17 +1,16 @@
-//! Types, values and the pass-through guest for them, from a seed.
+//! Types, values and the pass-through guest for them, from random numbers.
 
 use std::fmt::Write as _;
 
-use rand::Rng as _;
-use rand::rngs::StdRng;
+use rand::{Rng as _, RngCore};
 use wasmtime::component::Val;
 
 use crate::runtime::wit_type::{FunctionType, WitType};
 
 /// A type of at most `depth` levels.
-pub(super) fn any_type(random: &mut StdRng, depth: u32) -> WitType {
+pub(in crate::runtime::codec) fn any_type(random: &mut dyn RngCore, depth: u32) -> WitType {
     let kinds = if depth == 0 { 13 } else { 21 };
-    let inner = |random: &mut StdRng| any_type(random, depth - 1);
+    let inner = |random: &mut dyn RngCore| any_type(random, depth - 1);
     match random.random_range(0..kinds) {
         0 => WitType::Bool,
         1 => WitType::U8,
@@ -52,14 +51,14 @@ pub(super) fn any_type(random: &mut StdRng, depth: u32) -> WitType {
     }
 }
 
-fn names(random: &mut StdRng, count: std::ops::Range<usize>) -> Vec<String> {
+fn names(random: &mut dyn RngCore, count: std::ops::Range<usize>) -> Vec<String> {
     (0..random.random_range(count))
         .map(|index| format!("n{index}"))
         .collect()
 }
 
 /// A value of a type. Floats are never NaN, which is not equal to itself.
-pub(super) fn any_value(random: &mut StdRng, ty: &WitType) -> Val {
+pub(in crate::runtime::codec) fn any_value(random: &mut dyn RngCore, ty: &WitType) -> Val {
     match ty {
         WitType::Bool => Val::Bool(random.random()),
         WitType::U8 => Val::U8(random.random()),
@@ -121,7 +120,7 @@ pub(super) fn any_value(random: &mut StdRng, ty: &WitType) -> Val {
 }
 
 /// A component whose export `f: func(x: T) -> T` passes everything on to the import `test:host/host#f`.
-pub(super) fn pass_through(ty: &WitType) -> String {
+pub(in crate::runtime::codec) fn pass_through(ty: &WitType) -> String {
     let mut types = Types::default();
     let name = types.name(ty);
     let function = FunctionType {

@@ -6,24 +6,24 @@
 
 /// Room between boxes.
 #[derive(Debug, Clone, Copy)]
-pub struct Gaps {
+pub(super) struct Gaps {
     /// Between layers.
-    pub layer: f64,
+    pub(super) layer: f64,
     /// Between boxes of one layer.
-    pub row: f64,
+    pub(super) row: f64,
 }
 
 /// Where everything lies; the drawing begins at (0, 0).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Layered {
+pub(super) struct Layered {
     /// The top left corner of each box.
-    pub corners: Vec<(f64, f64)>,
+    pub(super) corners: Vec<(f64, f64)>,
     /// The layer of each box.
-    pub layers: Vec<usize>,
+    pub(super) layers: Vec<usize>,
     /// The points that each edge passes between its ends.
-    pub waypoints: Vec<Vec<(f64, f64)>>,
+    pub(super) waypoints: Vec<Vec<(f64, f64)>>,
     /// Width and height of the whole.
-    pub size: (f64, f64),
+    pub(super) size: (f64, f64),
 }
 
 /// How many times the order within layers is improved; it settles in three or four on graphs that people can read.
@@ -42,7 +42,7 @@ struct Vertex {
 }
 
 /// The layer of each of `count` vertices: one more than its highest caller's.
-pub fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
+pub(super) fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let forward = acyclic(count, edges);
     let mut layers = vec![0usize; count];
     for _ in 0..count {
@@ -54,7 +54,7 @@ pub fn rank(count: usize, edges: &[(usize, usize)]) -> Vec<usize> {
 }
 
 /// Lays out boxes of these sizes.
-pub fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize)], gaps: Gaps) -> Layered {
+pub(super) fn layered(sizes: &[(f64, f64)], edges: &[(usize, usize)], gaps: Gaps) -> Layered {
     let layers = rank(sizes.len(), edges);
     let mut vertices: Vec<Vertex> = sizes
         .iter()
@@ -222,20 +222,41 @@ fn places(vertices: &[Vertex], rows: &[Vec<usize>]) -> Vec<f64> {
     places
 }
 
+/// Pairs of lines between neighbouring layers that cross: lines sorted by where they begin, the pairs out of order by
+/// where they end.
 fn crossings(vertices: &[Vertex], rows: &[Vec<usize>]) -> usize {
-    let places = places(vertices, rows);
-    let mut total = 0;
+    let mut place = vec![0usize; vertices.len()];
     for row in rows {
-        let lines: Vec<(f64, f64)> = row
-            .iter()
-            .flat_map(|&index| vertices[index].after.iter().map(move |&to| (index, to)))
-            .map(|(from, to)| (places[from], places[to]))
-            .collect();
-        for (at, one) in lines.iter().enumerate() {
-            total += lines[at + 1..]
-                .iter()
-                .filter(|other| (one.0 - other.0) * (one.1 - other.1) < 0.0)
-                .count();
+        for (at, &index) in row.iter().enumerate() {
+            place[index] = at;
+        }
+    }
+    let mut total = 0;
+    for (layer, row) in rows.iter().enumerate() {
+        let width = rows.get(layer + 1).map_or(0, Vec::len);
+        // How many lines so far end at or before a place: a Fenwick tree.
+        let mut tree = vec![0usize; width + 1];
+        let mut drawn = 0;
+        for &index in row {
+            let mut ends: Vec<usize> = vertices[index].after.iter().map(|&to| place[to]).collect();
+            ends.sort_unstable();
+            for &end in &ends {
+                let (mut at, mut not_beyond) = (end + 1, 0);
+                while at > 0 {
+                    not_beyond += tree[at];
+                    at &= at - 1;
+                }
+                total += drawn - not_beyond;
+            }
+            // Lines from one box do not cross each other.
+            for &end in &ends {
+                let mut at = end + 1;
+                while at <= width {
+                    tree[at] += 1;
+                    at += at & at.wrapping_neg();
+                }
+                drawn += 1;
+            }
         }
     }
     total

@@ -3,7 +3,11 @@
 //! Promises: a curve leaves its caller and enters its callee level (upright in the narrow picture); a label lies on
 //! its curve and overlaps no box and no other label, or it is left out.
 
-use super::{Rect, Scene};
+use std::collections::HashMap;
+
+use protocol::api::map::Rect;
+
+use super::Scene;
 
 const SAMPLES: usize = 24;
 const LABEL_HEIGHT: f64 = 18.0;
@@ -17,27 +21,27 @@ const TRIES: [f64; 15] = [
 
 /// A line to be drawn.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub(super) struct Line {
     /// The `d` of an SVG path.
-    pub path: String,
+    pub(super) path: String,
     /// The middle of its label.
-    pub label: Option<(f64, f64)>,
+    pub(super) label: Option<(f64, f64)>,
 }
 
 /// An edge between two boxes.
 #[derive(Debug, Clone, Copy)]
-pub struct Ends {
+pub(super) struct Ends {
     /// The caller's box.
-    pub from: Rect,
+    pub(super) from: Rect,
     /// The callee's box.
-    pub to: Rect,
+    pub(super) to: Rect,
     /// The characters of its label.
-    pub label_chars: usize,
+    pub(super) label_chars: usize,
 }
 
 /// Draws the edges of a scene; `ends` in the order of the scene's waypoints. Labels of later edges give way.
-pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
-    let mut taken: Vec<Rect> = scene.handlers.values().copied().collect();
+pub(super) fn lines(scene: &Scene, ends: &[Ends], is_labelled: bool) -> Vec<Line> {
+    let mut taken: Vec<Rect> = scene.handlers.clone();
     let ports = ports(scene, ends);
     ends.iter()
         .zip(ports)
@@ -46,7 +50,7 @@ pub fn lines(scene: &Scene, ends: &[Ends]) -> Vec<Line> {
             let mut points = vec![start];
             points.extend_from_slice(waypoints(scene, index));
             points.push(end);
-            let label = (!scene.narrow)
+            let label = (is_labelled && !scene.narrow)
                 .then(|| label(scene, &points, ends.label_chars, &taken))
                 .flatten();
             taken.extend(label.map(|at| label_rect(at, ends.label_chars)));
@@ -100,17 +104,23 @@ fn ports(scene: &Scene, ends: &[Ends]) -> Vec<((f64, f64), (f64, f64))> {
 
 /// For each edge, its place on its box's side, from 0 to 1.
 fn spread(count: usize, rect: impl Fn(usize) -> Rect, towards: impl Fn(usize) -> f64) -> Vec<f64> {
-    (0..count)
-        .map(|index| {
-            let same = |other: &usize| rect(*other) == rect(index);
-            let all = (0..count).filter(same).count();
-            let before = (0..count)
-                .filter(same)
-                .filter(|other| (towards(*other), *other) < (towards(index), index))
-                .count();
-            (before + 1) as f64 / (all + 1) as f64
-        })
-        .collect()
+    let mut sides: HashMap<[u64; 2], Vec<usize>> = HashMap::new();
+    for index in 0..count {
+        let rect = rect(index);
+        // No two boxes begin at one point.
+        sides
+            .entry([rect.x.to_bits(), rect.y.to_bits()])
+            .or_default()
+            .push(index);
+    }
+    let mut places = vec![0.5; count];
+    for side in sides.values_mut() {
+        side.sort_by(|a, b| towards(*a).total_cmp(&towards(*b)).then(a.cmp(b)));
+        for (before, index) in side.iter().enumerate() {
+            places[*index] = (before + 1) as f64 / (side.len() + 1) as f64;
+        }
+    }
+    places
 }
 
 /// The two control points between two points: level for the wide picture, upright for the narrow one.
@@ -187,7 +197,6 @@ fn touch(a: &Rect, b: &Rect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::HandlerName;
 
     fn fan(count: usize) -> (Scene, Vec<Ends>) {
         let from = Rect {
@@ -209,16 +218,14 @@ mod tests {
                 w: 150.0,
                 h: 46.0,
             };
-            scene
-                .handlers
-                .insert(HandlerName::parse(&format!("h{index}")).unwrap(), to);
+            scene.handlers.push(to);
             ends.push(Ends {
                 from,
                 to,
                 label_chars: 14,
             });
         }
-        scene.handlers.insert(HandlerName::parse("from").unwrap(), from);
+        scene.handlers.push(from);
         scene.waypoints = vec![Vec::new(); count];
         (scene, ends)
     }
@@ -226,14 +233,14 @@ mod tests {
     #[test]
     fn labels_overlap_neither_boxes_nor_one_another() {
         let (scene, ends) = fan(6);
-        let drawn = lines(&scene, &ends);
+        let drawn = lines(&scene, &ends, true);
         let mut rects: Vec<Rect> = drawn
             .iter()
             .filter_map(|line| line.label)
             .map(|at| label_rect(at, 14))
             .collect();
         assert!(rects.len() >= 5, "{drawn:?}");
-        rects.extend(scene.handlers.values());
+        rects.extend(&scene.handlers);
         let labels = drawn.iter().filter(|line| line.label.is_some()).count();
         for at in 0..labels {
             assert!(
@@ -249,17 +256,17 @@ mod tests {
     fn a_label_without_room_is_left_out() {
         let (mut scene, mut ends) = fan(1);
         ends[0].label_chars = 100;
-        assert_eq!(lines(&scene, &ends)[0].label, None);
+        assert_eq!(lines(&scene, &ends, true)[0].label, None);
         ends[0].label_chars = 8;
         scene.narrow = true;
-        assert_eq!(lines(&scene, &ends)[0].label, None);
+        assert_eq!(lines(&scene, &ends, true)[0].label, None);
     }
 
     #[test]
     fn a_curve_passes_its_waypoints_and_ends_at_the_box() {
         let (mut scene, ends) = fan(1);
         scene.waypoints[0] = vec![(275.0, 300.0)];
-        let path = &lines(&scene, &ends)[0].path;
+        let path = &lines(&scene, &ends, true)[0].path;
         assert!(
             path.starts_with("M150.0 123.0 C") && path.contains(" 275.0 300.0 C"),
             "{path}"
