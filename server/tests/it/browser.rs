@@ -18,7 +18,6 @@ mod learn;
 mod page;
 mod seeing;
 mod shop;
-mod trace;
 
 use std::time::Duration;
 
@@ -96,25 +95,6 @@ fn a_purchase_is_followed_together_and_apart() {
     });
 }
 
-/// Scenario: a person cuts an edge by dragging, reads what it cost, undoes it, does the same by keys, looks back an hour
-/// and reads the bill.
-#[test]
-fn a_handler_is_dragged_out_and_the_bill_is_read() {
-    let home = Home::shop().start();
-    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let mut tour = Tour::start(shop, &ui).await;
-        tour.drag_and_undo().await;
-        tour.move_by_keys().await;
-        tour.look_back().await;
-        tour.read_the_bill().await;
-    });
-}
-
 /// Scenario: a person reads a handler's contract, calls it by hand, and drops another handler on the page.
 #[test]
 fn a_handler_is_called_by_hand_and_another_one_uploaded() {
@@ -149,6 +129,25 @@ fn the_tour_is_walked_by_keyboard_alone() {
         learn::walk(&mut page).await;
     });
     assert_eq!(home.placement().actual, home.placement().file);
+}
+
+/// Scenario: a person cuts an edge by dragging, reads what it cost, undoes it, does the same by keys, looks back an hour
+/// and reads the bill.
+#[test]
+fn a_handler_is_dragged_out_and_the_bill_is_read() {
+    let home = Home::shop().start();
+    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut tour = Tour::start(shop, &ui).await;
+        tour.drag_and_undo().await;
+        tour.move_by_keys().await;
+        tour.look_back().await;
+        tour.read_the_bill().await;
+    });
 }
 
 /// Two windows side by side.
@@ -228,7 +227,6 @@ impl Tour {
         cleave::read_steps(cleave, "payment").await;
         self.gallery.take(cleave, "trace").await;
         self.gallery.document(cleave, "trace.png", Theme::Light).await;
-        trace::look_around(cleave, &self.gallery).await;
         self.calm("the purchase apart").await;
     }
 

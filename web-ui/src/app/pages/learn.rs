@@ -9,7 +9,6 @@ mod shop;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use protocol::HandlerName;
 
 use self::proof::Proof;
 use crate::app::live::{Live, live};
@@ -217,8 +216,4 @@ fn store(key: &str, text: &str) {
             false => store.set_item(key, text),
         };
     }
-}
-
-fn name(text: &str) -> HandlerName {
-    HandlerName::parse(text).expect("the tour's handlers have names that handlers can have")
 }
