@@ -1,6 +1,6 @@
 //! OTLP of the whole product: its doors, where it sends on to, and traces as files.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc;
 
