@@ -51,6 +51,8 @@ pub struct Config {
     pub ingress: Ingress,
     /// `[ui]`.
     pub ui: Ui,
+    /// `[otlp]`.
+    pub otlp: Otlp,
     /// `[traces]`.
     pub traces: Traces,
     /// `[queue]`.
@@ -104,6 +106,25 @@ impl Default for Ui {
         Self {
             listen: loopback(7070),
         }
+    }
+}
+
+/// Spans of other programs, in and out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Otlp {
+    /// Where they are taken over HTTP; loopback.
+    pub listen: Option<SocketAddr>,
+    /// Where they are taken over gRPC; loopback.
+    pub grpc: Option<SocketAddr>,
+    /// Where what is stored goes on to.
+    pub export: Option<http::Uri>,
+}
+
+impl Otlp {
+    /// Both doors on OpenTelemetry's own ports, where they are not elsewhere already.
+    pub fn open(&mut self) {
+        self.listen = self.listen.or(Some(loopback(4318)));
+        self.grpc = self.grpc.or(Some(loopback(4317)));
     }
 }
 

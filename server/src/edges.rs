@@ -4,10 +4,13 @@
 //! holds its [`EdgeCell`]. Counters only grow. A child ships [`Edges::figures`], whole since its start; home merges
 //! them, and what a node counted stays when it restarts or ends. Rates are those of the last ten seconds.
 //!
-//! Queues on edges are not here: who shows an edge adds them.
+//! `history` keeps the last hour, `bill` says what calls are made of. Queues on edges are not here: who shows an edge adds
+//! them.
 
+pub mod bill;
 mod cell;
 mod histogram;
+mod history;
 mod merged;
 mod rate;
 #[cfg(test)]
@@ -15,10 +18,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use protocol::api::edges::Edge;
+use protocol::api::history::{History as PastHour, Placed};
+use protocol::api::nodes::Node;
+use protocol::api::placement::PlacementStatus;
 use protocol::control::EdgeFigures;
 use protocol::{HandlerName, InterfaceName, NodeName, Transport};
 use rustc_hash::FxHashMap;
@@ -27,6 +33,7 @@ use crate::clock::Clock;
 use crate::shutdown::Tasks;
 
 pub use cell::EdgeCell;
+use history::History;
 use merged::Merged;
 
 /// The most edges that are counted: fifty handlers that each call eighty interfaces. Calls along further ones go
@@ -58,6 +65,9 @@ pub enum Outcome {
     Failed,
 }
 
+/// Latencies in ns with their counts, ascending; each stands for those that are at most 1.6 % off.
+pub type Latencies = Vec<(u64, u64)>;
+
 /// One call that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
@@ -79,6 +89,7 @@ pub struct Edges {
     clock: Clock,
     cells: RwLock<FxHashMap<EdgeKey, Arc<EdgeCell>>>,
     merged: Mutex<Merged>,
+    history: Mutex<History>,
     is_full: AtomicBool,
 }
 
@@ -89,6 +100,7 @@ impl Edges {
             clock,
             cells: RwLock::default(),
             merged: Mutex::default(),
+            history: Mutex::default(),
             is_full: AtomicBool::new(false),
         }
     }
@@ -178,10 +190,45 @@ impl Edges {
         merged.snapshot(&cells, self.clock.unix_ns())
     }
 
+    /// Every edge's latencies, of this node and of those merged into it.
+    pub fn latencies(&self) -> Vec<(EdgeKey, Latencies)> {
+        let cells = self.own_cells();
+        let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
+        merged.latencies(&cells, self.clock.unix_ns())
+    }
+
     fn sample(&self) {
         let cells = self.own_cells();
         let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
         merged.sample(&cells, self.clock.unix_ns());
+        let now = self.unix_ms();
+        let mut history = self.history();
+        if history.is_due(now) {
+            history.close(now, merged.counted(&cells));
+        }
+    }
+
+    /// Notes what has become of nodes and of the placement, for the history. Who shows it looks about once a second.
+    pub fn note(&self, nodes: &[Node], status: &PlacementStatus) {
+        self.history().note(self.unix_ms(), nodes, status);
+    }
+
+    /// The last minutes, at most sixty.
+    pub fn past(&self, minutes: u32) -> PastHour {
+        self.history().answer(minutes.into())
+    }
+
+    /// Who was where at a moment of the last hour.
+    pub fn places_at(&self, unix_ms: u64) -> Option<Placed> {
+        self.history().places_at(unix_ms)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unix_ms(&self) -> u64 {
+        self.clock.unix_ns() / 1_000_000
     }
 
     fn own_cells(&self) -> BTreeMap<EdgeKey, Arc<EdgeCell>> {

@@ -12,8 +12,15 @@ mod body;
 mod connections;
 mod error;
 mod events;
+mod found;
 mod guard;
 mod ingress;
+mod jaeger;
+mod metrics;
+mod otlp;
+#[cfg(test)]
+mod readers;
+mod tempo;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -22,18 +29,22 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use otlp::{Door, serve_otlp};
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper_util::service::TowerToHyperService;
-use protocol::api::Status;
+use protocol::api::chronicle::{ChronicleQuery, Entry};
 use protocol::api::handlers::{Handler, HandlerDetail};
 use protocol::api::nodes::Node;
-use protocol::{FunctionPath, HandlerName, InterfaceName, TypeHash};
+use protocol::api::{Page, Status};
+use protocol::{FunctionPath, HandlerName, InterfaceName, NodeName, TypeHash};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::edges::Edges;
+use crate::otlp::Intake;
 use crate::placement::Desired;
 use crate::queue::Queues;
 use crate::router::Router;
@@ -42,6 +53,8 @@ use crate::runtime::wit_type::FunctionType;
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, Sampler};
 use crate::traces::Traces;
+
+use connections::Version;
 
 /// What the doors need of the node.
 pub struct Context {
@@ -61,6 +74,8 @@ pub struct Context {
     pub queues: Queues,
     /// Handlers and nodes.
     pub home: Arc<dyn HomeView>,
+    /// What spans from outside pass through.
+    pub intake: Arc<Intake>,
     /// The time of day.
     pub clock: Clock,
     /// The handler that answers `/`.
@@ -101,6 +116,12 @@ pub trait HomeView: Send + Sync + 'static {
     /// Every node, home first.
     fn nodes(&self) -> Vec<Node>;
 
+    /// Kills a child's process, as a crash would; whether one of that name runs.
+    fn kill_node(&self, name: &NodeName) -> bool;
+
+    /// What happened, the newest first.
+    fn chronicle(&self, query: &ChronicleQuery) -> Page<Entry>;
+
     /// Writes a handler's file and waits for the outcome.
     fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>>;
 
@@ -128,7 +149,7 @@ pub async fn serve_ui(listener: TcpListener, context: Arc<Context>, tasks: Tasks
     };
     let hub = events::Hub::start(Arc::clone(&context), &tasks);
     let router = api::router(context, hub, port, tasks.token());
-    connections::serve(listener, TowerToHyperService::new(router), tasks).await;
+    connections::serve(listener, TowerToHyperService::new(router), Version::One, tasks).await;
 }
 
 /// Serves outside traffic until the tasks are cancelled, then finishes what is in progress.
@@ -137,5 +158,5 @@ pub async fn serve_ingress(listener: TcpListener, context: Arc<Context>, tasks: 
         let context = Arc::clone(&context);
         async move { Ok::<_, std::convert::Infallible>(ingress::answer(&context, request).await) }
     });
-    connections::serve(listener, service, tasks).await;
+    connections::serve(listener, service, Version::One, tasks).await;
 }

@@ -15,6 +15,8 @@ pub mod quic;
 pub mod runtime;
 
 pub mod edges;
+pub mod map;
+pub mod otlp;
 pub mod peers;
 pub mod queue;
 pub mod state;

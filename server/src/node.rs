@@ -6,11 +6,14 @@
 
 mod affinity;
 mod child;
+mod chronicle;
 mod fleet;
 mod handlers;
 mod home;
 mod local;
 mod lock;
+mod outside;
+mod placed;
 mod queued;
 mod renewal;
 mod rights;

@@ -45,7 +45,7 @@ use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime as _, TokioRuntime
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-pub use authority::{Authority, RENEWED_EVERY};
+pub use authority::{Authority, LEAF_VALID, RENEWED_EVERY};
 pub use client::PeerClient;
 pub use error::Error;
 pub use identity::Identity;

@@ -5,6 +5,7 @@
 //! Not here: who serves what (`router`), which files are handlers (`catalog` within, driven by `node`).
 
 pub mod accepted;
+mod alarms;
 pub mod artifact;
 pub mod cache;
 pub mod catalog;
@@ -49,6 +50,8 @@ use crate::telemetry::Recorder;
 
 use artifact::Artifact;
 use cache::CodeCache;
+#[cfg(fuzzing)]
+pub use codec::agree_on;
 use deployed::{Deployed, Ground};
 use engine::{EngineKind, Executor};
 pub use grants::Terms;

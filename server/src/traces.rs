@@ -7,25 +7,32 @@
 //!
 //! Not here: who is sampled and what a span is made of (`telemetry`), counts of every call (`edges`).
 
+mod block;
 mod critical;
 mod detail;
 mod diff;
-#[cfg(test)]
-mod golden;
+mod ids;
+mod limits;
+mod logs;
 mod overview;
 mod path;
+mod requests;
 mod retention;
 mod rows;
 mod sink;
 mod skeleton;
+mod skeletons;
 mod steps;
 mod store;
 mod summary;
+mod tap;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod tree;
+mod whole;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -33,9 +40,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::api::traces::{StepsQuery, TraceQuery, TraceSummary, TypicalSteps};
+use protocol::api::traces::{LinkedTrace, StepsQuery, TraceQuery, TraceSummary, TypicalSteps};
 use protocol::api::{Page, SpanCounts};
-use protocol::{InterfaceName, NodeName, Span};
+use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};
@@ -45,8 +52,14 @@ use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 use detail::blocking;
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
+pub use skeleton::Skeleton;
+use skeletons::Skeletons;
 use store::read::{self, Filter};
-use store::{Store, Words, sample};
+use store::{Store, Words, links, sample};
+pub use tap::Tap;
+pub use whole::{WHOLE_SPANS_MAX, Whole};
+
+pub use requests::Request;
 
 /// How much is kept, and for how long; the oldest traces go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +73,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self {
-            // About two million spans: days of work by hand, an hour at the default sampling rate.
+            // Some fifteen million spans: weeks of work by hand, some hours at the default sampling rate.
             bytes: 1 << 30,
             // What a person still looks into; names and arguments of calls should not lie about for longer unasked.
             age: Duration::from_secs(7 * 24 * 60 * 60),
@@ -78,6 +91,8 @@ const PAGE_MAX: u32 = 500;
 const BATCHES_WAITING_MAX: usize = 1_024;
 /// Batches of summaries that a follower may fall behind.
 const LIVE_BATCHES_MAX: usize = 64;
+/// How often skeletons that nobody looks at any more are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(20);
 /// Callers that wait for a flush.
 const FLUSHES_MAX: usize = 16;
 
@@ -100,6 +115,19 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A trace that was there a moment ago.
+    #[error("trace {0} is gone: it was deleted as one of the oldest while it was read")]
+    Gone(TraceId),
+    /// A trace that is too large to be had whole.
+    #[error(
+        "trace {trace_id} has {spans} spans, {WHOLE_SPANS_MAX} are the most that are given out at once; look at it in the UI"
+    )]
+    TooLarge {
+        /// Which.
+        trace_id: TraceId,
+        /// How many it has.
+        spans: u32,
+    },
 }
 
 /// The traces of all nodes; a cheap clone.
@@ -110,6 +138,7 @@ pub struct Traces(Arc<Inner>);
 struct Inner {
     db: Db,
     words: Arc<Words>,
+    skeletons: Skeletons,
     recorder: Arc<Recorder>,
     batches: mpsc::Sender<Vec<Span>>,
     flushes: mpsc::Sender<oneshot::Sender<()>>,
@@ -149,11 +178,13 @@ impl Traces {
             stored_bytes: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
+            tap: tap::Place::new(),
         });
         let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {
             db: db.clone(),
             words: store.words(),
+            skeletons: Skeletons::default(),
             recorder,
             batches,
             flushes,
@@ -188,6 +219,16 @@ impl Traces {
             look_at_ns: 0,
         };
         tasks.spawn("traces", sink.run(tasks.token()));
+        let (tidied, token) = (traces.clone(), tasks.token());
+        tasks.spawn("skeletons", async move {
+            while token
+                .run_until_cancelled(tokio::time::sleep(TIDY_EVERY))
+                .await
+                .is_some()
+            {
+                tidied.0.skeletons.tidy();
+            }
+        });
         Ok(traces)
     }
 
@@ -269,6 +310,43 @@ impl Traces {
         })
     }
 
+    /// What a view needs of every span of a trace; `None` if there is no such trace.
+    pub async fn skeleton(&self, trace_id: TraceId) -> Result<Option<Arc<Skeleton>>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let skeleton = inner.skeletons.get(&mut connection, &inner.words, trace_id);
+        Ok(skeleton.await.map_err(fault)?)
+    }
+
+    /// Whole spans of a trace, by their indices in its skeleton and in the order of these.
+    pub async fn spans_at(&self, skeleton: &Skeleton, wanted: &[usize]) -> Result<Vec<Span>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let spans = skeletons::spans_at(&mut connection, &inner.words, skeleton, wanted);
+        let spans = spans.await.map_err(fault)?;
+        spans.ok_or(Error::Gone(skeleton.trace_id))
+    }
+
+    /// The traces that a trace continues and those that continue it, of one of its spans or of all; `None` if there is
+    /// no such trace.
+    pub async fn linked(
+        &self,
+        trace_id: TraceId,
+        span: Option<SpanId>,
+    ) -> Result<Option<Vec<LinkedTrace>>, Error> {
+        let inner = &self.0;
+        let fault = |error| inner.db.error(error);
+        let mut connection = inner.db.readers().acquire().await.map_err(fault)?;
+        let row = store::blocks::row_of(&mut connection, trace_id)
+            .await
+            .map_err(fault)?;
+        let Some(row) = row else { return Ok(None) };
+        let linked = links::linked(&mut connection, &inner.words, (row, trace_id), span).await;
+        Ok(Some(linked.map_err(fault)?))
+    }
+
     /// What the calls of a function by a handler are made of, by the way they go; of a way without a stored call, nothing.
     pub async fn steps(&self, query: &StepsQuery) -> Result<Vec<TypicalSteps>, Error> {
         let fault = || Error::Query {
@@ -315,6 +393,7 @@ fn filter(query: &TraceQuery) -> Result<Filter, Error> {
     Ok(Filter {
         handler: query.handler.as_ref().map(|handler| handler.as_str().to_owned()),
         edge: query.edge.clone(),
+        placement: None,
         min_ns: query
             .min_ms
             .map(|ms| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX)),

@@ -42,19 +42,22 @@ fn app() -> impl IntoView {
     let place = Memo::new(move |_| match navigation.route.get() {
         Route::Traces(_) => Route::Traces(Default::default()),
         Route::Trace(id, _) => Route::Trace(id, None),
+        Route::Map(_) => Route::Map(Default::default()),
+        Route::Edges(_) => Route::Edges(Default::default()),
         other => other,
     });
     let page = move || match place.get() {
-        Route::Map => pages::map::page(),
+        Route::Map(_) => pages::map::page(),
         Route::Traces(_) => pages::traces::page(),
         Route::Trace(id, _) => pages::trace::page(id),
         Route::Compare(a, b) => pages::compare::page(a, b),
-        Route::Edges => pages::edges::page(),
+        Route::Edges(_) => pages::edges::page(),
         Route::Queues => pages::queues::page(),
         Route::Queue(name) => pages::queue::page(name),
         Route::Handlers => pages::handlers::page(),
         Route::Handler(name) => pages::handler::page(name),
         Route::Nodes => pages::nodes::page(),
+        Route::Learn(step) => pages::learn::page(step),
         Route::Missing(path) => pages::missing(&path),
     };
     view! {

@@ -197,7 +197,9 @@ pub fn placement(status: &PlacementStatus, nodes: &[Node]) -> String {
 /// The map's title where nothing is wrong.
 pub fn map_title(status: &PlacementStatus) -> String {
     let count = format::plural(status.handlers.len() as u64, "handler", "handlers");
-    if status.settled {
+    if status.settled && status.actual.mode == Mode::Groups {
+        format!("{count} in groups")
+    } else if status.settled {
         format!("{count} {}", mode(status.actual.mode))
     } else {
         format!("{count} on their way: {}", mode(status.desired.mode))
@@ -329,6 +331,7 @@ mod tests {
             handlers: Vec::new(),
             placement: "apart".to_owned(),
             error: error.map(str::to_owned),
+            missing: 0,
         }
     }
 

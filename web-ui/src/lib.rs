@@ -7,12 +7,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bill;
 pub mod comparison;
 pub mod finding;
+pub mod form;
 pub mod format;
+pub mod learn;
 pub mod map;
 pub mod palette;
 pub mod route;
+pub mod series;
+pub mod shape;
 pub mod steps;
 pub mod waterfall;
 

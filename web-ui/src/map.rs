@@ -1,389 +1,361 @@
-//! The map: handlers inside the boxes of their nodes, and the edges between them, as coordinates.
+//! Changing who shares a node: what a handler dropped somewhere means, the placement that follows, and its price.
 //!
-//! Promises: one layout for together, apart and groups; the picture is as wide as its frame where boxes fit; on a
-//! narrow screen boxes stand in two columns, callers above callees, and edges carry no labels. Not here: figures and
-//! colours, which are the page's.
+//! Promises: a move changes nothing but the one handler's node; a forecast says for each edge that changes what carrying
+//! a call costs now, what it would cost, and what that is based on. Not here: the picture, which the server lays out, and
+//! the past (`map/past.rs`).
 
-pub mod edges;
-pub mod layered;
+pub mod past;
 
 use std::collections::BTreeMap;
 
-use protocol::{HandlerName, NodeName};
+use protocol::api::bill::{Bill, BilledEdge, RungPrice};
+use protocol::api::map::Picture;
+use protocol::api::placement::{Mode, Placement, PlacementStatus};
+use protocol::{HandlerName, NodeName, Rung, Transport};
 
-use self::layered::{Gaps, layered, rank};
+use crate::bill::{basis, signed};
+use crate::format;
 
-/// Below this width the picture is a column.
-pub const NARROW: f64 = 640.0;
-
-const HANDLER: (f64, f64) = (168.0, 46.0);
-const PADDING: f64 = 10.0;
-const HEAD: f64 = 26.0;
-const ROW_GAP: f64 = 14.0;
-const LAYER_GAP: (f64, f64) = (76.0, 280.0);
-const INNER_GAP: f64 = 64.0;
-
-/// A handler to be drawn, with the node that it is on.
+/// One handler's way to another node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The handler.
+pub struct Move {
+    /// Who.
     pub handler: HandlerName,
-    /// Its node.
-    pub node: NodeName,
+    /// To the node of this handler, or to home by its name; to a node of its own without.
+    pub with: Option<HandlerName>,
 }
 
-/// A rectangle.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Rect {
-    /// Left.
-    pub x: f64,
-    /// Top.
-    pub y: f64,
-    /// Width.
-    pub w: f64,
-    /// Height.
-    pub h: f64,
+/// Where each handler shall be.
+pub type Places = BTreeMap<HandlerName, NodeName>;
+
+/// The places that a placement asks for.
+pub fn places(status: &PlacementStatus) -> Places {
+    let handlers = status.handlers.iter();
+    handlers
+        .map(|(name, place)| (name.clone(), place.desired_node.clone()))
+        .collect()
 }
 
-/// Where everything is.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Scene {
-    /// The whole picture.
-    pub width: f64,
-    /// The whole picture.
-    pub height: f64,
-    /// Callers above callees in two columns, instead of left of them.
-    pub narrow: bool,
-    /// The boxes of nodes.
-    pub nodes: BTreeMap<NodeName, Rect>,
-    /// The boxes of handlers.
-    pub handlers: BTreeMap<HandlerName, Rect>,
-    /// By edge of the input, the points that it passes between its ends.
-    pub waypoints: Vec<Vec<(f64, f64)>>,
-}
-
-/// A node with its handlers and the edges among them, by number within the node.
-struct Group {
-    node: NodeName,
-    members: Vec<usize>,
-    edges: Vec<(usize, usize)>,
-}
-
-/// Lays out `places` and the edges between them, given as pairs of indices, in a frame of this width.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one drawing, top to bottom; its parts are functions already"
-)]
-pub fn scene(places: &[Place], edges: &[(usize, usize)], width: f64) -> Scene {
-    let groups = groups(places, edges);
-    if width < NARROW {
-        return column(places, edges, &groups, width);
-    }
-    let alone = groups.len() == 1;
-    let inner: Vec<_> = groups
-        .iter()
-        .map(|group| {
-            let sizes = vec![HANDLER; group.members.len()];
-            let layers = rank(sizes.len(), &group.edges)
-                .into_iter()
-                .max()
-                .map_or(0, |max| max + 1);
-            let gap = if alone {
-                fitting_gap(width - 2.0 * PADDING, layers as f64 * HANDLER.0, layers)
-            } else {
-                INNER_GAP
-            };
-            layered(
-                &sizes,
-                &group.edges,
-                Gaps {
-                    layer: gap,
-                    row: ROW_GAP,
-                },
-            )
-        })
-        .collect();
-    let sizes: Vec<(f64, f64)> = inner
-        .iter()
-        .map(|inner| (inner.size.0 + 2.0 * PADDING, inner.size.1 + HEAD + PADDING))
-        .collect();
-    let home = |handler: usize| {
-        groups
-            .iter()
-            .position(|group| group.members.contains(&handler))
-            .unwrap_or(0)
+/// What dropping a handler at a point of the picture means: nothing over its own box, or where it is alone already.
+pub fn dropped(picture: &Picture, handler: &HandlerName, (x, y): (f64, f64)) -> Option<Move> {
+    let own = &picture.handlers.iter().find(|known| known.name == *handler)?.node;
+    let inside = |rect: &protocol::api::map::Rect| {
+        x >= rect.x && x <= rect.x + rect.w && y >= rect.y && y <= rect.y + rect.h
     };
-    let outer_edges: Vec<(usize, usize)> = edges.iter().map(|&(from, to)| (home(from), home(to))).collect();
-    let outer = layered(
-        &sizes,
-        &outer_edges,
-        Gaps {
-            layer: outer_gap(&sizes, &outer_edges, width),
-            row: ROW_GAP,
-        },
-    );
-    // What is narrower than its frame stands in its middle.
-    let shift = ((width - outer.size.0) / 2.0).max(0.0);
-    let mut scene = Scene {
-        width: width.max(outer.size.0),
-        height: outer.size.1,
-        waypoints: vec![Vec::new(); edges.len()],
-        ..Scene::default()
-    };
-    for (at, group) in groups.iter().enumerate() {
-        let (x, y) = (outer.corners[at].0 + shift, outer.corners[at].1);
-        let (w, h) = sizes[at];
-        scene.nodes.insert(group.node.clone(), Rect { x, y, w, h });
-        for (member, corner) in group.members.iter().zip(&inner[at].corners) {
-            let rect = Rect {
-                x: x + PADDING + corner.0,
-                y: y + HEAD + corner.1,
-                w: HANDLER.0,
-                h: HANDLER.1,
-            };
-            scene.handlers.insert(places[*member].handler.clone(), rect);
+    let over = picture.nodes.iter().find(|node| inside(&node.rect));
+    let with = match over {
+        Some(node) if node.name == *own => return None,
+        Some(node) => {
+            let mut others = picture.handlers.iter().filter(|other| other.node == node.name);
+            Some(others.next()?.name.clone())
         }
-        let inside = edges
-            .iter()
-            .enumerate()
-            .filter(|(_, edge)| home(edge.0) == at && home(edge.1) == at);
-        for ((index, _), points) in inside.zip(&inner[at].waypoints) {
-            scene.waypoints[index] = points
-                .iter()
-                .map(|p| (x + PADDING + p.0, y + HEAD + p.1))
-                .collect();
-        }
-    }
-    for (index, points) in outer.waypoints.iter().enumerate() {
-        if outer_edges[index].0 != outer_edges[index].1 {
-            scene.waypoints[index] = points.iter().map(|p| (p.0 + shift, p.1)).collect();
-        }
-    }
-    scene
-}
-
-fn groups(places: &[Place], edges: &[(usize, usize)]) -> Vec<Group> {
-    let mut members: BTreeMap<&NodeName, Vec<usize>> = BTreeMap::new();
-    for (index, place) in places.iter().enumerate() {
-        members.entry(&place.node).or_default().push(index);
-    }
-    members
-        .into_iter()
-        .map(|(node, members)| {
-            let within = |handler: usize| members.iter().position(|member| *member == handler);
-            let edges = edges
-                .iter()
-                .filter_map(|&(from, to)| Some((within(from)?, within(to)?)))
-                .collect();
-            Group {
-                node: node.clone(),
-                edges,
-                members,
+        None => {
+            let is_alone = picture.handlers.iter().filter(|other| other.node == *own).count() == 1;
+            if is_alone && *own != NodeName::home() {
+                return None;
             }
+            None
+        }
+    };
+    Some(Move {
+        handler: handler.clone(),
+        with,
+    })
+}
+
+/// The places after a move; nothing if it names somebody who is not there.
+pub fn after(places: &Places, change: &Move) -> Option<Places> {
+    let mut after = places.clone();
+    let target = match &change.with {
+        Some(other) if other.as_str() == NodeName::home().as_str() => NodeName::home(),
+        // The platform itself is at home.
+        Some(other) if other.is_reserved() => NodeName::home(),
+        Some(other) => places.get(other)?.clone(),
+        // A name that no other node has; the server gives the node its own.
+        None => NodeName::parse(&format!("{}-alone", change.handler)).ok()?,
+    };
+    *after.get_mut(&change.handler)? = target;
+    Some(after)
+}
+
+/// The placement that has these places; how calls go stays as it is.
+pub fn placement(places: &Places, before: &Placement) -> Placement {
+    let home = NodeName::home();
+    let mut groups: BTreeMap<&NodeName, Vec<HandlerName>> = BTreeMap::new();
+    let mut at_home = 0;
+    for (handler, node) in places {
+        if *node == home {
+            at_home += 1;
+        } else {
+            groups.entry(node).or_default().push(handler.clone());
+        }
+    }
+    let is_apart = at_home == 0 && groups.values().all(|group| group.len() == 1);
+    let (mode, groups) = if groups.is_empty() {
+        (Mode::Together, Vec::new())
+    } else if is_apart {
+        (Mode::Apart, Vec::new())
+    } else {
+        (Mode::Groups, groups.into_values().collect())
+    };
+    Placement {
+        mode,
+        groups,
+        ..Placement::default()
+    }
+    .by(before.way())
+}
+
+/// What a move does to one edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Effect {
+    /// Who calls.
+    pub caller: HandlerName,
+    /// Who serves.
+    pub callee: HandlerName,
+    /// Calls per second.
+    pub rate_per_s: f64,
+    /// Carrying a call now; nothing where no call is stored.
+    pub now_ns: Option<u64>,
+    /// Carrying a call then.
+    pub then: RungPrice,
+}
+
+impl Effect {
+    /// What one call gains or loses.
+    pub fn difference(&self) -> i64 {
+        self.now_ns
+            .map_or(0, |now| self.then.carried_ns as i64 - now as i64)
+    }
+}
+
+/// What a move does to every edge that it changes, the busiest first.
+pub fn effects(bill: &Bill, before: &Places, after: &Places, way: Option<Rung>) -> Vec<Effect> {
+    let mut effects: Vec<Effect> = bill
+        .edges
+        .iter()
+        .filter_map(|edge| effect(edge, before, after, way))
+        .collect();
+    effects.sort_by(|a, b| b.rate_per_s.total_cmp(&a.rate_per_s));
+    effects
+}
+
+fn effect(edge: &BilledEdge, before: &Places, after: &Places, way: Option<Rung>) -> Option<Effect> {
+    if edge.transport == Transport::Queue {
+        return None;
+    }
+    let home = NodeName::home();
+    let crosses = |places: &Places| {
+        let node = |name: &HandlerName| places.get(name).unwrap_or(&home).clone();
+        node(&edge.caller) != node(&edge.callee)
+    };
+    let (was, is) = (crosses(before), crosses(after));
+    if was == is {
+        return None;
+    }
+    let wanted = edge.asked.and_then(|asked| asked.transport).or(way);
+    let rung = match wanted {
+        Some(rung) if rung.is_between_nodes() == is => rung,
+        _ if is => Rung::Quic,
+        _ => Rung::Direct,
+    };
+    Some(Effect {
+        caller: edge.caller.clone(),
+        callee: edge.callee.clone(),
+        rate_per_s: edge.rate_per_s,
+        now_ns: edge.sample.as_ref().map(|sample| sample.carried_p50_ns),
+        then: edge.rungs.iter().find(|price| price.rung == rung)?.clone(),
+    })
+}
+
+/// A move in words: `currency alone`, `cart with frontend`.
+pub fn move_words(change: &Move) -> String {
+    match &change.with {
+        Some(other) if other.is_reserved() => format!("{} at home", change.handler),
+        Some(other) => format!("{} with {other}", change.handler),
+        None => format!("{} alone", change.handler),
+    }
+}
+
+/// The forecast in a sentence.
+pub fn forecast(effects: &[Effect]) -> String {
+    let Some(busiest) = effects.first() else {
+        return "No edge that was called changes its way.".to_owned();
+    };
+    let more = match effects.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {} more", format::plural(more as u64, "edge", "edges")),
+    };
+    let what = match busiest.now_ns {
+        Some(_) => format!("{} a call", signed(busiest.difference())),
+        None => format!("{} a call", format::duration(busiest.then.carried_ns)),
+    };
+    format!(
+        "{} → {} by {}: {what}, {}{more} ({}).",
+        busiest.caller,
+        busiest.callee,
+        busiest.then.rung.word(),
+        format::rate(busiest.rate_per_s).replace("/s", " calls/s"),
+        basis(&busiest.then)
+    )
+}
+
+/// What was measured since: for each forecast edge that goes the foretold way and has stored calls, carrying one, and of
+/// how many calls.
+pub fn measured(bill: &Bill, effects: &[Effect]) -> Vec<(usize, u64, u32)> {
+    effects
+        .iter()
+        .enumerate()
+        .filter_map(|(at, effect)| {
+            let same = |edge: &&BilledEdge| edge.caller == effect.caller && edge.callee == effect.callee;
+            let mut edges = bill.edges.iter().filter(same);
+            let edge = edges.find(|edge| edge.transport == effect.then.rung.transport())?;
+            let sample = edge.sample.as_ref()?;
+            Some((at, sample.carried_p50_ns, sample.calls))
         })
         .collect()
 }
 
-/// The gap with which `layers` boxes, `boxes` wide in sum, fill the width.
-fn fitting_gap(width: f64, boxes: f64, layers: usize) -> f64 {
-    let gaps = layers.saturating_sub(1).max(1) as f64;
-    ((width - boxes) / gaps).clamp(LAYER_GAP.0, LAYER_GAP.1)
-}
-
-fn outer_gap(sizes: &[(f64, f64)], edges: &[(usize, usize)], width: f64) -> f64 {
-    let layers = rank(sizes.len(), edges);
-    let mut widths: BTreeMap<usize, f64> = BTreeMap::new();
-    for (size, layer) in sizes.iter().zip(layers) {
-        let widest = widths.entry(layer).or_default();
-        *widest = widest.max(size.0);
-    }
-    fitting_gap(width, widths.values().sum(), widths.len())
-}
-
-/// Two columns of boxes, in the order of layers; a node with several handlers takes both.
-fn column(places: &[Place], edges: &[(usize, usize)], groups: &[Group], width: f64) -> Scene {
-    let layers = rank(places.len(), edges);
-    let layer_of = |group: &Group| {
-        group
-            .members
-            .iter()
-            .map(|member| layers[*member])
-            .min()
-            .unwrap_or(0)
-    };
-    let mut sorted: Vec<&Group> = groups.iter().collect();
-    // Who neither calls nor is called stands below the picture of who does.
-    let linked = |group: &Group| {
-        let member = |handler: &usize| group.members.contains(handler);
-        edges.iter().any(|(from, to)| member(from) || member(to))
-    };
-    sorted.sort_by_key(|group| (!linked(group), layer_of(group)));
-    let mut scene = Scene {
-        width,
-        narrow: true,
-        waypoints: vec![Vec::new(); edges.len()],
-        ..Scene::default()
-    };
-    let gap = ROW_GAP;
-    let half = (width - gap) / 2.0;
-    let (mut x, mut y, mut row_height) = (0.0, 0.0, 0.0_f64);
-    let mut last_layer = None;
-    for group in sorted {
-        let several = group.members.len() > 1;
-        let layer = layer_of(group);
-        if x > 0.0 && (several || last_layer != Some(layer)) {
-            (x, y, row_height) = (0.0, y + row_height + gap, 0.0);
-        }
-        if last_layer.is_some_and(|last| last != layer) {
-            y += gap;
-        }
-        last_layer = Some(layer);
-        let w = if several { width } else { half };
-        let mut members = group.members.clone();
-        members.sort_by_key(|member| layers[*member]);
-        let per_row = if several { 2 } else { 1 };
-        let inner = (w - 2.0 * PADDING - if several { gap } else { 0.0 }) / per_row as f64;
-        let (mut slot, mut inner_y, mut above) = (0, HEAD, None);
-        for member in members {
-            if above.is_some_and(|above| above != layers[member]) || slot == per_row {
-                inner_y += HANDLER.1 + gap;
-                slot = 0;
-            }
-            above = Some(layers[member]);
-            let rect = Rect {
-                x: x + PADDING + slot as f64 * (inner + gap),
-                y: y + inner_y,
-                w: inner,
-                h: HANDLER.1,
-            };
-            slot += 1;
-            scene.handlers.insert(places[member].handler.clone(), rect);
-        }
-        let h = inner_y + HANDLER.1 + PADDING;
-        scene.nodes.insert(group.node.clone(), Rect { x, y, w, h });
-        row_height = row_height.max(h);
-        scene.height = scene.height.max(y + h);
-        x += w + gap;
-        if x + half > width + 1.0 {
-            (x, y, row_height) = (0.0, y + row_height + gap, 0.0);
-        }
-    }
-    scene
-}
-
 #[cfg(test)]
 mod tests {
+    use protocol::api::map::{HandlerBox, NodeBox, Rect};
+
     use super::*;
+    use crate::bill::tests::edge;
 
-    const SHOP: [&str; 10] = [
-        "frontend",
-        "ad",
-        "recommendation",
-        "checkout",
-        "cart",
-        "currency",
-        "catalog",
-        "payment",
-        "shipping",
-        "email",
-    ];
-    const EDGES: [(usize, usize); 13] = [
-        (0, 1),
-        (0, 2),
-        (0, 3),
-        (0, 4),
-        (0, 5),
-        (0, 6),
-        (0, 8),
-        (2, 6),
-        (3, 4),
-        (3, 6),
-        (3, 7),
-        (3, 8),
-        (3, 9),
-    ];
+    fn handler(name: &str) -> HandlerName {
+        HandlerName::parse(name).unwrap()
+    }
 
-    fn places(node: impl Fn(&str) -> String) -> Vec<Place> {
-        SHOP.iter()
-            .map(|name| Place {
-                handler: HandlerName::parse(name).unwrap(),
-                node: NodeName::parse(&node(name)).unwrap(),
-            })
+    fn node(name: &str) -> NodeName {
+        NodeName::parse(name).unwrap()
+    }
+
+    fn at(places: &[(&str, &str)]) -> Places {
+        places
+            .iter()
+            .map(|(name, place)| (handler(name), node(place)))
             .collect()
     }
 
-    fn inside(inner: &Rect, outer: &Rect) -> bool {
-        inner.x >= outer.x
-            && inner.y >= outer.y
-            && inner.x + inner.w <= outer.x + outer.w + 1e-6
-            && inner.y + inner.h <= outer.y + outer.h + 1e-6
-    }
-
-    fn apart_boxes(scene: &Scene) -> bool {
-        let boxes: Vec<&Rect> = scene.nodes.values().collect();
-        boxes.iter().enumerate().all(|(at, a)| {
-            boxes[at + 1..].iter().all(|b| {
-                a.x + a.w <= b.x + 1e-6
-                    || b.x + b.w <= a.x + 1e-6
-                    || a.y + a.h <= b.y + 1e-6
-                    || b.y + b.h <= a.y + 1e-6
-            })
-        })
-    }
-
-    #[test]
-    fn every_handler_lies_in_the_box_of_its_node() {
-        let placements: [Vec<Place>; 3] = [
-            places(|_| "home".to_owned()),
-            places(str::to_owned),
-            places(|name| {
-                if name.starts_with('c') {
-                    "group-1".to_owned()
-                } else {
-                    "home".to_owned()
-                }
-            }),
-        ];
-        for placement in &placements {
-            for width in [360.0, 700.0, 1_000.0, 2_000.0] {
-                let scene = scene(placement, &EDGES, width);
-                assert!(apart_boxes(&scene), "{width}");
-                for place in placement {
-                    let (inner, outer) = (scene.handlers[&place.handler], scene.nodes[&place.node]);
-                    assert!(inside(&inner, &outer), "{width} {place:?} {inner:?} {outer:?}");
-                }
-                let whole = Rect {
-                    x: 0.0,
-                    y: 0.0,
-                    w: scene.width,
-                    h: scene.height,
-                };
-                assert!(scene.nodes.values().all(|node| inside(node, &whole)), "{width}");
-            }
+    fn go(name: &str, with: Option<&str>) -> Move {
+        Move {
+            handler: handler(name),
+            with: with.map(handler),
         }
     }
 
     #[test]
-    fn together_is_one_box_and_apart_is_ten_that_fit_the_frame() {
-        let together = scene(&places(|_| "home".to_owned()), &EDGES, 1_000.0);
-        assert_eq!(together.nodes.len(), 1);
-        let apart = scene(&places(str::to_owned), &EDGES, 1_000.0);
-        assert_eq!(apart.nodes.len(), 10);
-        assert!(apart.width <= 1_000.0 && together.width <= 1_000.0);
+    fn a_move_changes_one_handler_and_gives_the_plainest_placement() {
+        let together = at(&[("cart", "home"), ("catalog", "home"), ("frontend", "home")]);
+        let split = after(&together, &go("cart", None)).unwrap();
+        let placed = placement(&split, &Placement::default());
+        assert_eq!(
+            (placed.mode, placed.groups),
+            (Mode::Groups, vec![vec![handler("cart")]])
+        );
+        let back = after(&split, &go("cart", Some("frontend"))).unwrap();
+        assert_eq!(placement(&back, &Placement::default()).mode, Mode::Together);
+
+        let apart = at(&[("cart", "cart"), ("catalog", "catalog"), ("frontend", "frontend")]);
+        assert_eq!(placement(&apart, &Placement::default()).mode, Mode::Apart);
+        let joined = after(&apart, &go("cart", Some("frontend"))).unwrap();
+        let placed = placement(&joined, &Placement::default());
+        assert_eq!(placed.mode, Mode::Groups);
+        assert_eq!(
+            placed.groups,
+            [
+                vec![handler("catalog")],
+                vec![handler("cart"), handler("frontend")]
+            ]
+        );
+        // The platform is at home, and so is who joins it.
+        let home = after(&apart, &go("cart", Some("state"))).unwrap();
+        assert_eq!(home[&handler("cart")], NodeName::home());
+        assert_eq!(after(&apart, &go("nobody", None)), None);
+        assert_eq!(after(&apart, &go("cart", Some("nobody"))), None);
+        let by = Placement {
+            transport: Some(Rung::Uds),
+            ..Placement::default()
+        };
+        assert_eq!(placement(&joined, &by).transport, Some(Rung::Uds));
     }
 
     #[test]
-    fn a_narrow_picture_is_no_wider_than_its_frame() {
-        for placement in [places(|_| "home".to_owned()), places(str::to_owned)] {
-            let scene = scene(&placement, &EDGES, 358.0);
-            assert!(scene.narrow);
-            assert!(scene.nodes.values().all(|node| node.x + node.w <= 358.0 + 1e-6));
-        }
+    fn where_it_is_dropped_decides() {
+        let rect = |x| Rect {
+            x,
+            y: 0.0,
+            w: 100.0,
+            h: 100.0,
+        };
+        let boxed = |name: &str, place: &str, x| HandlerBox {
+            name: handler(name),
+            node: node(place),
+            rect: rect(x),
+        };
+        let picture = Picture {
+            nodes: vec![
+                NodeBox {
+                    name: node("home"),
+                    rect: rect(0.0),
+                },
+                NodeBox {
+                    name: node("cart"),
+                    rect: rect(200.0),
+                },
+            ],
+            handlers: vec![
+                boxed("frontend", "home", 10.0),
+                boxed("ad", "home", 10.0),
+                boxed("cart", "cart", 210.0),
+            ],
+            ..Picture::default()
+        };
+        let drop = |name: &str, x: f64| dropped(&picture, &handler(name), (x, 50.0));
+        assert_eq!(drop("ad", 50.0), None, "its own box");
+        assert_eq!(drop("ad", 250.0), Some(go("ad", Some("cart"))));
+        assert_eq!(drop("ad", 500.0), Some(go("ad", None)));
+        assert_eq!(drop("cart", 500.0), None, "it is alone already");
+        assert_eq!(drop("cart", 50.0), Some(go("cart", Some("frontend"))));
     }
 
     #[test]
-    fn nothing_to_draw_is_an_empty_picture() {
-        assert!(scene(&[], &[], 1_000.0).nodes.is_empty());
-        assert!(scene(&[], &[], 300.0).nodes.is_empty());
+    fn only_edges_that_change_their_way_are_forecast() {
+        let bill = Bill {
+            requests: 1,
+            calls: 1,
+            edges: vec![
+                edge("frontend", "cart", Transport::Direct, 2_000),
+                edge("checkout", "cart", Transport::Direct, 3_000),
+                edge("frontend", "catalog", Transport::Direct, 9_000),
+            ],
+        };
+        let before = at(&[
+            ("cart", "home"),
+            ("catalog", "home"),
+            ("checkout", "home"),
+            ("frontend", "home"),
+        ]);
+        let split = after(&before, &go("cart", None)).unwrap();
+        let found = effects(&bill, &before, &split, None);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].caller.as_str(), "checkout", "the busiest first");
+        assert_eq!(found[0].difference(), 147_000);
+        assert_eq!(
+            forecast(&found),
+            "checkout → cart by quic: +147 µs a call, 3,000 calls/s, and 1 edge more (from 412 calls of other edges)."
+        );
+        assert_eq!(
+            effects(&bill, &before, &split, Some(Rung::Uds))[0].then.rung,
+            Rung::Uds
+        );
+        assert_eq!(forecast(&[]), "No edge that was called changes its way.");
+        assert_eq!(measured(&bill, &found), []);
+        let then = Bill {
+            edges: vec![edge("checkout", "cart", Transport::Quic, 151_000)],
+            ..bill
+        };
+        assert_eq!(measured(&then, &found), [(0, 151_000, 100)]);
     }
 }

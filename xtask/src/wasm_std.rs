@@ -88,6 +88,16 @@ impl WasmStd {
 
     /// A cargo command whose `--target wasm32-unknown-unknown` works; it builds into `target/wasm`.
     pub fn cargo(&self, project: &Project) -> Command {
+        self.cargo_with(project, &[])
+    }
+
+    /// The same for the web UI: Leptos erases the types of its views, so that the code of a `<div>` is there once and not
+    /// once for each place. That is a third of the module.
+    pub fn ui_cargo(&self, project: &Project) -> Command {
+        self.cargo_with(project, &["--cfg", "erase_components"])
+    }
+
+    fn cargo_with(&self, project: &Project, more: &[&str]) -> Command {
         let mut cargo = project.cargo();
         cargo.env("CARGO_TARGET_DIR", project.target.join("wasm"));
         let mut flags = remapped_paths(project);
@@ -97,14 +107,15 @@ impl WasmStd {
                 .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
             flags.extend(["--sysroot".to_owned(), sysroot.display().to_string()]);
         }
+        flags.extend(more.iter().map(|flag| (*flag).to_owned()));
         // With `--target`, these go to the target's code only; the encoded form allows for spaces in paths.
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
         cargo
     }
 
-    /// A command `cargo clippy` that works as [`WasmStd::cargo`] does; `None` where there is no clippy of that compiler.
+    /// A command `cargo clippy` that works as [`WasmStd::ui_cargo`] does; `None` where there is no clippy of that compiler.
     pub fn clippy(&self, project: &Project) -> Option<Command> {
-        let mut clippy = self.cargo(project);
+        let mut clippy = self.ui_cargo(project);
         if let Self::Debian { .. } = self {
             let has_it = || Path::new(DEBIAN_CLIPPY).is_file();
             if !has_it() && debian::install(&[DEBIAN_CLIPPY_PACKAGE], "clippy on the web UI").is_err() {

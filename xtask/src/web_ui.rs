@@ -46,7 +46,7 @@ fn compile(project: &Project, wasm_std: &WasmStd) -> Result<PathBuf> {
     if !packages.iter().any(|package| package.name == PACKAGE) {
         bail!("the workspace has no package `{PACKAGE}`");
     }
-    let mut cargo = wasm_std.cargo(project);
+    let mut cargo = wasm_std.ui_cargo(project);
     command::run(cargo.args([
         "build",
         "--profile",
@@ -179,7 +179,11 @@ fn link_assets(template: &str, source: &Path, files: &mut Files) -> Result<Strin
                 .to_string_lossy()
                 .into_owned();
             page.push('/');
-            page.push_str(&add_asset(files, &name, read(&file)?));
+            let bytes = match name.ends_with(".css") {
+                true => link_fonts(&file, source, files)?,
+                false => read(&file)?,
+            };
+            page.push_str(&add_asset(files, &name, bytes));
         } else {
             page.push_str(value);
         }
@@ -187,6 +191,27 @@ fn link_assets(template: &str, source: &Path, files: &mut Files) -> Result<Strin
     }
     page.push_str(rest);
     Ok(page)
+}
+
+/// A style with each `url("/…")` that names a file of ours replaced by that file's asset.
+fn link_fonts(style: &Path, source: &Path, files: &mut Files) -> Result<Vec<u8>> {
+    const OPENS: &str = "url(\"/";
+    let text =
+        String::from_utf8(read(style)?).with_context(|| format!("read {} as UTF-8", style.display()))?;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once(OPENS) {
+        let (path, after) = after
+            .split_once('"')
+            .with_context(|| format!("find the end of a `url` in {}", style.display()))?;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let asset = add_asset(files, name, read(&source.join(path))?);
+        out.push_str(before);
+        out.push_str(&format!("{OPENS}{asset}\""));
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out.into_bytes())
 }
 
 /// Splits at the next link: text up to and with its opening quote, the link, and the rest from its closing quote.
@@ -301,6 +326,32 @@ mod tests {
             page,
             format!("<link rel=\"stylesheet\" href=\"/{asset}\"><a href=\"/traces\">x</a><img src=\"\">")
         );
+    }
+
+    #[test]
+    fn a_font_has_one_asset_wherever_it_is_linked() {
+        let source = std::env::temp_dir().join(format!("xtask-fonts-{}", std::process::id()));
+        std::fs::create_dir_all(&source).unwrap();
+        std::fs::write(source.join("a.woff2"), [1, 2]).unwrap();
+        std::fs::write(
+            source.join("a.css"),
+            "x { src: url(\"/a.woff2\") y; b: url(data:z) }",
+        )
+        .unwrap();
+        let template = "<link rel=\"preload\" href=\"/a.woff2\"><link href=\"/a.css\">";
+        let mut files = Files::new();
+        let page = link_assets(template, &source, &mut files).unwrap();
+        std::fs::write(source.join("a.css"), "x { src: url(\"/gone.woff2\") }").unwrap();
+        let broken = link_assets(template, &source, &mut Files::new());
+        std::fs::remove_dir_all(&source).unwrap();
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        let [style, font] = names.as_slice() else {
+            panic!("{names:?}");
+        };
+        assert!(page.contains(font) && page.contains(style), "{page}");
+        let style = String::from_utf8(files[*style].clone()).unwrap();
+        assert_eq!(style, format!("x {{ src: url(\"/{font}\") y; b: url(data:z) }}"));
+        assert!(broken.is_err(), "a font that is not there is no silent gap");
     }
 
     #[test]

@@ -3,11 +3,16 @@
 //! Lists page by cursor ([`Page`]). Times are integers with their unit in the name; `*_unix_ns` exceeds 2^53, so a
 //! reader in JavaScript parses it as a big integer.
 
+pub mod bill;
 pub mod calls;
+pub mod chronicle;
 pub mod diff;
 pub mod edges;
 pub mod events;
 pub mod handlers;
+pub mod history;
+pub mod logs;
+pub mod map;
 pub mod nodes;
 pub mod path;
 pub mod placement;
@@ -15,6 +20,7 @@ pub mod problem;
 pub mod queues;
 pub mod rows;
 pub mod traces;
+pub mod wit;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +51,43 @@ pub struct Status {
     pub started_unix_ms: u64,
     /// Spans recorded and dropped since then.
     pub spans: SpanCounts,
+    /// OTLP, where it is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<Box<Otlp>>,
+}
+
+/// OTLP in and out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Otlp {
+    /// Where it is taken over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where it is taken over gRPC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<String>,
+    /// Spans taken from outside.
+    pub received: u64,
+    /// Spans from outside that were refused.
+    pub refused: u64,
+    /// What goes out, where something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<OtlpExport>,
+}
+
+/// OTLP out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtlpExport {
+    /// Where spans go.
+    pub to: String,
+    /// Spans that were taken there.
+    pub sent: u64,
+    /// Spans that wait.
+    pub waiting: u64,
+    /// Spans that were given up: too many waited, or they were refused.
+    pub dropped: u64,
+    /// Why the newest attempt failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What became of the spans.

@@ -305,6 +305,15 @@ pub struct InstanceFigures {
     pub start_p50_us: u64,
     /// How those ended that are no more.
     pub ended: InstanceEnds,
+    /// Their linear memory, in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Time in guest code of sampled calls, in ns.
+    #[serde(default)]
+    pub run_ns: u64,
+    /// Those calls, counted.
+    #[serde(default)]
+    pub run_calls: u64,
 }
 
 /// What a child gets on stdin, as length-prefixed JSON; nothing secret is in its arguments or environment.

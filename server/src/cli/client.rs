@@ -62,6 +62,29 @@ impl Client {
         self.answer(request, ANSWER_WITHIN).await
     }
 
+    /// Reads `/api/v1/{path}` as it is.
+    pub(super) async fn download(&self, path: &str) -> Result<Bytes, Error> {
+        let request = self.request(Method::GET, path, Bytes::new())?;
+        let whole = async {
+            let response = self.started(request, ANSWER_WITHIN).await?;
+            if !response.status().is_success() {
+                return self.read(response).await.map(|()| Bytes::new());
+            }
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await;
+            Ok(body.map_err(|error| self.strange(&error))?.to_bytes())
+        };
+        let late = tokio::time::timeout(ANSWER_WITHIN, whole).await;
+        late.unwrap_or_else(|_| Err(self.late(ANSWER_WITHIN)))
+    }
+
+    /// Sends JSON that is written already.
+    pub(super) async fn upload<T: DeserializeOwned>(&self, path: &str, json: Bytes) -> Result<T, Error> {
+        let request = self.request(Method::POST, path, json)?;
+        self.answer(request, ANSWER_WITHIN).await
+    }
+
     /// Sends JSON; the answer may take as long as the work does.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,

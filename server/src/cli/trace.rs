@@ -1,6 +1,9 @@
 //! `cleave trace`: the newest traces, one trace as a tree, or traces as they end.
 
+mod transfer;
 mod tree;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use protocol::api::Page;
@@ -20,7 +23,10 @@ EXAMPLES:
   cleave trace --status error --handler checkout  those in which something failed and checkout took part
   cleave trace --edge 'checkout -> shop:email/email' --min-ms 50
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736   its spans as a tree, and the nine steps of its slowest call
-  cleave trace --follow                           a line for each as it ends")]
+  cleave trace --follow                           a line for each as it ends
+  cleave trace 4bf92f3577b34da6a3ce929d0e0e4736 --export trace.json   as OTLP's JSON
+  cleave trace --limit 500 --export run.jsonl     the newest 500, one a line
+  cleave trace --import run.jsonl                 into another node, say")]
 pub(super) struct TraceArgs {
     /// The trace to show; every answer of the ingress names its own in `x-trace-id`
     #[arg(conflicts_with_all = ["follow", "handler", "edge", "min_ms", "status"])]
@@ -50,11 +56,25 @@ pub(super) struct TraceArgs {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
     limit: u32,
 
+    /// Write what would be shown into a file, as OTLP's JSON, one trace a line
+    #[arg(long, value_name = "FILE", conflicts_with = "follow")]
+    export: Option<PathBuf>,
+
+    /// Read traces from such a file, or from another program's
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "follow", "export", "handler", "edge", "min_ms", "status"])]
+    import: Option<PathBuf>,
+
     #[command(flatten)]
     remote: Remote,
 }
 
 pub(super) async fn run(args: &TraceArgs) -> Result<(), Error> {
+    if let Some(file) = &args.import {
+        return import(args, file).await;
+    }
+    if let Some(file) = &args.export {
+        return export(args, file).await;
+    }
     match args.id {
         Some(id) => show(args, id).await,
         None if args.follow => follow(args).await,
@@ -69,6 +89,49 @@ async fn show(args: &TraceArgs, id: TraceId) -> Result<(), Error> {
     } else {
         print(&tree::render(&detail))
     }
+}
+
+async fn export(args: &TraceArgs, file: &Path) -> Result<(), Error> {
+    let client = args.remote.client();
+    let traces = match args.id {
+        Some(id) => vec![id],
+        None => {
+            let page: Page<TraceSummary> = client.get(&args.path()).await?;
+            // The oldest first, as they will come in again.
+            page.items.iter().rev().map(|summary| summary.trace_id).collect()
+        }
+    };
+    let bytes = transfer::export(&client, &traces, file).await?;
+    tell(&format!(
+        "{} traces, {bytes} bytes, in `{}`",
+        traces.len(),
+        file.display()
+    ));
+    Ok(())
+}
+
+async fn import(args: &TraceArgs, file: &Path) -> Result<(), Error> {
+    let imported = transfer::import(&args.remote.client(), file).await?;
+    if args.remote.json {
+        return print_json(&imported);
+    }
+    imported
+        .traces
+        .iter()
+        .try_for_each(|id| print(&format!("{id}\n")))?;
+    if imported.refused > 0 {
+        let reasons = imported.reasons.join("; ");
+        return Err(Error::Failed(format!(
+            "{} spans were refused: {reasons}",
+            imported.refused
+        )));
+    }
+    tell(&format!(
+        "{} spans of {} traces",
+        imported.spans,
+        imported.traces.len()
+    ));
+    Ok(())
 }
 
 async fn recent(args: &TraceArgs) -> Result<(), Error> {

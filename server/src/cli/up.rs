@@ -37,6 +37,10 @@ pub struct UpArgs {
     #[arg(long, value_name = "ADDR")]
     pub ingress: Option<SocketAddr>,
 
+    /// Take spans of other programs on OpenTelemetry's ports, 4318 and 4317, or where [otlp] says
+    #[arg(long)]
+    pub otlp: bool,
+
     /// Open the UI in a browser
     #[arg(long)]
     pub open: bool,

@@ -12,6 +12,7 @@ use protocol::{Grants, HandlerName, HostGrant, InterfaceName, QueueName, Rung, W
 use super::reader::{Found, Reader, Section, choice, text, whole};
 use super::{Affinity, Config, EdgeName, EdgeRule, Mention, Problem, Via, quantity};
 use crate::db::Synchronous;
+use crate::otlp::export::endpoint;
 use crate::runtime::engine::{INSTANCES_MAX, MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -46,6 +47,7 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
         edges(root, &mut config);
         interfaces(root, &mut config);
         doors(root, &mut config);
+        otlp(root, &mut config);
         if let Some(mut section) = root.section("traces") {
             let traces = &mut config.traces;
             section.set("sampling", &mut traces.sampling, text(str::parse));
@@ -320,6 +322,54 @@ fn doors(root: &mut Section<'_, '_>, config: &mut Config) {
     } else if let Some(found) = &ingress {
         refuse_one_port(root, found, config);
     }
+}
+
+fn otlp(root: &mut Section<'_, '_>, config: &mut Config) {
+    let Some(mut section) = root.section("otlp") else {
+        return;
+    };
+    let taken = [config.ui.listen, config.ingress.listen];
+    let mut doors = Vec::new();
+    for key in ["listen", "grpc"] {
+        let found = section.find(key, text(listen));
+        if let Some(found) = &found
+            && found.value.port() != 0
+            && (taken.contains(&found.value) || doors.contains(&found.value))
+        {
+            section.refuse(
+                found,
+                "another door has this address; give each its own port".to_owned(),
+            );
+        }
+        doors.extend(found.map(|found| found.value));
+        match key {
+            "listen" => config.otlp.listen = doors.last().copied(),
+            _ => config.otlp.grpc = doors.get(usize::from(config.otlp.listen.is_some())).copied(),
+        }
+    }
+    if let Some(found) = section.find("export", text(endpoint)) {
+        let port = found.value.port_u16();
+        if config
+            .otlp
+            .listen
+            .is_some_and(|own| Some(own.port()) == port && is_local(&found.value))
+        {
+            section.refuse(
+                &found,
+                "this is the door that spans come in by; name another collector".to_owned(),
+            );
+        }
+        config.otlp.export = Some(found.value);
+    }
+    section.close();
+}
+
+fn is_local(uri: &http::Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Both doors on one address would make the second one fail to open, with a less helpful message.

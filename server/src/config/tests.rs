@@ -89,6 +89,7 @@ fn the_example_documents_every_key() {
         "[interface.",
         "[ingress]",
         "[ui]",
+        "[otlp]",
         "[traces]",
         "[queue]",
         "[state]",
@@ -194,7 +195,7 @@ concurrency = 4
     line 31: `ui.listen` = 7070: expected a string in quotes, found an integer
     line 34: `traces.sampling` = "often": `often` is no sampling mode: write `all`, `off` or a rate such as `100/s`
     line 35: `traces.retention` = "1MiB": out of range; write 16MiB to 1TiB
-    line 37: `quue`: no such key; known here: `placement`, `handler`, `edge`, `interface`, `ingress`, `ui`, `traces`, `queue`, `state`; did you mean `queue`?
+    line 37: `quue`: no such key; known here: `placement`, `handler`, `edge`, `interface`, `ingress`, `ui`, `otlp`, `traces`, `queue`, `state`; did you mean `queue`?
     "#);
 }
 

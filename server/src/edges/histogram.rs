@@ -33,7 +33,7 @@ const fn bounds(bucket: usize) -> (u64, u64) {
 }
 
 /// The value that stands for a bucket: its middle.
-fn middle(bucket: usize) -> u64 {
+pub(super) fn middle(bucket: usize) -> u64 {
     let (low, high) = bounds(bucket);
     low + (high - low) / 2
 }

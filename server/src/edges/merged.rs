@@ -13,7 +13,7 @@ use protocol::{NodeName, Transport};
 
 use super::cell::{Counts, EdgeCell};
 use super::rate::Rate;
-use super::{EDGES_MAX, EdgeKey};
+use super::{EDGES_MAX, EdgeKey, Latencies};
 
 /// Everything that home knows beside its own cells.
 #[derive(Debug, Default)]
@@ -101,10 +101,39 @@ impl Merged {
             .collect()
     }
 
-    fn edge(&self, cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>, key: &EdgeKey, unix_ns: u64) -> Edge {
+    pub(super) fn latencies(
+        &mut self,
+        cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>,
+        unix_ns: u64,
+    ) -> Vec<(EdgeKey, Latencies)> {
+        self.sample(cells, unix_ns);
+        let keys: BTreeSet<&EdgeKey> = self.edges.keys().collect();
+        keys.into_iter()
+            .map(|key| (key.clone(), self.counts(cells, key).latency.non_empty()))
+            .filter(|(_, latencies)| !latencies.is_empty())
+            .collect()
+    }
+
+    /// Everything counted along each edge so far, with the way its last call went.
+    pub(super) fn counted(
+        &self,
+        cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>,
+    ) -> Vec<(EdgeKey, Counts, Transport)> {
+        let keys: BTreeSet<&EdgeKey> = self.edges.keys().collect();
+        keys.into_iter()
+            .map(|key| (key.clone(), self.counts(cells, key), self.transport(key)))
+            .collect()
+    }
+
+    fn transport(&self, key: &EdgeKey) -> Transport {
+        let known = self.edges.get(key).and_then(|edge| edge.transport);
+        known.unwrap_or(Transport::Direct)
+    }
+
+    /// What all nodes counted of an edge, now and before.
+    fn counts(&self, cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>, key: &EdgeKey) -> Counts {
         let mut counts = cells.get(key).map(|cell| cell.counts()).unwrap_or_default();
-        let known = self.edges.get(key);
-        if let Some(past) = known.and_then(|edge| edge.past.as_deref()) {
+        if let Some(past) = self.edges.get(key).and_then(|edge| edge.past.as_deref()) {
             counts.errors += past.errors;
             counts.errs += past.errs;
             counts.bytes_in += past.bytes_in;
@@ -116,6 +145,12 @@ impl Merged {
                 add(&mut counts, figures);
             }
         }
+        counts
+    }
+
+    fn edge(&self, cells: &BTreeMap<EdgeKey, Arc<EdgeCell>>, key: &EdgeKey, unix_ns: u64) -> Edge {
+        let counts = self.counts(cells, key);
+        let known = self.edges.get(key);
         let (calls, errors) = self.calls_and_errors(cells, key);
         let (rate_per_s, error_rate_per_s) =
             known.map_or((0.0, 0.0), |edge| edge.rate.per_second(unix_ns, calls, errors));
@@ -123,7 +158,7 @@ impl Merged {
             caller: key.caller.clone(),
             callee: key.callee.clone(),
             interface: key.interface.clone(),
-            transport: known.and_then(|edge| edge.transport).unwrap_or(Transport::Direct),
+            transport: self.transport(key),
             calls: counts.calls(),
             errors: counts.errors,
             errs: counts.errs,

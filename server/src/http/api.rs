@@ -3,14 +3,19 @@
 //! One file per resource; each handler extracts, delegates and converts. Every failure is a problem, also for paths and
 //! methods that there are not. Requests pass `guard` first.
 
+mod bill;
 mod calls;
+mod chronicle;
 mod diff;
 mod edges;
 mod extract;
 mod handlers;
+mod map;
+mod nodes;
 mod placement;
 mod queues;
 mod traces;
+mod transfer;
 mod windows;
 
 use std::sync::Arc;
@@ -22,13 +27,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use protocol::api::nodes::Node;
 use protocol::api::{Page, Status};
 use tokio_util::sync::CancellationToken;
 
 use super::error::Failure;
 use super::events::{self, Hub};
-use super::{Context, assets, guard};
+use super::{Context, assets, guard, jaeger, metrics, tempo};
+use crate::map::Pictures;
 
 pub(super) use edges::edges;
 
@@ -38,15 +43,27 @@ pub(super) struct Shared {
     pub(super) context: Arc<Context>,
     pub(super) hub: Arc<Hub>,
     pub(super) token: CancellationToken,
+    cashier: Arc<bill::Cashier>,
+    pictures: Arc<Pictures>,
 }
 
 /// Everything on the UI's port.
 pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: CancellationToken) -> Router {
-    let shared = Shared { context, hub, token };
+    let shared = Shared {
+        context,
+        hub,
+        token,
+        cashier: bill::Cashier::new(),
+        pictures: Arc::default(),
+    };
     let api = Router::new()
         .route("/status", get(status))
-        .route("/nodes", get(nodes))
+        .route("/nodes", get(nodes::list))
+        .route("/chronicle", get(chronicle::list))
         .route("/edges", get(edges::list))
+        .route("/edges/bill", get(bill::show))
+        .route("/edges/history", get(map::history))
+        .route("/map", get(map::show))
         .route("/handlers", get(handlers::list))
         .route(
             "/handlers/{name}",
@@ -56,13 +73,17 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
             "/placement",
             get(placement::show).put(placement::put).patch(placement::scale),
         )
+        .route("/handlers/{name}/logs", get(handlers::logs))
         .route("/nodes/{name}/drain", post(placement::drain))
+        .route("/nodes/{name}/kill", post(nodes::kill))
         .route("/queues", get(queues::list))
         .route("/queues/{name}/messages", get(queues::messages))
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
         .route("/traces/{id}", get(traces::show))
         .route("/traces/{id}/path", get(windows::path))
+        .route("/traces/{id}/export", get(transfer::export))
+        .route("/traces/import", post(transfer::import))
         .route("/traces/{id}/rows", get(windows::rows))
         .route("/traces/{id}/overview", get(windows::overview))
         .route("/traces/{id}/spans/{span}", get(windows::call))
@@ -74,6 +95,9 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .layer(axum::middleware::map_response(uncached));
     Router::new()
         .nest("/api/v1", api)
+        .nest("/jaeger", jaeger::router())
+        .nest("/tempo", tempo::router())
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(elsewhere)
@@ -95,10 +119,6 @@ async fn status(State(shared): State<Shared>) -> Json<Status> {
     Json(shared.context.home.status())
 }
 
-async fn nodes(State(shared): State<Shared>) -> Json<Page<Node>> {
-    whole(shared.context.home.nodes())
-}
-
 async fn ready(State(shared): State<Shared>) -> Result<&'static str, Failure> {
     if shared.context.home.is_ready() {
         Ok("ready\n")
@@ -115,6 +135,12 @@ fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
 /// Paths that are no resource: the UI's own, or none at all.
 async fn elsewhere(method: Method, OriginalUri(uri): OriginalUri, headers: http::HeaderMap) -> Response {
     let path = uri.path();
+    if ["/jaeger/", "/tempo/"].iter().any(|of| path.starts_with(of)) {
+        return Failure::not_found(format!(
+            "`{path}` is not answered here; docs/interop.md lists what is"
+        ))
+        .into_response();
+    }
     if path == "/api" || path.starts_with("/api/") {
         let detail = format!("`{path}` is no path of this API; `/api/v1/status` is the first one to try");
         return Failure::not_found(detail).into_response();

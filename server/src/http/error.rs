@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 use protocol::api::problem::Problem;
 use protocol::{CallError, ErrorCode, TraceId};
 
+use crate::otlp;
 use crate::placement;
 use crate::queue;
 use crate::runtime::inspect::Rejection;
@@ -166,6 +167,37 @@ impl Failure {
         )
     }
 
+    /// More at once than is read.
+    pub(super) fn too_many_requests(detail: impl Into<String>) -> Self {
+        let title = "Too many requests at once";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail)
+    }
+
+    /// Spans come faster than they can be stored.
+    pub(super) fn store_behind() -> Self {
+        let detail = "spans come faster than they are stored; send them again later";
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "The trace store is behind",
+            detail,
+        )
+    }
+
+    /// A body with too many spans.
+    pub(super) fn too_many_spans(error: &otlp::Error) -> Self {
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Self::new(status, "too-large", "The body is too large", error.to_string())
+    }
+
+    /// A signal of OTLP that is not taken.
+    pub(super) fn no_such_signal(path: &str) -> Self {
+        let detail = format!(
+            "`{path}` is not taken: Cleave keeps traces alone; send spans to `/v1/traces`, and logs as events of them"
+        );
+        Self::not_found(detail)
+    }
+
     /// A node that does not serve yet.
     pub(super) fn not_ready() -> Self {
         let detail = "the node is starting: handlers are being read and placed";
@@ -220,9 +252,25 @@ impl Failure {
         &self.problem
     }
 
+    /// The number that gRPC has for it.
+    pub(super) fn grpc_code(&self) -> u64 {
+        match self.status {
+            StatusCode::BAD_REQUEST => 3,
+            StatusCode::REQUEST_TIMEOUT => 4,
+            StatusCode::NOT_FOUND | StatusCode::UNSUPPORTED_MEDIA_TYPE => 12,
+            StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => 7,
+            StatusCode::PAYLOAD_TOO_LARGE => 8,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => 14,
+            _ => 13,
+        }
+    }
+
     /// When to try again, in seconds, where that could help.
     pub(super) fn retry_after(&self) -> Option<HeaderValue> {
-        (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(HeaderValue::from_static("1"))
+        let statuses = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        statuses
+            .contains(&self.status)
+            .then_some(HeaderValue::from_static("1"))
     }
 }
 
@@ -263,6 +311,13 @@ impl From<traces::Error> for Failure {
     fn from(error: traces::Error) -> Self {
         match error {
             traces::Error::Query { .. } => Self::invalid(error.to_string()),
+            traces::Error::Gone(_) => Self::not_found(error.to_string()),
+            traces::Error::TooLarge { .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "trace-too-large",
+                "The trace is too large for this",
+                error.to_string(),
+            ),
             error => Self::internal(&error),
         }
     }

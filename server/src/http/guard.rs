@@ -48,6 +48,24 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(
     check_content_type(method, headers)
 }
 
+/// Whether a request may talk to the OTLP doors: a loopback `Host`, which HTTP/2 has as the authority, and no page of any
+/// site.
+pub(super) fn check_otlp(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Failure> {
+    if let Some(origin) = headers.get(ORIGIN) {
+        let detail = format!("the page of {origin:?} may not send spans here; send them from a program");
+        return Err(Failure::origin_not_allowed(detail));
+    }
+    match uri.authority() {
+        Some(authority) if !headers.contains_key(HOST) => match is_ours(authority.as_str(), port) {
+            true => Ok(()),
+            false => Err(Failure::host_not_allowed(format!(
+                "this is not `{authority}`; send to 127.0.0.1:{port}"
+            ))),
+        },
+        _ => check_host(uri, headers, port),
+    }
+}
+
 fn check_host(uri: &Uri, headers: &HeaderMap, port: u16) -> Result<(), Failure> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

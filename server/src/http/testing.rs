@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use protocol::api::SpanCounts;
+use protocol::api::chronicle::Happening;
 use protocol::api::handlers::{Export, Function, HandlerState, Reach};
 use protocol::api::nodes::NodeState;
 use protocol::api::placement::Placement;
@@ -143,6 +144,7 @@ impl HomeView for FakeHome {
         (*wanted == name("till")).then(|| HandlerDetail {
             handler: self.till(),
             wit: "world till {}".into(),
+            interfaces: Vec::new(),
         })
     }
 
@@ -172,8 +174,26 @@ impl HomeView for FakeHome {
             resident_bytes: 0,
             quic_bytes_sent: 0,
             quic_bytes_received: 0,
+            papers: None,
             last_error: None,
         }]
+    }
+
+    fn kill_node(&self, name: &NodeName) -> bool {
+        name.as_str() == "till"
+    }
+
+    fn chronicle(&self, query: &ChronicleQuery) -> Page<Entry> {
+        let entry = Entry {
+            number: 7,
+            unix_ms: 5,
+            what: Happening::NodeDied,
+            node: NodeName::parse("till").ok(),
+            handler: None,
+            text: "it ended".into(),
+        };
+        let items = vec![entry; query.limit.unwrap_or(1) as usize];
+        Page { items, next: None }
     }
 
     fn put_handler(&self, _: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>> {
@@ -194,6 +214,7 @@ impl HomeView for FakeHome {
             sampling: "all".into(),
             started_unix_ms: 0,
             spans: SpanCounts::default(),
+            otlp: None,
         }
     }
 
@@ -272,6 +293,7 @@ impl Doors {
             desired,
             queues,
             home: Arc::clone(&home) as Arc<dyn HomeView>,
+            intake: Arc::new(crate::otlp::Intake::new(clock.clone())),
             clock,
             ingress_root: name("till"),
             ingress_timeout: WATCHDOG,

@@ -588,3 +588,78 @@ async fn a_request_in_progress_is_finished_when_the_doors_close() {
     assert_eq!((answer.status.as_u16(), answer.text()), (200, "GET /gate 0"));
     assert_eq!(doors.tasks.drain(WATCHDOG).await, Ok(()));
 }
+
+#[tokio::test]
+async fn what_happened_and_what_was_written_is_told_and_a_child_can_be_killed() {
+    let doors = Doors::open().await;
+    let status = async |method: &str, path: &str, body: &str| match method {
+        "GET" => doors.get(path).await.status.as_u16(),
+        _ => doors.json(method, path, body).await.status.as_u16(),
+    };
+    let entries = doors.get("/api/v1/chronicle?limit=2").await;
+    let entries: Page<Entry> = serde_json::from_str(entries.text()).unwrap();
+    assert_eq!(entries.items.len(), 2);
+    for bad in ["limit=0", "limit=1001", "limit=many", "since=1"] {
+        let path = format!("/api/v1/chronicle?{bad}");
+        assert_eq!(status("GET", &path, "").await, 400, "{bad}");
+    }
+    assert_eq!(status("GET", "/api/v1/handlers/till/logs", "").await, 200);
+    assert_eq!(
+        status("GET", "/api/v1/handlers/till/logs?limit=501", "").await,
+        400
+    );
+    assert_eq!(status("GET", "/api/v1/handlers/nobody/logs", "").await, 404);
+    let kill = async |node: &str| status("POST", &format!("/api/v1/nodes/{node}/kill"), "{}").await;
+    assert_eq!(kill("till").await, 204);
+    assert_eq!(kill("home").await, 400);
+    assert_eq!(kill("nobody").await, 404);
+    assert_eq!(
+        status("POST", "/api/v1/nodes/till/kill", "{\"signal\":9}").await,
+        400
+    );
+}
+
+#[tokio::test]
+async fn the_map_the_bill_and_the_hour_are_answered_whole() {
+    let doors = Doors::open().await;
+    let empty = doors.get("/api/v1/edges/bill").await;
+    assert_eq!(
+        empty.json(),
+        serde_json::json!({"requests": 0, "calls": 0, "edges": []})
+    );
+    let address = format!("{}/cart", doors.ingress);
+    assert_eq!(
+        doors
+            .send(request("GET", &address, &[], ""))
+            .await
+            .status
+            .as_u16(),
+        200
+    );
+
+    let map = doors.get("/api/v1/map?width=800").await.json();
+    assert_eq!(
+        (map["nodes"][0]["name"].as_str(), map["narrow"].as_bool()),
+        (Some("home"), Some(false))
+    );
+    assert_eq!(map["handlers"][0]["name"], "till");
+    // The door is no box, so its edge is no line.
+    assert_eq!(map["lines"].as_array().map(Vec::len), Some(0));
+    let narrow = doors.get("/api/v1/map?width=320&at_unix_ms=5").await.json();
+    assert_eq!(narrow["narrow"], true);
+
+    let hour = doors.get("/api/v1/edges/history?minutes=5").await;
+    assert_eq!(hour.headers["cache-control"], "no-store");
+    let hour = hour.json();
+    assert_eq!(hour["bucket_ms"], 10_000);
+    assert!(hour["edges"].is_array() && hour["places"].is_array(), "{hour}");
+    for path in [
+        "map?width=200000",
+        "map?width=wide",
+        "edges/history?minutes=61",
+        "edges/history?hours=1",
+    ] {
+        let answer = doors.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(answer.status.as_u16(), 400, "{path}: {}", answer.text());
+    }
+}

@@ -1,17 +1,23 @@
 //! `Nodes`: the fleet that the reconciler commands: home itself and its children, over control messages.
 
+mod papers;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use protocol::api::chronicle::Happening;
 use protocol::api::nodes::{Node, NodeState};
 use protocol::control::{Birth, Control, Figures, NodeRoute, Routes};
 use protocol::{HandlerName, NodeName};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::chronicle::Chronicle;
 use super::station::Station;
+use crate::clock::Clock;
 use crate::placement::usage;
 use crate::placement::{Child, ChildEvent, Children, Fleet, NodeEvent, NodeSpec};
 use crate::quic::{Authority, Quic};
@@ -37,6 +43,10 @@ struct Held {
     figures: Figures,
     state: NodeState,
     first_incarnation: u64,
+    /// When its papers were issued.
+    papers_unix_ms: u64,
+    /// Whether the chronicle has that it serves, since its process started.
+    is_told: bool,
 }
 
 /// Home and its children.
@@ -48,6 +58,11 @@ pub(super) struct Nodes {
     pub(super) sockets: PathBuf,
     pub(super) sampling: String,
     pub(super) started_unix_ms: u64,
+    pub(super) chronicle: Arc<Chronicle>,
+    clock: Clock,
+    /// When home's own papers were issued, and when all are replaced.
+    papers_unix_ms: AtomicU64,
+    renewal_unix_ms: AtomicU64,
     held: Mutex<BTreeMap<NodeName, Held>>,
     waiting: Mutex<BTreeMap<Step, oneshot::Sender<Failed>>>,
     events: mpsc::Sender<NodeEvent>,
@@ -62,20 +77,25 @@ pub(super) struct Parts {
     pub(super) cache: PathBuf,
     pub(super) sockets: PathBuf,
     pub(super) sampling: String,
-    pub(super) started_unix_ms: u64,
+    pub(super) clock: Clock,
 }
 
 impl Nodes {
     pub(super) fn new(parts: Parts) -> (Arc<Self>, mpsc::Receiver<NodeEvent>) {
         let (events, out) = mpsc::channel(256);
+        let started_unix_ms = parts.clock.unix_ms() as u64;
         let nodes = Self {
+            chronicle: Arc::new(Chronicle::new(parts.clock.clone())),
+            clock: parts.clock,
+            papers_unix_ms: AtomicU64::new(started_unix_ms),
+            renewal_unix_ms: AtomicU64::new(0),
             station: parts.station,
             authority: parts.authority,
             children: parts.children,
             cache: parts.cache,
             sockets: parts.sockets,
             sampling: parts.sampling,
-            started_unix_ms: parts.started_unix_ms,
+            started_unix_ms,
             held: Mutex::default(),
             waiting: Mutex::default(),
             events,
@@ -131,8 +151,15 @@ impl Nodes {
                 node,
                 incarnation,
                 address,
-                ..
+                pid,
             } => {
+                let again = if incarnation > 1 {
+                    "started again"
+                } else {
+                    "started"
+                };
+                self.chronicle
+                    .node(&node, Happening::NodeStarted, format!("{again} as process {pid}"));
                 let first = self.held(|held| {
                     let held = held.get_mut(&node)?;
                     held.state = NodeState::Ready;
@@ -155,11 +182,17 @@ impl Nodes {
                 again_in,
             } => {
                 self.quic().peer_down(&node, incarnation);
+                let what = match again_in {
+                    Some(_) => Happening::NodeDied,
+                    None => Happening::NodeStopped,
+                };
+                self.chronicle.node(&node, what, reason.as_str());
                 if again_in.is_some() {
                     tracing::warn!(node = %node, "node `{node}` ended: {reason}");
                     self.held(|held| {
                         if let Some(held) = held.get_mut(&node) {
                             held.state = NodeState::Down;
+                            held.is_told = false;
                         }
                     });
                     let down = NodeEvent::Down {
@@ -194,35 +227,12 @@ impl Nodes {
             .collect()
     }
 
-    /// New papers for home and every child: for what runs now over the wire, and for a child's next start.
-    pub(super) async fn renew_papers(&self) {
-        let issue = |node: &NodeName| {
-            let issued = self.authority.issue(node);
-            issued.inspect_err(
-                |error| tracing::error!(node = %node, "no new papers for node `{node}`: {error}"),
-            )
-        };
-        if let Ok(identity) = issue(&self.station.node)
-            && let Err(error) = self.quic().renew(&identity)
-        {
-            tracing::error!("home keeps its old papers: {error}");
-        }
-        for (node, address) in self.addresses() {
-            let Ok(identity) = issue(&node) else { continue };
-            let papers = identity.into_papers();
-            self.held(|held| {
-                if let Some(child) = held.get(&node).and_then(|held| held.child.as_ref()) {
-                    child.set_papers(papers.clone());
-                }
-            });
-            if let Err(error) = self
-                .quic()
-                .send(&node, address, Control::Papers(Box::new(papers)))
-                .await
-            {
-                tracing::warn!(node = %node, "node `{node}` keeps its old papers until the next renewal: {error}");
-            }
-        }
+    /// Kills a child's process, as a crash would; whether one runs.
+    pub(super) fn kill(&self, node: &NodeName) -> bool {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(node)
+            .and_then(|held| held.child.as_ref())
+            .is_some_and(Child::kill)
     }
 
     async fn ask(&self, route: &NodeRoute, step: Step, control: Control) -> Result<Failed, String> {
@@ -265,6 +275,7 @@ impl Nodes {
             resident_bytes: usage.resident_bytes,
             quic_bytes_sent: sent,
             quic_bytes_received: received,
+            papers: Some(self.own_papers()),
             last_error: None,
         };
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -287,6 +298,7 @@ impl Nodes {
                 resident_bytes: usage.resident_bytes,
                 quic_bytes_sent: held.figures.quic_bytes_sent,
                 quic_bytes_received: held.figures.quic_bytes_received,
+                papers: Some(self.papers(held.papers_unix_ms)),
                 last_error: status.last_error,
             })
         });
@@ -350,6 +362,7 @@ impl Fleet for Nodes {
         self.held(|held| {
             let state = NodeState::Starting;
             let first_incarnation = status.incarnation;
+            let papers_unix_ms = self.now_ms();
             let (child, handlers) = (Some(child), spec.handlers);
             held.insert(
                 spec.name,
@@ -359,6 +372,8 @@ impl Fleet for Nodes {
                     figures: Figures::default(),
                     state,
                     first_incarnation,
+                    papers_unix_ms,
+                    is_told: false,
                 },
             )
         });
@@ -381,12 +396,17 @@ impl Fleet for Nodes {
         let failed = self
             .ask(&node, step, Control::Prepare(Box::new(Routes::clone(&routes))))
             .await?;
-        self.held(|held| {
-            if let Some(held) = held.get_mut(&node.name) {
-                held.state = NodeState::Ready;
-                held.handlers = served_by(&routes, &node.name);
-            }
+        let is_new = self.held(|held| {
+            let held = held.get_mut(&node.name)?;
+            held.state = NodeState::Ready;
+            held.handlers = served_by(&routes, &node.name);
+            (!std::mem::replace(&mut held.is_told, true)).then(|| held.handlers.clone())
         });
+        if let Some(handlers) = is_new {
+            let names: Vec<&str> = handlers.iter().map(HandlerName::as_str).collect();
+            let text = format!("serves {}", names.join(", "));
+            self.chronicle.node(&node.name, Happening::NodeReady, text);
+        }
         Ok(failed)
     }
 
@@ -419,6 +439,8 @@ impl Fleet for Nodes {
             held.state = NodeState::Draining;
             held.child.as_ref().and_then(|child| child.status().address)
         });
+        self.chronicle
+            .node(&node, Happening::NodeDraining, "finishes its calls");
         if let Some(address) = child {
             let _ = self.quic().send(&node, address, Control::Drain).await;
         }

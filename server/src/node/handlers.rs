@@ -9,10 +9,12 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::HandlerName;
+use protocol::api::chronicle::Happening;
 use protocol::api::handlers::{Handler, HandlerState, InstancePolicy, RefusedFile};
 use protocol::control::Limits;
 use tokio::sync::watch;
 
+use super::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::placement::plan;
@@ -98,16 +100,25 @@ impl Book {
     }
 
     /// Lets the newer versions serve that may, all at once.
-    fn take_over(&mut self, config: &Config) {
+    fn take_over(&mut self, config: &Config, chronicle: &Chronicle) {
         let mut refused = self.refusals(&self.newer(), config);
         for (name, entry) in &mut self.entries {
             let Some(newer) = entry.newer.take() else { continue };
             let rejection = refused.remove(name);
             let version = newer.short_hash();
             match &rejection {
-                None => tracing::info!(handler = %name, version, "`{name}` has a newer version"),
+                None => {
+                    tracing::info!(handler = %name, version, "`{name}` has a newer version");
+                    chronicle.handler(
+                        name,
+                        Happening::HandlerServes,
+                        format!("version {version} takes over"),
+                    );
+                }
                 Some(reason) if entry.rejection.as_ref() != Some(reason) => {
                     tracing::warn!(handler = %name, version, "`{name}.wasm` does not take over: {reason}");
+                    let text = format!("version {version} does not take over: {reason}");
+                    chronicle.handler(name, Happening::HandlerRefused, text);
                 }
                 Some(_) => {}
             }
@@ -126,17 +137,24 @@ pub(super) struct Handlers {
     runtime: Arc<Runtime>,
     config: Arc<Config>,
     clock: Clock,
+    chronicle: Arc<Chronicle>,
     book: RwLock<Book>,
     changes: watch::Sender<u64>,
 }
 
 impl Handlers {
-    pub(super) fn new(runtime: Arc<Runtime>, config: Arc<Config>, clock: Clock) -> Self {
+    pub(super) fn new(
+        runtime: Arc<Runtime>,
+        config: Arc<Config>,
+        clock: Clock,
+        chronicle: Arc<Chronicle>,
+    ) -> Self {
         let changes = watch::Sender::new(0);
         Self {
             runtime,
             config,
             clock,
+            chronicle,
             book: RwLock::default(),
             changes,
         }
@@ -192,6 +210,8 @@ impl Handlers {
         if let Ok(None) = outcome {
             book.entries.remove(name);
             tracing::info!(handler = %name, "`{name}` is gone");
+            self.chronicle
+                .handler(name, Happening::HandlerGone, "its file is gone");
             return;
         }
         let entry = book.entries.entry(name.clone()).or_default();
@@ -202,10 +222,18 @@ impl Handlers {
                 // The file that serves is back in its place.
                 (Some(serving), Some(version)) if serving.artifact().hash == version.artifact().hash => {}
                 (Some(_), version) => entry.newer = version,
-                (None, version) => entry.version = version,
+                (None, version) => {
+                    if let Some(version) = &version {
+                        let text = format!("version {} is there", version.short_hash());
+                        self.chronicle.handler(name, Happening::HandlerServes, text);
+                    }
+                    entry.version = version;
+                }
             },
             Err(rejection) => {
                 tracing::warn!(handler = %name, "`{name}.wasm` is rejected: {rejection}");
+                self.chronicle
+                    .handler(name, Happening::HandlerRefused, rejection.to_string());
                 entry.rejection = Some(rejection);
             }
         }
@@ -227,7 +255,7 @@ impl Handlers {
 
     fn resolve(&self) {
         let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
-        book.take_over(&self.config);
+        book.take_over(&self.config, &self.chronicle);
         book.resolution = catalog::resolve(&book.serving(), &self.config.interfaces);
         drop(book);
         self.touch();

@@ -21,6 +21,8 @@ use super::fleet::Nodes;
 use super::handlers::Handlers;
 use super::local::BuiltIns;
 use super::lock::DataLock;
+use super::outside::{OtlpDoors, Outside};
+use super::placed;
 use super::queued::{edge_timeouts, explain, queued};
 use super::seat::{Seat, Seated, built_in_exports};
 use super::station::Station;
@@ -63,7 +65,11 @@ fn complain(error: &anyhow::Error) {
 
 async fn run(args: UpArgs) -> anyhow::Result<()> {
     let data = args.data.clone();
-    let config = Arc::new(configuration(&args)?);
+    let mut config = configuration(&args)?;
+    if args.otlp {
+        config.otlp.open();
+    }
+    let config = Arc::new(config);
     let placement = match &args.placement {
         Some(text) => {
             let asked = config::placement_argument(text)?;
@@ -82,14 +88,16 @@ async fn run(args: UpArgs) -> anyhow::Result<()> {
     let _lock = DataLock::take(&data)?;
     let ui = listen(args.ui.unwrap_or(config.ui.listen), "--ui").await?;
     let ingress = listen(args.ingress.unwrap_or(config.ingress.listen), "--ingress").await?;
+    let otlp = OtlpDoors::listen(&config.otlp).await?;
     let home = Home::build(
         &data,
         config,
         placement,
         (ui.local_addr()?, ingress.local_addr()?),
+        &otlp,
     )
     .await?;
-    home.serve(ui, ingress, args.open).await
+    home.serve(ui, ingress, otlp, args.open).await
 }
 
 fn configuration(args: &UpArgs) -> anyhow::Result<Config> {
@@ -101,7 +109,7 @@ fn configuration(args: &UpArgs) -> anyhow::Result<Config> {
     }
 }
 
-async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+pub(super) async fn listen(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     if !address.ip().is_loopback() {
         bail!(
             "{flag} {address} is not a loopback address; other machines could do anything with this node, as it has no \
@@ -130,6 +138,7 @@ struct Home {
     desired: Desired,
     consumers: Consumers,
     addresses: (SocketAddr, SocketAddr),
+    outside: Arc<Outside>,
 }
 
 impl Home {
@@ -138,6 +147,7 @@ impl Home {
         config: Arc<Config>,
         placement: Placement,
         addresses: (SocketAddr, SocketAddr),
+        otlp: &OtlpDoors,
     ) -> anyhow::Result<Arc<Self>> {
         let clock = Clock::system();
         let stores = Stores::open(data, &config, &clock).await?;
@@ -181,15 +191,22 @@ impl Home {
         edges.start(&work);
         let runtime = Arc::clone(&station.runtime);
         let dispatcher: Dispatcher = Arc::clone(&station.router) as Dispatcher;
-        let handlers = Arc::new(Handlers::new(runtime, Arc::clone(&config), clock.clone()));
+        let handlers = Arc::new(Handlers::new(
+            runtime,
+            Arc::clone(&config),
+            clock.clone(),
+            Arc::clone(&nodes.chronicle),
+        ));
         let work_off = Work {
             dispatcher,
             recorder: Arc::clone(recorder),
             explain: explain(Arc::clone(&handlers)),
             concurrency: config.queue.concurrency,
         };
+        let outside = Arc::new(Outside::new(&stores, &config.otlp, otlp, &clock));
         let home = Arc::new(Self {
             data: data.to_owned(),
+            outside,
             handlers,
             consumers: Consumers::spawn(queues.clone(), work_off, &doors),
             sampler: Arc::new(Sampler::new(config.traces.sampling)),
@@ -297,7 +314,13 @@ impl Home {
         self.consumers.routes_changed();
     }
 
-    async fn serve(self: Arc<Self>, ui: TcpListener, ingress: TcpListener, open: bool) -> anyhow::Result<()> {
+    async fn serve(
+        self: Arc<Self>,
+        ui: TcpListener,
+        ingress: TcpListener,
+        otlp: OtlpDoors,
+        open: bool,
+    ) -> anyhow::Result<()> {
         let folder_path = self.data.join("handlers");
         let mut folder =
             Folder::open(&folder_path).with_context(|| format!("watch `{}`", folder_path.display()))?;
@@ -319,6 +342,7 @@ impl Home {
             desired: self.desired.clone(),
             queues: self.stores.queues.clone(),
             home: Arc::new(self.view()),
+            intake: Arc::clone(&self.outside.intake),
             clock: self.clock.clone(),
             ingress_root: self.config.ingress.root.clone(),
             ingress_timeout: self.config.ingress.timeout,
@@ -329,6 +353,7 @@ impl Home {
             "ingress",
             http::serve_ingress(ingress, context, self.doors.clone()),
         );
+        otlp.serve(&self.outside.door, &self.doors);
         self.forward_changes();
         self.say_where(open);
         interrupted().await;
@@ -354,6 +379,7 @@ impl Home {
             desired: self.desired.clone(),
             ui: self.addresses.0,
             ingress: self.addresses.1,
+            outside: Arc::clone(&self.outside),
         }
     }
 
@@ -378,6 +404,7 @@ impl Home {
         let home = Arc::clone(self);
         self.doors.spawn("changes", async move {
             let (mut nodes, mut placement) = (home.nodes.changes(), home.desired.changes());
+            let mut told = placed::Told::default();
             loop {
                 tokio::select! {
                     biased;
@@ -386,6 +413,7 @@ impl Home {
                     changed = placement.changed() => {
                         if changed.is_err() { return }
                         home.consumers.routes_changed();
+                        told.look(&home.desired.status(), &home.nodes.chronicle);
                     }
                 }
                 home.handlers.touch();
@@ -412,6 +440,7 @@ impl Home {
         let (ui, ingress) = self.addresses;
         self.say(&format!("Cleave   http://{ui}"));
         self.say(&format!("ingress  http://{ingress}"));
+        self.outside.addresses().iter().for_each(|line| self.say(line));
         self.say(&format!(
             "handlers {} in {}",
             self.handlers.names().len(),

@@ -16,11 +16,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Renews until it is dropped.
 pub(super) async fn keep_renewed(nodes: Arc<Nodes>, clock: Clock) {
     let mut rounds = Rounds::new(&clock, RENEWED_EVERY);
+    nodes.set_renewal(rounds.next_ms as u64);
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         look.tick().await;
         if rounds.is_due(&clock) {
             nodes.renew_papers().await;
+            nodes.set_renewal(rounds.next_ms as u64);
         }
     }
 }

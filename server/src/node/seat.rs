@@ -100,7 +100,7 @@ impl Seat<'_> {
             cache,
             sockets,
             sampling: config.traces.sampling.to_string(),
-            started_unix_ms: clock.unix_ms() as u64,
+            clock: clock.clone(),
         });
         let renewals = renewal::keep_renewed(Arc::clone(&nodes), clock);
         work.spawn(

@@ -7,15 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use protocol::NodeName;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::otlp::export::{Exporter, Figures};
 use crate::queue::Queues;
 use crate::shutdown::Tasks;
 use crate::state::StateStore;
 use crate::telemetry::Recorder;
-use crate::traces::Traces;
+use crate::traces::{Tap, Traces};
 
 /// What the writers may take to write what was accepted.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
@@ -71,6 +73,17 @@ impl Stores {
             state,
             writers: writers.clone(),
         })
+    }
+
+    /// Sends what is stored on to a collector, until the stores are closed.
+    pub(super) fn export(&self, to: &Uri) -> Option<(Arc<Figures>, Arc<Tap>)> {
+        let (tap, spans) = self.traces.tap()?;
+        let exporter = Exporter::new(to.clone());
+        let figures = exporter.figures();
+        let counted = Arc::clone(&tap);
+        let run = exporter.run(spans, move |count| counted.taken(count), self.writers.token());
+        self.writers.spawn("export", run);
+        Some((figures, tap))
     }
 
     /// Writes what was accepted and closes the files.

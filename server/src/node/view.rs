@@ -8,14 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use protocol::api::Status;
+use protocol::api::chronicle::{ChronicleQuery, Entry};
 use protocol::api::handlers::{Handler, HandlerDetail, HandlerState};
 use protocol::api::nodes::{Node, NodeState};
+use protocol::api::{Page, Status};
 use protocol::{HandlerName, InterfaceName, NodeName};
 use tokio::sync::watch;
 
 use super::fleet::Nodes;
 use super::handlers::Handlers;
+use super::outside::Outside;
 use super::station::Station;
 use crate::clock::Clock;
 use crate::edges::Edges;
@@ -42,6 +44,7 @@ pub(super) struct View {
     pub(super) desired: Desired,
     pub(super) ui: SocketAddr,
     pub(super) ingress: SocketAddr,
+    pub(super) outside: Arc<Outside>,
 }
 
 impl View {
@@ -83,6 +86,9 @@ impl View {
                 let slowest = handler.figures.instance_start_p50_us.max(figures.start_p50_us);
                 handler.figures.instance_start_p50_us = slowest;
                 handler.figures.instances_ended += figures.ended;
+                handler.figures.memory_bytes += figures.memory_bytes;
+                handler.figures.run_ns += figures.run_ns;
+                handler.figures.run_calls += figures.run_calls;
             }
         }
         listed
@@ -186,12 +192,16 @@ impl HomeView for View {
             .handlers()
             .into_iter()
             .find(|handler| handler.name == *name)?;
-        let wit = self
-            .handlers
-            .version(name)
-            .map(|version| version.accepted.wit.clone())
+        let version = self.handlers.version(name);
+        let accepted = version.map(|version| version.accepted);
+        let (wit, interfaces) = accepted
+            .map(|accepted| (accepted.wit.clone(), accepted.interfaces.clone()))
             .unwrap_or_default();
-        Some(HandlerDetail { handler, wit })
+        Some(HandlerDetail {
+            handler,
+            wit,
+            interfaces,
+        })
     }
 
     fn function(
@@ -245,6 +255,14 @@ impl HomeView for View {
         self.nodes.list(of_home.map(|(name, _)| name.clone()).collect())
     }
 
+    fn kill_node(&self, name: &NodeName) -> bool {
+        self.nodes.kill(name)
+    }
+
+    fn chronicle(&self, query: &ChronicleQuery) -> Page<Entry> {
+        self.nodes.chronicle.page(query)
+    }
+
     fn put_handler(&self, name: HandlerName, bytes: Bytes) -> BoxFuture<'_, Result<Handler, Rejection>> {
         self.put(name, bytes).boxed()
     }
@@ -273,6 +291,7 @@ impl HomeView for View {
             sampling: self.sampling.to_string(),
             started_unix_ms: self.nodes.started_unix_ms,
             spans: self.traces.counts(),
+            otlp: self.outside.status().map(Box::new),
         }
     }
 

@@ -14,9 +14,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use protocol::NodeName;
 use protocol::control::{Birth, Papers};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use self::backoff::Backoff;
 use self::process::Process;
@@ -174,6 +175,7 @@ pub struct Children {
 pub struct Child {
     node: NodeName,
     stop: watch::Sender<Option<Duration>>,
+    kill: Arc<Notify>,
     papers: watch::Sender<Option<Papers>>,
     status: watch::Receiver<ChildStatus>,
 }
@@ -212,9 +214,11 @@ impl Children {
             last_error: None,
             ended: false,
         });
+        let kill = Arc::new(Notify::new());
         let child = Child {
             node,
             stop,
+            kill: Arc::clone(&kill),
             papers,
             status: status_out,
         };
@@ -223,6 +227,7 @@ impl Children {
             children: self.clone(),
             birth,
             stop: stop_out,
+            kill,
             papers: papers_out,
             status,
         };
@@ -253,6 +258,15 @@ impl Child {
         self.status.borrow().clone()
     }
 
+    /// Kills its process, as a crash would; it starts again by itself. Whether there was one.
+    pub fn kill(&self) -> bool {
+        let runs = self.status.borrow().pid.is_some();
+        if runs {
+            self.kill.notify_one();
+        }
+        runs
+    }
+
     /// From its next start on it is born with these papers. The running process gets them over the wire.
     pub fn set_papers(&self, papers: Papers) {
         self.papers.send_replace(Some(papers));
@@ -272,6 +286,7 @@ struct Supervisor {
     children: Children,
     birth: Birth,
     stop: watch::Receiver<Option<Duration>>,
+    kill: Arc<Notify>,
     papers: watch::Receiver<Option<Papers>>,
     status: watch::Sender<ChildStatus>,
 }
@@ -341,10 +356,20 @@ impl Supervisor {
             address: process.address,
         };
         self.emit(started).await;
-        let end = tokio::select! {
-            biased;
-            grace = stopped(&mut self.stop, &self.children.tasks) => End::Stop(grace),
-            reason = process.exited() => End::Exited(reason),
+        let mut is_killed = false;
+        let end = loop {
+            tokio::select! {
+                biased;
+                grace = stopped(&mut self.stop, &self.children.tasks) => break End::Stop(grace),
+                reason = process.exited() => break End::Exited(match is_killed {
+                    true => format!("killed by hand ({reason})"),
+                    false => reason,
+                }),
+                () = self.kill.notified() => {
+                    process.kill();
+                    is_killed = true;
+                }
+            }
         };
         if let End::Stop(grace) = end {
             let reason = process.end(grace, self.children.pace.kill_after).await;
@@ -354,6 +379,8 @@ impl Supervisor {
     }
 
     fn show(&self, process: &Process) {
+        // A kill was for the process before this one, if that ended by itself in the same moment.
+        let _ = self.kill.notified().now_or_never();
         let started_unix_ms = self.children.clock.unix_ms() as u64;
         self.status.send_modify(|status| {
             status.pid = Some(process.pid);

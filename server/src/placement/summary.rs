@@ -44,7 +44,7 @@ pub fn summary(status: &PlacementStatus) -> String {
 }
 
 /// The mode, and how calls go where not as usual: `apart+uds+2ms`.
-fn in_words(placement: &Placement) -> String {
+pub fn in_words(placement: &Placement) -> String {
     let way = placement.way();
     match way.is_silent() {
         true => mode_word(placement.mode).to_owned(),

@@ -29,7 +29,7 @@ const FILE: &str = "authority.pem";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a node's certificate is valid: a machine may sleep for weeks between two renewals.
-const LEAF_VALID: Duration = Duration::from_secs(30 * DAY.as_secs());
+pub const LEAF_VALID: Duration = Duration::from_secs(30 * DAY.as_secs());
 /// How often home gives every node new papers: at a third of their life, so that two renewals may fail.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(LEAF_VALID.as_secs() / 3);
 /// The directory outlives the machine.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use protocol::HandlerName;
+use protocol::api::wit::Interface;
 
 use super::artifact::Artifact;
 use super::describe::Docs;
@@ -22,6 +23,8 @@ pub struct Accepted {
     pub artifact: Arc<Artifact>,
     /// Its world and interfaces as WIT text.
     pub wit: String,
+    /// The same, piece by piece.
+    pub interfaces: Vec<Interface>,
     /// What its functions say of themselves.
     pub docs: Docs,
     /// The file's size.
@@ -61,6 +64,7 @@ impl Accepted {
         Ok(Self {
             artifact,
             wit: inspected.wit,
+            interfaces: inspected.interfaces,
             docs: inspected.docs,
             size_bytes: bytes.len() as u64,
             compile_ms: if compiled { compile_ms } else { 0 },

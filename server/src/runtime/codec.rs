@@ -2,12 +2,14 @@
 //!
 //! [`Lowered`] writes wire bytes into a guest's memory, [`Lifted`] reads them out of it, both walking the component's own
 //! types. It leans on documented-hidden API of wasmtime 48 (`ComponentType`, `Lower`, `Lift`), so that the version is
-//! pinned; `codec/tests.rs` holds it equal to the `Val` path on generated types and values. Only plain types are
+//! pinned; `codec/agreement.rs` holds it equal to the `Val` path on generated types and values. Only plain types are
 //! routed, and only components whose strings are UTF-8 are accepted.
 //!
 //! The times of steps 1, 4, 7 and 9 lie inside these two types, which is why the stopwatch is here. For calls that are not
 //! sampled no clock is read.
 
+#[cfg(any(fuzzing, test))]
+mod agreement;
 mod lift;
 mod lower;
 mod plan;
@@ -24,6 +26,9 @@ use protocol::value::ValueError;
 use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType};
 use wasmtime::component::{ComponentNamedList, ComponentType};
 use wasmtime::{Result, ValRaw, format_err};
+
+#[cfg(fuzzing)]
+pub use agreement::agree_on;
 
 use crate::telemetry::OpenSpan;
 

@@ -52,6 +52,8 @@ pub(super) struct Tenant<'d> {
     pub(super) terms: &'d Arc<Terms>,
     /// What it was denied, told once each.
     pub(super) denials: &'d Arc<Denials>,
+    /// Where its instances are counted.
+    pub(super) lives: &'d Arc<Lives>,
 }
 
 /// Where an exported function is among those of its artifact.
@@ -77,6 +79,7 @@ impl Ground<'_> {
             handler: tenant.handler.clone(),
             terms: Arc::clone(tenant.terms),
             denials: Arc::clone(tenant.denials),
+            lives: Arc::clone(tenant.lives),
             pre: pre.clone(),
             executor: Arc::clone(self.executor),
             router: Arc::clone(self.router),
@@ -100,6 +103,7 @@ impl Deployed {
             handler: &self.name,
             terms: &self.terms,
             denials: &self.denials,
+            lives: self.lives(),
         }
     }
 
@@ -145,9 +149,10 @@ impl Deployed {
             handler: &name,
             terms: &terms,
             denials: &denials,
+            lives: &lives,
         };
         let is_shared = artifact.engine == EngineKind::Concurrent;
-        let shared = is_shared.then(|| SharedPool::new(ground.blueprint(tenant, &pre), lives));
+        let shared = is_shared.then(|| SharedPool::new(ground.blueprint(tenant, &pre), Arc::clone(&lives)));
         Ok(Self {
             name,
             artifact,

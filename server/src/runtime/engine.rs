@@ -10,11 +10,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use protocol::api::handlers::Engine as EngineKind;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails};
 
+use super::alarms::{Alarm, Alarms};
 use super::slices::Turns;
 
 /// How often a running guest looks at its deadline.
@@ -54,6 +55,7 @@ struct Ticker {
     /// Whether the thread waits to be woken by the next call.
     parked: AtomicBool,
     stop: AtomicBool,
+    alarms: Alarms,
 }
 
 impl Executor {
@@ -122,6 +124,13 @@ pub struct Running<'e> {
     ticker: &'e Ticker,
 }
 
+impl<'e> Running<'e> {
+    /// An alarm for the call: the ticker comes by while it lasts.
+    pub(super) fn alarm(&self, moment: Instant) -> Alarm<'e> {
+        self.ticker.alarms.at(moment)
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.ticker.running.fetch_sub(1, Ordering::SeqCst);
@@ -130,18 +139,23 @@ impl Drop for Running<'_> {
 
 fn tick(engine: &Engine, ticker: &Ticker) {
     let mut idle_ticks = 0;
+    let mut due = Instant::now();
     while !ticker.stop.load(Ordering::SeqCst) {
         if ticker.running.load(Ordering::SeqCst) > 0 {
             idle_ticks = 0;
         } else if idle_ticks >= IDLE_TICKS_MAX {
             ticker.park();
             idle_ticks = 0;
+            due = Instant::now();
             continue;
         } else {
             idle_ticks += 1;
         }
-        std::thread::park_timeout(TICK);
+        // By the moment before, not by now, so that ticks are no longer than one; but none is made up for.
+        due = Instant::now().max(due + TICK);
+        std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
         engine.increment_epoch();
+        ticker.alarms.ring(Instant::now());
     }
 }
 
@@ -217,8 +231,6 @@ fn address_space_is_ample() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     /// Far beyond the few ticks that it takes.

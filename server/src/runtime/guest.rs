@@ -92,7 +92,7 @@ impl Guest {
         Self {
             handler: tenant.handler.clone(),
             router,
-            limiter: MemoryLimiter::new(&tenant.terms.limits),
+            limiter: MemoryLimiter::new(&tenant.terms.limits, Arc::clone(tenant.lives)),
             outgoing_http: Outgoing::new(tenant, call.deadline),
             call,
             table,

@@ -5,10 +5,12 @@
 //! engine runs the rest, so that no later step has to guess.
 
 mod carried;
+mod contract;
 
 use std::borrow::Cow;
 
 use protocol::api::handlers::ImportKind;
+use protocol::api::wit::Interface;
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm, WitPrinter};
 
@@ -52,6 +54,8 @@ pub struct Inspected<'a> {
     pub component: Cow<'a, [u8]>,
     /// Its world and interfaces as WIT text, without those of `wasi`.
     pub wit: String,
+    /// Its interfaces, piece by piece.
+    pub interfaces: Vec<Interface>,
     /// What its functions say of themselves.
     pub docs: Docs,
 }
@@ -63,8 +67,13 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected<'_>, Rejection> {
         Encoding::Module => Cow::Owned(componentize(bytes)?),
     };
     scan(&component)?;
-    let (wit, docs) = texts(&component)?;
-    Ok(Inspected { component, wit, docs })
+    let (wit, interfaces, docs) = texts(&component)?;
+    Ok(Inspected {
+        component,
+        wit,
+        interfaces,
+        docs,
+    })
 }
 
 /// Refuses what compiles and links but could never work.
@@ -195,7 +204,7 @@ fn scan_option(option: &CanonicalOption) -> Result<(), Rejection> {
     }
 }
 
-fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
+fn texts(component: &[u8]) -> Result<(String, Vec<Interface>, Docs), Rejection> {
     let decoded = wit_component::decode(component).map_err(|error| {
         Rejection::new(
             format!("its WIT cannot be read: {error:#}"),
@@ -229,7 +238,7 @@ fn texts(component: &[u8]) -> Result<(String, Docs), Rejection> {
         Ok(()) => printer.output.to_string(),
         Err(error) => format!("// The WIT of this component cannot be printed: {error:#}\n"),
     };
-    Ok((wit, docs))
+    Ok((wit, contract::interfaces(resolve, *world), docs))
 }
 
 #[cfg(test)]

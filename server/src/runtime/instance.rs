@@ -1,6 +1,6 @@
 //! `Instance`: one store with one instance of a handler, and one call at a time in it.
 //!
-//! The deadline is held twice: epochs interrupt a guest that runs, a timer ends one that waits in the host; a call that
+//! The deadline is held twice: epochs interrupt a guest that runs, an alarm ends one that waits in the host; a call that
 //! never waits sets none. Whoever calls must drop the instance after any error: a trap poisons the whole store. What ended a call is told by
 //! `failure.rs`.
 
@@ -18,7 +18,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::artifact::ExportedFunction;
 use super::codec::{EXPORT_PARAMS, EXPORT_RESULTS, Lifted, Lowered, Stopwatch, watch};
 use super::deployed::Deployed;
-use super::engine::Executor;
+use super::engine::{Executor, Running};
 use super::failure;
 use super::guest::{CallInProgress, Guest};
 use super::incoming;
@@ -96,11 +96,11 @@ impl Instance {
                 ))
             }
         });
-        let _running = executor.running();
+        let running = executor.running();
         let turn = Arc::clone(&store.data().turn);
         let made = {
             let made = pin!(deployed.pre.instantiate_async(&mut store));
-            by_deadline(deadline, false, &turn, made).await
+            by_deadline(&running, deadline, false, &turn, made).await
         };
         match made {
             Some(Ok(instance)) => {
@@ -165,7 +165,7 @@ impl Instance {
         let outcome = {
             // Pinned here, so that it is not copied into another future: it is large.
             let called = pin!(export.call_async(&mut self.store, args));
-            by_deadline(deadline, since.is_some(), &self.turn, called).await
+            by_deadline(&running, deadline, since.is_some(), &self.turn, called).await
         };
         drop(running);
         deployed.habit.note(&self.turn);
@@ -211,7 +211,7 @@ impl Instance {
         let running = executor.running();
         let outcome = {
             let handled = pin!(incoming::handle(&mut self.store, &self.instance, proxy, request));
-            by_deadline(deadline, since.is_some(), &self.turn, handled).await
+            by_deadline(&running, deadline, since.is_some(), &self.turn, handled).await
         };
         drop(running);
         deployed.habit.note(&self.turn);
@@ -263,31 +263,24 @@ impl Instance {
     }
 }
 
-/// Polls a guest's future up to its deadline; `None` where that comes first. The timer is set when the future first waits.
+/// Polls a guest's future up to its deadline; `None` where that comes first. The alarm is set when the future first waits.
 /// Whatever the guest waits for, it holds no turn meanwhile. What has failed keeps its turn until its instance is torn
 /// down, which may take as long as running it did.
 async fn by_deadline<F: Future>(
+    running: &Running<'_>,
     deadline: Instant,
     watched: bool,
     turn: &Turn,
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
-    let mut timer = pin!(None);
+    let mut alarm = running.alarm(deadline);
     std::future::poll_fn(|context| {
         let polled = watch::within(watched, || future.as_mut().poll(context));
         if let Poll::Ready(output) = polled {
             return Poll::Ready(Some(output));
         }
         turn.end();
-        if timer.is_none() {
-            // Unconstrained, so that a guest that uses up the task's budget does not outlive its deadline.
-            let sleep = tokio::time::sleep_until(deadline.into());
-            timer.set(Some(tokio::task::unconstrained(sleep)));
-        }
-        match timer.as_mut().as_pin_mut() {
-            Some(timer) => timer.poll(context).map(|()| None),
-            None => Poll::Pending,
-        }
+        alarm.poll(context).map(|()| None)
     })
     .await
 }

@@ -62,6 +62,11 @@ pub(super) struct Lives {
     /// How long making them took.
     starts: [AtomicU64; START_BUCKETS],
     ended: [AtomicU64; WAYS],
+    /// Linear memory of the instances that there are.
+    memory_bytes: AtomicU64,
+    /// Time in guest code of sampled calls, and those calls.
+    run_ns: AtomicU64,
+    run_calls: AtomicU64,
 }
 
 impl Default for Lives {
@@ -71,6 +76,9 @@ impl Default for Lives {
             cold: AtomicU64::default(),
             starts: std::array::from_fn(|_| AtomicU64::default()),
             ended: std::array::from_fn(|_| AtomicU64::default()),
+            memory_bytes: AtomicU64::default(),
+            run_ns: AtomicU64::default(),
+            run_calls: AtomicU64::default(),
         }
     }
 }
@@ -102,6 +110,22 @@ impl Lives {
         self.ended[end as usize].fetch_add(instances, Ordering::Relaxed);
     }
 
+    /// Counts memory that an instance took.
+    pub(super) fn grew(&self, bytes: usize) {
+        self.memory_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts memory that an instance gave back with its end.
+    pub(super) fn shrank(&self, bytes: usize) {
+        self.memory_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts the time in guest code of a sampled call.
+    pub(super) fn ran(&self, ns: u64) {
+        self.run_ns.fetch_add(ns, Ordering::Relaxed);
+        self.run_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What was counted, beside the instances of now.
     pub(super) fn figures(&self) -> InstanceFigures {
         InstanceFigures {
@@ -109,6 +133,9 @@ impl Lives {
             cold: self.cold.load(Ordering::Relaxed),
             start_p50_us: self.start_p50_us(),
             ended: self.ended(),
+            memory_bytes: self.memory_bytes.load(Ordering::Relaxed),
+            run_ns: self.run_ns.load(Ordering::Relaxed),
+            run_calls: self.run_calls.load(Ordering::Relaxed),
             ..InstanceFigures::default()
         }
     }

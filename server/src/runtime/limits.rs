@@ -3,8 +3,12 @@
 //! wasmtime's own limiter counts each of them by itself; a component made of several modules would get the limit several
 //! times. What was refused is remembered, so that the trap can say so.
 
+use std::sync::Arc;
+
 use protocol::control::Limits;
 use wasmtime::ResourceLimiter;
+
+use super::life::Lives;
 
 /// Counts what an instance takes.
 #[derive(Debug)]
@@ -16,6 +20,8 @@ pub(super) struct MemoryLimiter {
     elements_max: usize,
     elements: usize,
     refused: Option<Refused>,
+    /// Where the memory of all the handler's instances is counted.
+    lives: Arc<Lives>,
 }
 
 /// What was asked for in vain: the whole size.
@@ -28,7 +34,7 @@ pub(super) enum Refused {
 }
 
 impl MemoryLimiter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, lives: Arc<Lives>) -> Self {
         Self {
             bytes_max: usize::try_from(limits.memory_bytes_max).unwrap_or(usize::MAX),
             bytes: 0,
@@ -36,6 +42,7 @@ impl MemoryLimiter {
             elements_max: limits.table_elements_max as usize,
             elements: 0,
             refused: None,
+            lives,
         }
     }
 
@@ -55,6 +62,12 @@ impl MemoryLimiter {
     }
 }
 
+impl Drop for MemoryLimiter {
+    fn drop(&mut self) {
+        self.lives.shrank(self.bytes);
+    }
+}
+
 impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(
         &mut self,
@@ -67,6 +80,7 @@ impl ResourceLimiter for MemoryLimiter {
             self.refused = Some(Refused::Memory(after));
             return Ok(false);
         }
+        self.lives.grew(after.saturating_sub(self.bytes));
         self.bytes = after;
         Ok(true)
     }
@@ -92,11 +106,12 @@ mod tests {
     use super::*;
 
     fn limiter() -> MemoryLimiter {
-        MemoryLimiter::new(&Limits {
+        let limits = Limits {
             memory_bytes_max: 100,
             table_elements_max: 10,
             ..Limits::default()
-        })
+        };
+        MemoryLimiter::new(&limits, Arc::default())
     }
 
     #[test]
@@ -107,9 +122,17 @@ mod tests {
         assert_eq!(limiter.take_refused(), Some(Refused::Memory(120)));
         assert!(limiter.memory_growing(60, 100, None).unwrap());
         assert_eq!(limiter.bytes, 100);
+        let lives = Arc::clone(&limiter.lives);
+        assert_eq!(lives.figures().memory_bytes, 100);
         assert_eq!(limiter.grown_bytes(), 100);
         limiter.started();
         assert_eq!(limiter.grown_bytes(), 0);
+        drop(limiter);
+        assert_eq!(
+            lives.figures().memory_bytes,
+            0,
+            "an instance gives all of it back"
+        );
     }
 
     #[test]

@@ -188,6 +188,7 @@ impl Runtime {
         if let Some(span) = &span {
             call.trace = span.context();
         }
+        let lives = Arc::clone(deployed.lives());
         let outcome = match Work::of(&deployed, &call, span.as_mut()) {
             Ok(work) => {
                 self.run(&deployed, work, call, Some(arrived), span.as_mut())
@@ -197,6 +198,9 @@ impl Runtime {
         };
         match outcome {
             Ok(ran) => {
+                if let Some(stages) = &ran.finished.stages {
+                    lives.ran(stages.run);
+                }
                 if let Some(span) = &mut span {
                     ran.close(span);
                 }

@@ -54,6 +54,7 @@ pub(super) struct Blueprint {
     pub(super) handler: HandlerName,
     pub(super) terms: Arc<Terms>,
     pub(super) denials: Arc<Denials>,
+    pub(super) lives: Arc<Lives>,
     pub(super) pre: InstancePre<Guest>,
     pub(super) executor: Arc<Executor>,
     pub(super) router: Dispatcher,
@@ -99,6 +100,7 @@ impl Blueprint {
             handler: &self.handler,
             terms: &self.terms,
             denials: &self.denials,
+            lives: &self.lives,
         }
     }
 }

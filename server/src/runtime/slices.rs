@@ -129,8 +129,13 @@ pub(super) fn next(
 
 /// Waits for a turn to begin with, up to a deadline; whether it came.
 pub(super) async fn has_first(turn: &Turn, executor: &Executor, deadline: Instant) -> bool {
-    let first = first(turn, &executor.turns);
-    tokio::time::timeout_at(deadline.into(), first).await.is_ok()
+    let running = executor.running();
+    let mut alarm = running.alarm(deadline);
+    tokio::select! {
+        biased;
+        () = first(turn, &executor.turns) => true,
+        () = alarm.rings() => false,
+    }
 }
 
 async fn first(turn: &Turn, turns: &Turns) {

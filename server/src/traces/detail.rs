@@ -28,7 +28,10 @@ impl Traces {
         let Some((stored, laid)) = self.laid(trace_id).await? else {
             return Ok(None);
         };
-        let linked = self.linked(&stored).await?;
+        let linked = self
+            .linked(stored.summary.trace_id, None)
+            .await?
+            .unwrap_or_default();
         let shown = laid.tree.first(SPANS_MAX);
         let at: Vec<usize> = shown.iter().map(|at| *at as usize).collect();
         let spans = self.spans_at(&laid.skeleton, &at).await?;
@@ -48,7 +51,10 @@ impl Traces {
         let Some((stored, laid)) = self.laid(trace_id).await? else {
             return Ok(None);
         };
-        let linked = self.linked(&stored).await?;
+        let linked = self
+            .linked(stored.summary.trace_id, None)
+            .await?
+            .unwrap_or_default();
         let has_head = view.has_head;
         let (for_window, links) = (Arc::clone(&laid), linked.clone());
         let mut rows = blocking(move || window(&for_window, &view, &links)).await?;
@@ -90,7 +96,10 @@ impl Traces {
             return Ok(None);
         };
         let server = told.next();
-        let mut linked = self.linked(&stored).await?;
+        let mut linked = self
+            .linked(stored.summary.trace_id, None)
+            .await?
+            .unwrap_or_default();
         let is_own = |id: SpanId| {
             id == own.span.span_id || server.as_ref().is_some_and(|server| id == server.span.span_id)
         };
@@ -142,20 +151,6 @@ impl Traces {
         Ok(stored.map_or(0, |stored| stored.root.0))
     }
 
-    /// The traces on the other side of its links.
-    pub(super) async fn linked(
-        &self,
-        stored: &Stored,
-    ) -> Result<Vec<protocol::api::traces::LinkedTrace>, Error> {
-        let inner = &self.0;
-        let linked = async {
-            let mut connection = inner.db.readers().acquire().await?;
-            let place = (stored.id, stored.summary.trace_id);
-            read::linked(&mut connection, &inner.words, place).await
-        };
-        linked.await.map_err(|error| inner.db.error(error).into())
-    }
-
     async fn head(&self, stored: Stored, laid: &Arc<Laid>) -> Result<TraceHead, Error> {
         let for_shares = Arc::clone(laid);
         let (shares, failure, telling, levels) = blocking(move || {
@@ -196,7 +191,7 @@ impl Traces {
                 .iter()
                 .enumerate()
                 .map(|(place, (handler, ns))| PathShare {
-                    handler: laid.skeleton.word(*handler).to_owned(),
+                    handler: laid.skeleton.text(*handler).to_owned(),
                     ns: *ns,
                     wait_ns: if place == 0 { wait_ns } else { 0 },
                 })
@@ -233,8 +228,8 @@ fn above(laid: &Laid, row: u32) -> Vec<(SpanId, String)> {
     while at != NONE && above.len() < ABOVE_MAX {
         let span = table.span[at as usize] as usize;
         if table.repeats(at).is_none() {
-            let handler = laid.skeleton.word(table.handler(&laid.skeleton, at));
-            let name = short_name(laid.skeleton.word(laid.skeleton.name[span]));
+            let handler = laid.skeleton.text(table.handler(&laid.skeleton, at));
+            let name = short_name(laid.skeleton.text(laid.skeleton.name[span]));
             above.push((SpanId(laid.skeleton.id[span]), format!("{handler} {name}")));
         }
         at = table.parent[at as usize];

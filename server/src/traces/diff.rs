@@ -144,10 +144,10 @@ impl Paths {
             let name = skeleton.name[span];
             let handler = *ours
                 .entry((handler, false))
-                .or_insert_with(|| self.word(skeleton.word(handler)));
+                .or_insert_with(|| self.word(skeleton.text(handler)));
             let label = *ours
                 .entry((name, true))
-                .or_insert_with(|| self.word(short_name(skeleton.word(name))));
+                .or_insert_with(|| self.word(short_name(skeleton.text(name))));
             let path = self.path(above, handler, label);
             path_of.push(path);
             let (start, end) = table.outer(tree, row);

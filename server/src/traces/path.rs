@@ -32,7 +32,10 @@ impl Traces {
         let mut seen = HashSet::from([first]);
         let mut waiting = vec![(0_u32, 0_usize, stored)];
         while let Some((at, hops, stored)) = waiting.pop() {
-            let links = self.linked(&stored).await?;
+            let links = self
+                .linked(stored.summary.trace_id, None)
+                .await?
+                .unwrap_or_default();
             let mut links: Vec<LinkedTrace> = links.into_iter().filter(|link| link.follows).collect();
             links.retain(|link| seen.insert(link.trace_id));
             let Some((_, laid)) = self.laid(stored.summary.trace_id).await? else {
@@ -70,7 +73,10 @@ impl Traces {
             let Some((stored, _)) = self.laid(first).await? else {
                 break;
             };
-            let links = self.linked(&stored).await?;
+            let links = self
+                .linked(stored.summary.trace_id, None)
+                .await?
+                .unwrap_or_default();
             let before = links
                 .iter()
                 .find(|link| !link.follows && seen.insert(link.trace_id));
@@ -92,7 +98,7 @@ fn leg(stored: &Stored, laid: &Laid, from: Option<PathStart>, start_ns: u64) -> 
     let skeleton = &laid.skeleton;
     let node = laid
         .find(stored.root.0)
-        .map_or("", |at| skeleton.word(skeleton.node[at]));
+        .map_or("", |at| skeleton.text(skeleton.node[at]));
     PathLeg {
         trace_id: stored.summary.trace_id,
         name: stored.summary.name.clone(),
@@ -130,7 +136,7 @@ fn parts(laid: &Laid, start_ns: u64) -> Vec<PathPart> {
         .into_iter()
         .zip(ends)
         .map(|((handler, start, _), end)| PathPart {
-            handler: laid.skeleton.word(handler).to_owned(),
+            handler: laid.skeleton.text(handler).to_owned(),
             start_ns: start_ns + start,
             end_ns: start_ns + end,
         });

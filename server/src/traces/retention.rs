@@ -9,7 +9,7 @@ pub(super) const SLICE_SPANS: u64 = 4_000;
 /// Traces looked at for one slice.
 pub(super) const SLICE_TRACES: u32 = 1_000;
 /// The most spans of one trace; further ones are dropped and counted, so that one trace cannot fill the store.
-pub(super) const TRACE_SPANS_MAX: usize = 200_000;
+pub(super) const TRACE_SPANS_MAX: usize = 2_000_000;
 
 /// The id up to which traces go, given the oldest ones with their spans, and the newest one's id.
 pub(super) fn slice(oldest: &[(i64, u64)], newest: i64) -> Option<i64> {

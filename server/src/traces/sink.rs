@@ -15,8 +15,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Retention;
 use super::store::Store;
+use super::{Retention, tap};
 use crate::clock::Clock;
 use crate::db::{self, Db};
 
@@ -43,6 +43,8 @@ pub(super) struct Tally {
     /// Spans in batches that wait.
     pub(super) waiting: AtomicUsize,
     pub(super) live: broadcast::Sender<Arc<[TraceSummary]>>,
+    /// Who gets what was stored.
+    pub(super) tap: tap::Place,
 }
 
 /// What the sink reads.
@@ -149,10 +151,14 @@ impl Sink {
 
     async fn write(&mut self, batch: Vec<Span>) {
         let taken = batch.len() as u64;
+        let copy = self.tally.tap.get().map(|tap| (tap, batch.clone()));
         match self.store.write(batch).await {
             Ok(written) => {
                 self.tally.recorded.fetch_add(written.recorded, Ordering::Relaxed);
                 self.tally.dropped.fetch_add(written.refused, Ordering::Relaxed);
+                if let Some((tap, copy)) = copy.filter(|_| written.recorded > 0) {
+                    tap.take(copy);
+                }
                 let newest = written.changed.len().saturating_sub(LIVE_MAX);
                 if !written.changed.is_empty() {
                     // Nobody may be following.
@@ -182,7 +188,7 @@ impl Sink {
             Ok(has_deleted) => has_deleted && (self.measure().await || self.until_look().is_zero()),
             Err(error) => {
                 tracing::error!(%error, "old traces could not be deleted");
-                self.look_again_in(LOOK_MAX);
+                self.look_again(self.clock.unix_ns(), LOOK_MAX);
                 false
             }
         }
@@ -191,20 +197,21 @@ impl Sink {
     /// Deletes a slice of what is too old; whether there was any. Where there was none it says when to look again.
     async fn prune_old(&mut self) -> Result<bool, db::Error> {
         let age_ns = u64::try_from(self.retention.age.as_nanos()).unwrap_or(u64::MAX);
-        let before_ns = self.clock.unix_ns().saturating_sub(age_ns);
+        let now_ns = self.clock.unix_ns();
+        let before_ns = now_ns.saturating_sub(age_ns);
         if self.store.prune_ended_before(before_ns).await? {
             return Ok(true);
         }
         let oldest_ns = self.store.oldest_end().await?;
         // In an empty store nothing can be too old before it has got so old.
-        let oldest_ns = oldest_ns.unwrap_or_else(|| self.clock.unix_ns());
-        self.look_again_in(Duration::from_nanos(oldest_ns.saturating_sub(before_ns)));
+        let oldest_ns = oldest_ns.unwrap_or(now_ns);
+        self.look_again(now_ns, Duration::from_nanos(oldest_ns.saturating_sub(before_ns)));
         Ok(false)
     }
 
-    fn look_again_in(&mut self, pause: Duration) {
+    fn look_again(&mut self, now_ns: u64, pause: Duration) {
         let pause = pause.clamp(LOOK_MIN, LOOK_MAX);
-        self.look_at_ns = self.clock.unix_ns().saturating_add(pause.as_nanos() as u64);
+        self.look_at_ns = now_ns.saturating_add(pause.as_nanos() as u64);
     }
 
     fn until_look(&self) -> Duration {

@@ -1,39 +1,55 @@
 //! The trace store's writing half: the one connection that writes, and what it remembers between batches.
 //!
-//! A batch is one transaction: its spans, the rows of the traces that they change, and which handlers and edges took
-//! part. Traces that still grow are kept in memory, so that a batch reads only the traces that it has forgotten or not
-//! seen. `synchronous=NORMAL`: a power cut may cost the last batches, the end of the process none.
+//! A batch is one transaction: a block of each trace's spans, the rows of the traces that they change, and which handlers
+//! and edges took part. Traces that still grow are kept in memory, so that a batch reads only the traces that it has
+//! forgotten or not seen. `synchronous=NORMAL`: a power cut may cost the last batches, the end of the process none.
 //!
-//! Here and below `store/` is all SQL of the traces: `store/row.rs` has the form of rows, `store/insert.rs` the
-//! statements with many rows, `store/read.rs` and `store/sample.rs` what readers ask.
+//! Here and below `store/` is all SQL of the traces: `store/pack.rs` makes blocks of a batch, `store/insert.rs` has the
+//! statements with many rows, `store/blocks.rs`, `read.rs`, `links.rs` and `sample.rs` what readers ask.
 
+pub(super) mod blocks;
 mod insert;
+pub(super) mod links;
+mod old;
 mod open;
+mod pack;
 pub(super) mod read;
 mod row;
 pub(super) mod sample;
 mod words;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use protocol::api::traces::TraceSummary;
 use protocol::{Span, TraceId};
+use rustc_hash::FxHashMap;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
+use super::block::{BLOCK_SPANS_MAX, Numbers};
+use super::limits;
 use super::retention::{self, TRACE_SPANS_MAX};
 use crate::db::{self, Db, Migration, Synchronous, Writer};
 
-use insert::{SpanRow, TraceRow};
+use insert::TraceRow;
 use open::{OpenTrace, OpenTraces};
+use pack::Packs;
 pub(super) use words::Words;
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 2_026_112_201,
-    sql: include_str!("../../../migrations/traces/2026112201_create_spans.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 2_026_112_201,
+        sql: include_str!("../../../migrations/traces/2026112201_create_spans.sql"),
+    },
+    Migration {
+        version: 2_026_112_202,
+        sql: include_str!("../../../migrations/traces/2026112202_pack_spans.sql"),
+    },
+];
+
+/// The most traces of a batch that are told to who follows, the newest ones.
+const CHANGED_MAX: usize = 100;
 
 /// The writing half.
 #[derive(Debug)]
@@ -60,20 +76,33 @@ impl Store {
     /// Opens the file, and its readers.
     pub(super) async fn open(path: &Path) -> Result<(Db, Self), db::Error> {
         let (db, mut writer) = Db::open(path, &MIGRATIONS, Synchronous::Normal).await?;
-        let words = Words::load(writer.connection())
-            .await
-            .map_err(|error| db.error(error))?;
+        let loaded = Self::load(&mut writer).await;
+        match loaded {
+            Ok((words, next)) => {
+                let store = Self {
+                    writer,
+                    words: Arc::new(words),
+                    open: OpenTraces::default(),
+                    next,
+                };
+                Ok((db, store))
+            }
+            Err(error) => {
+                let error = db.error(error);
+                db.close().await;
+                writer.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn load(writer: &mut Writer) -> Result<(Words, i64), sqlx::Error> {
+        let words = Words::load(writer.connection()).await?;
+        old::bring_forward(writer.connection(), &words).await?;
         let newest: Option<i64> = sqlx::query_scalar("SELECT max(id) FROM traces")
             .fetch_one(writer.connection())
-            .await
-            .map_err(|error| db.error(error))?;
-        let store = Self {
-            writer,
-            words: Arc::new(words),
-            open: OpenTraces::default(),
-            next: newest.unwrap_or(0) + 1,
-        };
-        Ok((db, store))
+            .await?;
+        Ok((words, newest.unwrap_or(0) + 1))
     }
 
     /// The words, for readers.
@@ -91,7 +120,7 @@ impl Store {
         outcome.map_err(|error| self.writer.error(error))
     }
 
-    async fn write_all(&mut self, spans: Vec<Span>) -> Result<Written, sqlx::Error> {
+    async fn write_all(&mut self, mut spans: Vec<Span>) -> Result<Written, sqlx::Error> {
         let Self {
             writer,
             words,
@@ -100,47 +129,47 @@ impl Store {
         } = self;
         let mut written = Written::default();
         let given = spans.len();
-        let spans = words.know(writer.connection(), spans).await?;
+        spans.iter_mut().for_each(limits::cut);
+        let numbers = words.know(writer.connection(), &mut spans).await?;
         written.refused += (given - spans.len()) as u64;
+        let groups = by_trace(&spans, &numbers);
 
         let mut transaction = writer.begin().await?;
-        let mut rows = Vec::with_capacity(spans.len());
-        let mut changed = BTreeSet::new();
-        let unopened: BTreeSet<TraceId> = spans.iter().map(|span| span.trace_id).collect();
-        let unopened: Vec<TraceId> = unopened.into_iter().filter(|id| !open.contains(*id)).collect();
+        let unopened = groups.iter().map(|(trace_id, _)| *trace_id);
+        let unopened: Vec<TraceId> = unopened.filter(|id| !open.contains(*id)).collect();
         let known = read::known_traces(&mut transaction, &unopened).await?;
-        for span in spans {
-            let trace_id = span.trace_id;
-            if !open.contains(trace_id) {
-                let trace = match known.get(&trace_id) {
-                    Some(id) => read::open_trace(&mut transaction, words, (*id, trace_id)).await?,
-                    None => {
-                        *next += 1;
-                        OpenTrace::new(*next - 1)
-                    }
-                };
-                open.insert(trace_id, trace);
-            }
-            let trace = open.touch(trace_id);
-            if trace.has(span.span_id) {
-                continue;
-            }
-            if trace.spans() >= TRACE_SPANS_MAX {
-                written.refused += 1;
-                continue;
-            }
-            trace.add(&span);
-            changed.insert((trace.id, trace_id));
-            rows.push(SpanRow::new(trace.id, span, words)?);
+        for trace_id in unopened {
+            let trace = match known.get(&trace_id) {
+                Some(id) => blocks::open_trace(&mut transaction, words, *id).await?,
+                None => {
+                    *next += 1;
+                    OpenTrace::new(*next - 1)
+                }
+            };
+            open.insert(trace_id, trace);
         }
-        insert::spans(&mut transaction, &rows).await?;
+        let mut packs = Packs::default();
+        let mut changed = Vec::with_capacity(groups.len());
+        for (trace_id, rows) in &groups {
+            let trace = open.touch(*trace_id);
+            let before = packs.spans;
+            for rows in rows.chunks(BLOCK_SPANS_MAX) {
+                let room = TRACE_SPANS_MAX.saturating_sub(trace.spans());
+                let (rows, beyond) = rows.split_at(rows.len().min(room));
+                packs.add(trace, rows);
+                let refused = beyond.iter().filter(|(span, _)| !trace.has(span.span_id.0));
+                written.refused += refused.count() as u64;
+            }
+            if packs.spans > before {
+                changed.push(*trace_id);
+            }
+        }
+        written.recorded = packs.spans;
+        insert::blocks(&mut transaction, packs.blocks).await?;
+        insert::links(&mut transaction, packs.links).await?;
         update(&mut transaction, words, open, &changed).await?;
         transaction.commit().await?;
-        written.recorded = rows.len() as u64;
-        written.changed = changed
-            .into_iter()
-            .filter_map(|(_, trace_id)| open.touch(trace_id).show(trace_id))
-            .collect();
+        written.changed = told(open, words, &changed);
         open.trim();
         Ok(written)
     }
@@ -182,7 +211,8 @@ impl Store {
         };
         let mut transaction = self.writer.begin().await?;
         for statement in [
-            "DELETE FROM spans WHERE trace <= ?",
+            "DELETE FROM blocks WHERE id < (?1 + 1) << 20",
+            "DELETE FROM links WHERE trace <= ?",
             "DELETE FROM parts WHERE word IN (SELECT id FROM words) AND trace <= ?",
             "DELETE FROM traces WHERE id <= ?",
         ] {
@@ -227,22 +257,57 @@ impl Store {
     }
 }
 
-/// Brings the rows of the traces that changed up to date.
+/// Spans with their words, by trace, in the order in which each trace came first.
+fn by_trace<'a>(spans: &'a [Span], numbers: &[Numbers]) -> Vec<(TraceId, Vec<(&'a Span, Numbers)>)> {
+    let mut places: FxHashMap<TraceId, usize> = FxHashMap::default();
+    let mut groups: Vec<(TraceId, Vec<(&Span, Numbers)>)> = Vec::new();
+    for (span, numbers) in spans.iter().zip(numbers) {
+        let place = *places.entry(span.trace_id).or_insert_with(|| {
+            groups.push((span.trace_id, Vec::new()));
+            groups.len() - 1
+        });
+        groups[place].1.push((span, *numbers));
+    }
+    groups
+}
+
+/// Brings the rows of the traces that changed up to date, and makes one of a trace's many small blocks.
 async fn update(
     connection: &mut SqliteConnection,
     words: &Words,
     open: &mut OpenTraces,
-    changed: &BTreeSet<(i64, TraceId)>,
+    changed: &[TraceId],
 ) -> Result<(), sqlx::Error> {
-    let mut traces = Vec::with_capacity(changed.len());
     let mut parts = Vec::new();
-    for (id, trace_id) in changed {
+    for trace_id in changed {
         let trace = open.touch(*trace_id);
-        for word in trace.unwritten_parts(words)? {
-            parts.push((word, *id));
+        let id = trace.id;
+        parts.extend(trace.unwritten_parts().into_iter().map(|word| (word, id)));
+        if let Some(merged) = trace.tail.merge() {
+            blocks::merge(connection, words, id, merged).await?;
         }
-        traces.extend(TraceRow::new(*trace_id, trace, words)?);
     }
-    insert::traces(connection, &traces).await?;
-    insert::parts(connection, &parts).await
+    let rows = changed.iter().filter_map(|id| TraceRow::new(*id, open.get(*id)?));
+    insert::traces(connection, rows.collect()).await?;
+    insert::parts(connection, parts).await
+}
+
+/// The newest of the traces that changed, as far as their root is there.
+fn told(open: &OpenTraces, words: &Words, changed: &[TraceId]) -> Vec<TraceSummary> {
+    let mut shown: Vec<(i64, TraceId)> = changed
+        .iter()
+        .filter_map(|trace_id| {
+            let trace = open.get(*trace_id)?;
+            let summary = trace.summary.as_ref()?;
+            summary.has_root().then_some((trace.id, *trace_id))
+        })
+        .collect();
+    shown.sort_unstable();
+    let newest = shown.len().saturating_sub(CHANGED_MAX);
+    let show = |(_, trace_id): &(i64, TraceId)| {
+        let trace = open.get(*trace_id)?;
+        let summary = trace.summary.as_ref()?;
+        summary.show(*trace_id, trace.missing(), |word| words.get(word))
+    };
+    shown[newest..].iter().filter_map(show).collect()
 }

@@ -8,7 +8,60 @@ use protocol::{
     CalleeStages, ErrorCode, HandlerName, NodeName, Span, SpanId, SpanKind, SpanStatus, TraceId, Transport,
 };
 
+use super::block::Numbers;
+use super::summary::{Facts, Summary, text_of};
 use crate::telemetry::fields;
+
+/// The words of spans of tests; the place of one and 1 is its number.
+const WORDS: [&str; 15] = [
+    "ingress",
+    "cart",
+    "catalog",
+    "checkout",
+    "queue",
+    "home",
+    "state",
+    "frontend",
+    "email",
+    "cart -> state:store",
+    "checkout -> shop:cart/cart",
+    "checkout -> shop:email/email",
+    "together",
+    "apart",
+    "groups",
+];
+
+/// The word of a number.
+pub(super) fn word(number: u32) -> Option<Arc<str>> {
+    WORDS
+        .get((number as usize).wrapping_sub(1))
+        .map(|word| (*word).into())
+}
+
+/// The numbers of a span's words.
+pub(super) fn numbers(span: &Span) -> Numbers {
+    let number = |text: Option<&str>| {
+        text.map_or(0, |text| {
+            let place = WORDS.iter().position(|word| *word == text);
+            place.unwrap_or_else(|| panic!("`{text}` is no word of tests")) as u32 + 1
+        })
+    };
+    Numbers {
+        handler: number(Some(span.handler.as_str())),
+        node: number(Some(span.node.as_str())),
+        peer: number(span.peer.as_ref().map(|peer| peer.as_str())),
+        edge: number(text_of(span, fields::EDGE).map(AsRef::as_ref)),
+        placement: number(text_of(span, fields::PLACEMENT).map(AsRef::as_ref)),
+    }
+}
+
+/// The summary of spans.
+pub(super) fn summary(spans: &[Span]) -> Summary {
+    let facts = |span| Facts::of(span, numbers(span));
+    let mut summary = Summary::of(&facts(&spans[0]));
+    spans[1..].iter().for_each(|span| summary.add(&facts(span)));
+    summary
+}
 
 /// A plain server span: 1 ms long, starting `id` µs after a fixed moment.
 pub(super) fn span(trace: u128, id: u64, parent: Option<u64>) -> Span {

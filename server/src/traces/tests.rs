@@ -1,6 +1,8 @@
 //! Tests of the traces as their users see them: real files, the real sink.
 
+mod lines;
 mod listed;
+mod packed;
 mod retained;
 mod typical;
 
@@ -11,7 +13,6 @@ use protocol::api::traces::TraceDetail;
 use protocol::{HandlerName, SpanId, TraceId};
 use tempfile::TempDir;
 
-use super::summary::Summary;
 use super::testing::{along, any_trace, continues, failed, span};
 use super::*;
 use crate::clock::Clock;
@@ -219,7 +220,7 @@ async fn a_hundred_thousand_spans_are_stored_without_a_drop() {
     assert_eq!((counts.recorded, counts.dropped), (all, 0));
     assert_eq!(house.get(TRACES / 2).await.spans.len(), SPANS as usize);
     let bytes = counts.stored_bytes / all;
-    assert!((50..400).contains(&bytes), "{bytes} bytes a span");
+    assert!((20..200).contains(&bytes), "{bytes} bytes a span");
 }
 
 #[tokio::test]
@@ -285,10 +286,10 @@ proptest! {
                 }
             }
             for (id, spans) in [(1, first), (2, second)] {
-                let mut expected = Summary::of(&spans[0]);
-                spans[1..].iter().for_each(|span| expected.add(span));
+                let expected = testing::summary(&spans);
                 let detail = house.get(id).await;
-                assert_eq!(detail.summary, expected.show(TraceId(id)));
+                let missing = detail.summary.missing;
+                assert_eq!(Some(detail.summary), expected.show(TraceId(id), missing, testing::word));
                 let mut found: Vec<Span> = detail.spans.into_iter().map(|row| row.span).collect();
                 found.sort_by_key(|span| std::cmp::Reverse(span.span_id.0));
                 assert_eq!(found, spans);

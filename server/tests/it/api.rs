@@ -42,6 +42,12 @@ fn problems_say_what_why_and_what_to_do() {
     insta::assert_json_snapshot!("unfitting_json", told(&home, &answer, 400));
     let answer = send(Req::get("/api/v1/traces?limit=0"));
     insta::assert_json_snapshot!("bad_query", told(&home, &answer, 400));
+    let answer = send(Req::get("/api/v1/edges/history?minutes=0"));
+    insta::assert_json_snapshot!("bad_minutes", told(&home, &answer, 400));
+    let answer = send(Req::get("/api/v1/map?width=9"));
+    insta::assert_json_snapshot!("bad_width", told(&home, &answer, 400));
+    let answer = send(Req::get("/api/v1/map"));
+    insta::assert_json_snapshot!("missing_width", told(&home, &answer, 400));
     let answer = send(Req::get("/api/v1/queues/nobody.email/messages"));
     insta::assert_json_snapshot!("unknown_queue", told(&home, &answer, 404));
 

@@ -13,6 +13,7 @@ mod cleave;
 mod connection;
 mod gallery;
 mod page;
+mod seeing;
 mod shop;
 mod trace;
 
@@ -89,6 +90,25 @@ fn a_purchase_is_followed_together_and_apart() {
         tour.press_apart().await;
         tour.buy_apart().await;
         tour.look_at_lists().await;
+    });
+}
+
+/// Scenario: a person cuts an edge by dragging, reads what it cost, undoes it, does the same by keys, looks back an hour
+/// and reads the bill.
+#[test]
+fn a_handler_is_dragged_out_and_the_bill_is_read() {
+    let home = Home::shop().start();
+    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut tour = Tour::start(shop, &ui).await;
+        tour.drag_and_undo().await;
+        tour.move_by_keys().await;
+        tour.look_back().await;
+        tour.read_the_bill().await;
     });
 }
 
@@ -173,6 +193,44 @@ impl Tour {
         self.calm("the purchase apart").await;
     }
 
+    async fn drag_and_undo(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        shop::crowd(shop, &self.shop_url).await;
+        seeing::drag_out(cleave, "currency").await;
+        shop::crowd(shop, &self.shop_url).await;
+        seeing::wait_measured(cleave).await;
+        self.gallery.take(cleave, "map-moved").await;
+        seeing::undo(cleave, "currency").await;
+        self.calm("dragging").await;
+    }
+
+    async fn move_by_keys(&mut self) {
+        let cleave = &mut self.cleave;
+        seeing::open_menu(cleave, "cart").await;
+        self.gallery.take(cleave, "map-menu").await;
+        seeing::open_menu(cleave, "cart").await;
+        seeing::choose_first(cleave, "cart").await;
+        self.calm("the menu").await;
+    }
+
+    async fn look_back(&mut self) {
+        let cleave = &mut self.cleave;
+        seeing::look_back(cleave).await;
+        self.gallery.take(cleave, "map-past").await;
+        seeing::come_back(cleave).await;
+        self.calm("the slider").await;
+    }
+
+    async fn read_the_bill(&mut self) {
+        let cleave = &mut self.cleave;
+        cleave::visit(cleave, "edges").await;
+        seeing::open_edge(cleave, "frontend-currency").await;
+        self.gallery.take(cleave, "edges-open").await;
+        seeing::sort_and_propose(cleave, "frontend-currency").await;
+        self.gallery.take(cleave, "map-proposed").await;
+        self.calm("the bill").await;
+    }
+
     async fn look_at_lists(&mut self) {
         let cleave = &mut self.cleave;
         // By the keyboard: `g`, then the page's letter.
@@ -189,7 +247,7 @@ impl Tour {
         cleave.wait_for("tr[data-edge]").await;
         self.gallery.take(cleave, "edges").await;
         cleave::visit(cleave, "nodes").await;
-        let nodes = cleave.attributes("tr", "data-node").await;
+        let nodes = cleave.attributes("main *", "data-node").await;
         assert_eq!(nodes.len(), SHOP.len() + 1, "{nodes:?}");
         self.gallery.take(cleave, "nodes").await;
         self.calm("the lists").await;

@@ -12,6 +12,8 @@ mod apart;
 mod api;
 /// Who may do what: grants, and what a node may call at another one.
 mod authority;
+/// The bill, the hour and the map of a real shop.
+mod bill;
 /// A person in a real browser: the shop beside Cleave, together and apart.
 mod browser;
 /// Functions called by hand, and the shop bought through the ingress.

@@ -6,14 +6,17 @@
 use protocol::api::problem::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, RequestInit, Response};
+use web_sys::{AbortSignal, ProgressEvent, RequestInit, Response, XmlHttpRequest};
 
 const BASE: &str = "/api/v1/";
 
 /// Longer than any answer takes; a placement change is accepted at once and then watched.
 const TIMEOUT_MS: u32 = 15_000;
+/// A component is compiled and placed before the answer.
+const UPLOAD_TIMEOUT_MS: u32 = 180_000;
 
 /// Reads a resource: `get("handlers")`.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
@@ -28,6 +31,63 @@ pub async fn send<T: DeserializeOwned>(
 ) -> Result<T, Problem> {
     let body = serde_json::to_string(body).map_err(|error| unreadable(&error.to_string()))?;
     parse(&request(method, path, Some(body)).await?)
+}
+
+/// Asks for something that answers with nothing: `act("POST", "nodes/cart/kill")`.
+pub async fn act(method: &str, path: &str) -> Result<(), Problem> {
+    request(method, path, Some("{}".to_owned())).await.map(|_| ())
+}
+
+/// Deletes a resource.
+pub async fn delete(path: &str) -> Result<(), Problem> {
+    request("DELETE", path, None).await.map(|_| ())
+}
+
+/// Sends a component; `progress` hears the share that has left this page. The server answers once it serves, or says why
+/// it does not.
+pub async fn upload<T: DeserializeOwned>(
+    path: &str,
+    file: &web_sys::File,
+    progress: impl Fn(f64) + 'static,
+) -> Result<T, Problem> {
+    let sender = XmlHttpRequest::new().map_err(unreachable)?;
+    let url = format!("{BASE}{path}");
+    sender.open("PUT", &url).map_err(unreachable)?;
+    sender
+        .set_request_header("content-type", "application/wasm")
+        .map_err(unreachable)?;
+    sender.set_timeout(UPLOAD_TIMEOUT_MS);
+    let heard = Closure::<dyn FnMut(ProgressEvent)>::new(move |event: ProgressEvent| {
+        if event.total() > 0.0 {
+            progress(event.loaded() / event.total());
+        }
+    });
+    if let Ok(upload) = sender.upload() {
+        upload.set_onprogress(Some(heard.as_ref().unchecked_ref()));
+    }
+    let waiting = sender.clone();
+    let ended = js_sys::Promise::new(&mut |done, _| waiting.set_onloadend(Some(&done)));
+    sender.send_with_opt_blob(Some(file)).map_err(unreachable)?;
+    JsFuture::from(ended).await.map_err(unreachable)?;
+    let status = sender.status().unwrap_or_default();
+    let text = sender.response_text().ok().flatten().unwrap_or_default();
+    match status {
+        0 => Err(unreachable(JsValue::NULL)),
+        200..=299 => parse(&text),
+        _ => Err(refusal(&text, status, &format!("PUT {url}"))),
+    }
+}
+
+/// What the server says to a request that it does not carry out.
+fn refusal(text: &str, status: u16, request: &str) -> Problem {
+    serde_json::from_str(text).unwrap_or_else(|_| Problem {
+        title: format!("The server answered {status}"),
+        status,
+        code: "unexpected".to_owned(),
+        detail: format!("`{request}` was not understood. Look at the log of `cleave up`."),
+        pointer: None,
+        trace_id: None,
+    })
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
@@ -60,14 +120,7 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
     if response.ok() {
         return Ok(text);
     }
-    Err(serde_json::from_str(&text).unwrap_or_else(|_| Problem {
-        title: format!("The server answered {}", response.status()),
-        status: response.status(),
-        code: "unexpected".to_owned(),
-        detail: format!("`{method} {url}` was not understood. Look at the log of `cleave up`."),
-        pointer: None,
-        trace_id: None,
-    }))
+    Err(refusal(&text, response.status(), &format!("{method} {url}")))
 }
 
 fn unreachable(_: JsValue) -> Problem {

@@ -12,21 +12,27 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 15] = [
+const KEYS: [(&str, &str); 18] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
     ("g q", "Queues"),
     ("g h", "Handlers"),
     ("g n", "Nodes"),
+    ("g l", "Learn"),
     ("/", "Filter the list"),
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
-    ("[  ]", "Previous and next span of a trace"),
+    (
+        "[  ]",
+        "Previous and next: span or find of a trace, step of the tour",
+    ),
     ("←  →", "Fold and unfold a row of a trace"),
     ("w  s  0", "Nearer, further, all of a trace"),
     ("a  d", "Earlier and later in a trace"),
     ("p", "Pause and resume a live list"),
+    ("m", "Move the handler (on the map)"),
+    ("l", "Back to the present (on the map)"),
     ("?", "These keys"),
 ];
 
@@ -60,8 +66,10 @@ pub fn start(navigation: Navigation, help: RwSignal<bool>) {
             "j" => step(1),
             "k" => step(-1),
             "p" => click("[data-action=pause]"),
-            "[" => click("[data-action=previous-span]"),
-            "]" => click("[data-action=next-span]"),
+            "m" => menu(),
+            "l" => click("[data-action=present]"),
+            "[" => click("[data-action=previous-span], [data-action=previous]"),
+            "]" => click("[data-action=next-span], [data-action=next]"),
             "Enter" => press_row(),
             _ => false,
         };
@@ -109,12 +117,13 @@ pub fn help_dialog(open: RwSignal<bool>) -> impl IntoView {
 
 fn page_of(key: &str) -> Option<Route> {
     Some(match key {
-        "m" => Route::Map,
+        "m" => Route::Map(Default::default()),
         "t" => Route::Traces(Default::default()),
-        "e" => Route::Edges,
+        "e" => Route::Edges(Default::default()),
         "q" => Route::Queues,
         "h" => Route::Handlers,
         "n" => Route::Nodes,
+        "l" => Route::Learn(None),
         _ => return None,
     })
 }
@@ -142,6 +151,16 @@ fn focus(selector: &str) -> bool {
 
 fn click(selector: &str) -> bool {
     find(selector).map(|element| element.click()).is_some()
+}
+
+/// The menu of the row that has the focus.
+fn menu() -> bool {
+    let row = focused_row().and_then(|row| row.next_element_sibling());
+    let button = row.and_then(|button| button.dyn_into::<HtmlElement>().ok());
+    button
+        .filter(|button| button.get_attribute("data-action").as_deref() == Some("menu"))
+        .map(|button| button.click())
+        .is_some()
 }
 
 fn focused_row() -> Option<HtmlElement> {

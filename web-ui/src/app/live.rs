@@ -25,6 +25,7 @@ use web_sys::{EventSource, MessageEvent};
 
 use super::api;
 use crate::palette::Palette;
+use crate::series::Series;
 
 /// The browser gives up on a stream that is refused; this is how long until the next try.
 const RECONNECT: Duration = Duration::from_millis(1_500);
@@ -91,6 +92,8 @@ pub struct Live {
     pub palette: Memo<Palette>,
     /// The share of one core that each node's process used between the last two snapshots.
     pub cpu: RwSignal<BTreeMap<NodeName, f64>>,
+    /// What each node used since this page was opened: CPU as a share of a core, memory in bytes.
+    pub usage: RwSignal<BTreeMap<NodeName, [Series; 2]>>,
 }
 
 /// The shared signals of this page.
@@ -119,6 +122,7 @@ impl Live {
                 })
             }),
             cpu: RwSignal::new(BTreeMap::new()),
+            usage: RwSignal::new(BTreeMap::new()),
         };
         live.read_all();
         live.connect();
@@ -222,6 +226,14 @@ impl Live {
                 next.insert(key, node.cpu_seconds);
             }
             (*then, *before) = (now, next);
+        });
+        self.usage.update(|usage| {
+            usage.retain(|name, _| nodes.iter().any(|node| node.name == *name));
+            for node in nodes {
+                let [cpu, memory] = usage.entry(node.name.clone()).or_default();
+                cpu.push(shares.get(&node.name).copied().unwrap_or_default());
+                memory.push(node.resident_bytes as f64);
+            }
         });
         self.cpu.set(shares);
     }

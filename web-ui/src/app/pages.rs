@@ -4,6 +4,7 @@ pub mod compare;
 pub mod edges;
 pub mod handler;
 pub mod handlers;
+pub mod learn;
 pub mod map;
 pub mod nodes;
 pub mod queue;

@@ -37,6 +37,7 @@ pub fn rail(navigation: Navigation, help: RwSignal<bool>) -> impl IntoView {
             {entry("queues", "Queues", counted(|live| live.queues.with(|list| list.ready().map(Vec::len))))}
             {entry("handlers", "Handlers", counted(|live| live.handlers.with(|list| list.ready().map(Vec::len))))}
             {entry("nodes", "Nodes", counted(|live| live.nodes.with(|list| list.ready().map(Vec::len))))}
+            {entry("learn", "Learn", ().into_any())}
             <div class="rail-foot">
                 {theme::toggle()}
                 <button class="rail-button" data-action="help" title="Keys" on:click=move |_| help.set(true)>

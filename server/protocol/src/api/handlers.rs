@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::wit::Interface;
 use crate::control::Limits;
 use crate::grants::Grants;
 use crate::name::{HandlerName, InterfaceName, NodeName};
@@ -243,6 +244,15 @@ pub struct Figures {
     /// How those ended that are no more.
     #[serde(default)]
     pub instances_ended: InstanceEnds,
+    /// Linear memory of its instances, as far as they have grown it, in bytes.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Time in guest code of its sampled calls since start, without the calls that they made, in ns.
+    #[serde(default)]
+    pub run_ns: u64,
+    /// Those calls, counted.
+    #[serde(default)]
+    pub run_calls: u64,
 }
 
 /// How the lives of a handler's instances ended, counted since start.
@@ -326,4 +336,7 @@ pub struct HandlerDetail {
     pub handler: Handler,
     /// Its world and interfaces as WIT text.
     pub wit: String,
+    /// The same, piece by piece.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
 }

@@ -18,6 +18,17 @@ pub enum NodeState {
     Down,
 }
 
+/// How long the certificate is good that a node proves its name with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaperDates {
+    /// When it was issued.
+    pub issued_unix_ms: u64,
+    /// When it is replaced.
+    pub renewal_unix_ms: u64,
+    /// When it ends.
+    pub end_unix_ms: u64,
+}
+
 /// One `cleave` process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
@@ -44,6 +55,9 @@ pub struct Node {
     pub quic_bytes_sent: u64,
     /// Bytes that it received from them.
     pub quic_bytes_received: u64,
+    /// Its certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub papers: Option<PaperDates>,
     /// Why it was down last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,

@@ -32,6 +32,15 @@ pub struct TraceSummary {
     /// The root's failure, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Spans that others of the trace speak of and that are not in the store (yet), at least: parents, and callees of
+    /// calls that were answered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks in this form")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// `traces/{id}`: at most [`SPANS_MAX`] spans, in tree order (depth first, by start).
@@ -112,6 +121,19 @@ pub struct TraceQuery {
     /// The cursor of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
+}
+
+/// `traces/import`: what became of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Spans that were taken; those that were there already are among them.
+    pub spans: u64,
+    /// Spans that were not.
+    pub refused: u64,
+    /// Why, for the first of them.
+    pub reasons: Vec<String>,
+    /// The traces of those that were.
+    pub traces: Vec<TraceId>,
 }
 
 /// What `steps` asks: the calls of one function by one handler.

@@ -213,6 +213,7 @@ mod tests {
                 handlers: Vec::new(),
                 placement: "apart".into(),
                 error: None,
+                missing: 0,
             },
             spans: vec![
                 row(1, 0, 100, Some(Stages::Caller(stages))),

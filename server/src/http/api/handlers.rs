@@ -1,4 +1,4 @@
-//! `handlers`, `handlers/{name}`.
+//! `handlers`, `handlers/{name}`, `handlers/{name}/logs`.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,8 +6,9 @@ use http::StatusCode;
 use protocol::HandlerName;
 use protocol::api::Page;
 use protocol::api::handlers::{Handler, HandlerDetail};
+use protocol::api::logs::{LogLine, LogQuery};
 
-use super::extract::{Named, WasmBody};
+use super::extract::{Named, Parameters, WasmBody};
 use super::{Shared, whole};
 use crate::http::error::Failure;
 
@@ -25,6 +26,18 @@ pub(super) async fn show(
         .handler(&name)
         .map(Json)
         .ok_or_else(|| missing(&name))
+}
+
+pub(super) async fn logs(
+    State(shared): State<Shared>,
+    Named(name): Named<HandlerName>,
+    Parameters(query): Parameters<LogQuery>,
+) -> Result<Json<Page<LogLine>>, Failure> {
+    let context = &shared.context;
+    if context.home.handler(&name).is_none() {
+        return Err(missing(&name));
+    }
+    Ok(whole(context.traces.logs(&name, query.limit).await?))
 }
 
 pub(super) async fn put(

@@ -1,4 +1,5 @@
-//! `Hub`: the newest snapshot of each kind, made once for all readers.
+//! `Hub`: the newest snapshot of each kind, made once for all readers; and the second by second look at nodes and
+//! placement that the history is made of.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,12 @@ impl Hub {
         let (mut is_home_open, mut is_placement_open) = (true, true);
         loop {
             let kinds: &[Kind] = tokio::select! {
-                _ = second.tick() => &Kind::ALL,
+                _ = second.tick() => {
+                    // Also while nobody reads: who comes later may look back.
+                    let context = &self.context;
+                    context.edges.note(&context.home.nodes(), &context.desired.status());
+                    &Kind::ALL
+                }
                 changed = home.changed(), if is_home_open => {
                     is_home_open = changed.is_ok();
                     &[Kind::Handlers, Kind::Placement]

@@ -81,6 +81,12 @@ impl Process {
         self.output.reason(status).await
     }
 
+    /// Kills it; its end is still to be waited for.
+    pub(super) fn kill(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.start_kill();
+    }
+
     /// Waits for its end, then ends its stdin, then kills it; says how it ended.
     pub(super) async fn end(mut self, grace: Duration, kill_after: Duration) -> String {
         if let Ok(reason) = tokio::time::timeout(grace, self.exited()).await {

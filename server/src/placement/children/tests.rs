@@ -300,3 +300,22 @@ async fn a_program_that_is_not_there_is_named() {
     let error = nursery.children.start(cart()).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot run `/nowhere/cleave`: "), "{error}");
 }
+
+#[tokio::test]
+async fn a_child_killed_by_hand_dies_as_in_a_crash_and_comes_back() {
+    let mut nursery = nursery(OBEDIENT);
+    let child = nursery.children.start(cart()).await.unwrap();
+    assert!(child.kill());
+    let (incarnation, reason, again_in) = nursery.exit().await;
+    assert_eq!(
+        (incarnation, reason.as_str()),
+        (1, "killed by hand (killed (signal 9))")
+    );
+    assert!(again_in.is_some());
+    assert!(matches!(
+        nursery.event().await,
+        ChildEvent::Started { incarnation: 2, .. }
+    ));
+    drop(child);
+    assert_eq!(nursery.tasks.drain(WATCHDOG).await, Ok(()));
+}

@@ -37,7 +37,7 @@ impl Glossary {
     /// The place of a word of the skeleton; of a name's short form.
     pub(in crate::traces) fn place(&mut self, laid: &Laid, word: u32, is_short: bool) -> u32 {
         *self.places.entry((word, is_short)).or_insert_with(|| {
-            let text = laid.skeleton.word(word);
+            let text = laid.skeleton.text(word);
             let text = if is_short { short_name(text) } else { text };
             let text: String = text.chars().take(WORD_CHARS_MAX).collect();
             self.bytes += text.len() + 4;

@@ -2,19 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use protocol::{Span, SpanStatus, TraceId};
+use protocol::TraceId;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Sqlite};
 
-use super::super::summary::{Summary, text_of};
+use super::super::summary::Summary;
 use super::open::OpenTrace;
-use super::row::{SPAN_COLUMNS, has_column, number, stage_numbers, status_number, trace_bytes};
-use super::words::Words;
-use crate::telemetry::fields;
-
-/// The longest name of a span that is kept, in bytes; a request's path can be longer.
-const NAME_BYTES_MAX: usize = 1_024;
+use super::row::{number, trace_bytes};
 
 type Bound = Query<'static, Sqlite, SqliteArguments>;
 
@@ -22,14 +17,18 @@ type Bound = Query<'static, Sqlite, SqliteArguments>;
 /// statements, and each of them goes to the thread of the connection and back.
 type Sizes = [(usize, Arc<str>); 5];
 
-static SPANS: LazyLock<Sizes> =
-    LazyLock::new(|| sizes("INSERT INTO spans", &SPAN_COLUMNS, "", [256, 64, 16, 4, 1]));
+static BLOCKS: LazyLock<Sizes> =
+    LazyLock::new(|| sizes("INSERT INTO blocks", &BLOCK_COLUMNS, "", [256, 64, 16, 4, 1]));
+static LINKS: LazyLock<Sizes> = LazyLock::new(|| {
+    let columns = ["link_trace", "link_span", "trace", "span", "start_at"];
+    sizes("INSERT OR IGNORE INTO links", &columns, "", [256, 64, 16, 4, 1])
+});
 static PARTS: LazyLock<Sizes> = LazyLock::new(|| {
     sizes(
         "INSERT OR IGNORE INTO parts",
         &["word", "trace"],
         "",
-        [256, 64, 16, 4, 1],
+        [1024, 256, 64, 8, 1],
     )
 });
 static TRACES: LazyLock<Sizes> = LazyLock::new(|| {
@@ -38,11 +37,18 @@ static TRACES: LazyLock<Sizes> = LazyLock::new(|| {
         .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     let conflict = format!(" ON CONFLICT (id) DO UPDATE SET {}", updates.join(", "));
-    sizes("INSERT INTO traces", &TRACE_COLUMNS, &conflict, [64, 16, 8, 3, 1])
+    sizes(
+        "INSERT INTO traces",
+        &TRACE_COLUMNS,
+        &conflict,
+        [256, 64, 16, 4, 1],
+    )
 });
 
+const BLOCK_COLUMNS: [&str; 4] = ["id", "spans", "head", "rest"];
+
 /// A trace's columns, in the order in which they are bound and read; all but the first two change as it grows.
-pub(super) const TRACE_COLUMNS: [&str; 15] = [
+pub(super) const TRACE_COLUMNS: [&str; 16] = [
     "id",
     "trace_id",
     "start_at",
@@ -58,118 +64,52 @@ pub(super) const TRACE_COLUMNS: [&str; 15] = [
     "root_error",
     "placement",
     "handlers",
+    "missing",
 ];
 
-/// A span with its words looked up.
-pub(super) struct SpanRow {
-    trace: i64,
-    handler: i64,
-    node: i64,
-    peer: Option<i64>,
-    edge: Option<i64>,
-    placement: Option<i64>,
-    attributes: Option<Vec<u8>>,
-    logs: Option<Vec<u8>>,
-    span: Span,
+/// A packed block.
+pub(super) struct BlockRow {
+    pub(super) id: i64,
+    pub(super) spans: usize,
+    pub(super) head: Vec<u8>,
+    pub(super) rest: Vec<u8>,
 }
 
-impl SpanRow {
-    pub(super) fn new(trace: i64, mut span: Span, words: &Words) -> Result<Self, sqlx::Error> {
-        let word_of = |key| text_of(&span, key).map(|text| words.known_id(text)).transpose();
-        let (edge, placement) = (word_of(fields::EDGE)?, word_of(fields::PLACEMENT)?);
-        let peer = span.peer.as_ref().map(|peer| words.known_id(peer.as_str()));
-        span.attributes.retain(|attribute| !has_column(attribute));
-        if span.name.len() > NAME_BYTES_MAX {
-            span.name = span.name[..span.name.floor_char_boundary(NAME_BYTES_MAX)].into();
-        }
-        Ok(Self {
+/// A span that continues one of another trace.
+pub(super) struct LinkRow {
+    pub(super) link_trace: TraceId,
+    pub(super) link_span: u64,
+    pub(super) trace: i64,
+    pub(super) span: u64,
+    pub(super) start_unix_ns: u64,
+}
+
+/// A trace's row.
+pub(super) struct TraceRow<'a> {
+    trace_id: TraceId,
+    trace: &'a OpenTrace,
+    summary: &'a Summary,
+}
+
+impl<'a> TraceRow<'a> {
+    /// `None` for a trace without spans.
+    pub(super) fn new(trace_id: TraceId, trace: &'a OpenTrace) -> Option<Self> {
+        Some(Self {
+            trace_id,
             trace,
-            handler: words.known_id(span.handler.as_str())?,
-            node: words.known_id(span.node.as_str())?,
-            peer: peer.transpose()?,
-            edge,
-            placement,
-            attributes: packed(&span.attributes),
-            logs: packed(&span.logs),
-            span,
+            summary: trace.summary.as_ref()?,
         })
     }
 
-    fn bind(&self, query: Bound) -> Bound {
-        let span = &self.span;
-        let message = match &span.status {
-            SpanStatus::Failed { message, .. } => Some(message.as_str()),
-            SpanStatus::Ok | SpanStatus::Err => None,
-        };
-        let mut query = query
-            .bind(self.trace)
-            .bind(span.span_id.0.cast_signed())
-            .bind(span.parent_id.map(|id| id.0.cast_signed()))
-            .bind(span.kind as i64)
-            .bind(self.handler)
-            .bind(self.node)
-            .bind(Arc::clone(&span.name))
-            .bind(number(span.start_unix_ns))
-            .bind(number(span.duration_ns))
-            .bind(status_number(&span.status))
-            .bind(message)
-            .bind(self.peer)
-            .bind(span.transport.map(|transport| transport as i64))
-            .bind(span.cold)
-            .bind(self.edge)
-            .bind(self.placement)
-            .bind(span.link.map(|link| trace_bytes(link.trace_id)))
-            .bind(span.link.map(|link| link.span_id.0.cast_signed()));
-        for stage in stage_numbers(span.stages.as_ref()) {
-            query = query.bind(stage);
-        }
-        query.bind(self.attributes.as_deref()).bind(self.logs.as_deref())
-    }
-}
-
-/// A trace's row, with its words looked up.
-pub(super) struct TraceRow {
-    id: i64,
-    trace_id: TraceId,
-    handler: i64,
-    node: i64,
-    placement: Option<i64>,
-    handlers: Vec<u8>,
-    summary: Summary,
-}
-
-impl TraceRow {
-    /// `None` for a trace without spans.
-    pub(super) fn new(
-        trace_id: TraceId,
-        trace: &OpenTrace,
-        words: &Words,
-    ) -> Result<Option<Self>, sqlx::Error> {
-        let Some(summary) = trace.summary() else {
-            return Ok(None);
-        };
-        let placement = summary.placement().map(|text| words.known_id(text));
-        let mut handlers = Vec::with_capacity(4 * summary.handlers.len());
-        for handler in &summary.handlers {
-            let word = words.known_id(handler.as_str())?;
-            let word = u32::try_from(word).expect("there are at most WORDS_MAX words");
-            handlers.extend(word.to_le_bytes());
-        }
-        Ok(Some(Self {
-            id: trace.id,
-            trace_id,
-            handler: words.known_id(summary.root.handler.as_str())?,
-            node: words.known_id(summary.root.node.as_str())?,
-            placement: placement.transpose()?,
-            handlers,
-            summary: summary.clone(),
-        }))
-    }
-
-    fn bind(&self, query: Bound) -> Bound {
-        let summary = &self.summary;
+    fn bind(self, query: Bound) -> Bound {
+        let summary = self.summary;
+        let handlers: Vec<u8> = summary
+            .handlers
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
         query
-            .bind(self.id)
+            .bind(self.trace.id)
             .bind(trace_bytes(self.trace_id))
             .bind(number(summary.start_unix_ns))
             .bind(number(summary.end_unix_ns))
@@ -178,29 +118,59 @@ impl TraceRow {
             .bind(number(summary.nodes.len() as u64))
             .bind(summary.root.span_id.0.cast_signed())
             .bind(Arc::clone(&summary.root.name))
-            .bind(self.handler)
-            .bind(self.node)
+            .bind(summary.root.handler)
+            .bind(summary.root.node)
             .bind(number(summary.root.duration_ns))
-            .bind(summary.root.error.as_deref())
-            .bind(self.placement)
-            .bind(self.handlers.as_slice())
+            .bind(summary.root.error.clone())
+            .bind(summary.placement())
+            .bind(handlers)
+            .bind(self.trace.missing())
     }
 }
 
-/// Writes spans.
-pub(super) async fn spans(connection: &mut SqliteConnection, rows: &[SpanRow]) -> Result<(), sqlx::Error> {
-    all(connection, &SPANS, rows, |query, row| row.bind(query)).await
+/// Writes blocks.
+pub(super) async fn blocks(
+    connection: &mut SqliteConnection,
+    rows: Vec<BlockRow>,
+) -> Result<(), sqlx::Error> {
+    all(connection, &BLOCKS, rows, |query, row| {
+        query
+            .bind(row.id)
+            .bind(number(row.spans as u64))
+            .bind(row.head)
+            .bind(row.rest)
+    })
+    .await
+}
+
+/// Writes links; one that is there already stays.
+pub(super) async fn links(connection: &mut SqliteConnection, rows: Vec<LinkRow>) -> Result<(), sqlx::Error> {
+    all(connection, &LINKS, rows, |query, row| {
+        query
+            .bind(trace_bytes(row.link_trace))
+            .bind(row.link_span.cast_signed())
+            .bind(row.trace)
+            .bind(row.span.cast_signed())
+            .bind(number(row.start_unix_ns))
+    })
+    .await
 }
 
 /// Writes traces, or what has changed of them.
-pub(super) async fn traces(connection: &mut SqliteConnection, rows: &[TraceRow]) -> Result<(), sqlx::Error> {
+pub(super) async fn traces(
+    connection: &mut SqliteConnection,
+    rows: Vec<TraceRow<'_>>,
+) -> Result<(), sqlx::Error> {
     all(connection, &TRACES, rows, |query, row| row.bind(query)).await
 }
 
 /// Writes which words are parts of which traces; what is there already stays.
-pub(super) async fn parts(connection: &mut SqliteConnection, rows: &[(i64, i64)]) -> Result<(), sqlx::Error> {
+pub(super) async fn parts(
+    connection: &mut SqliteConnection,
+    rows: Vec<(u32, i64)>,
+) -> Result<(), sqlx::Error> {
     all(connection, &PARTS, rows, |query, (word, trace)| {
-        query.bind(*word).bind(*trace)
+        query.bind(word).bind(trace)
     })
     .await
 }
@@ -208,16 +178,15 @@ pub(super) async fn parts(connection: &mut SqliteConnection, rows: &[(i64, i64)]
 async fn all<T>(
     connection: &mut SqliteConnection,
     sizes: &Sizes,
-    rows: &[T],
-    bind: impl Fn(Bound, &T) -> Bound,
+    rows: Vec<T>,
+    bind: impl Fn(Bound, T) -> Bound,
 ) -> Result<(), sqlx::Error> {
-    let mut left = rows;
+    let mut left = rows.into_iter();
     for (size, statement) in sizes {
         while left.len() >= *size {
-            let (these, others) = left.split_at(*size);
             let query = sqlx::query(AssertSqlSafe(Arc::clone(statement)));
-            these.iter().fold(query, &bind).execute(&mut *connection).await?;
-            left = others;
+            let query = left.by_ref().take(*size).fold(query, &bind);
+            query.execute(&mut *connection).await?;
         }
     }
     Ok(())
@@ -230,8 +199,4 @@ fn sizes(head: &str, columns: &[&str], tail: &str, sizes: [usize; 5]) -> Sizes {
         let statement = format!("{head} ({}) VALUES {rows}{tail}", columns.join(", "));
         (size, statement.into())
     })
-}
-
-fn packed<T: serde::Serialize>(items: &Vec<T>) -> Option<Vec<u8>> {
-    (!items.is_empty()).then(|| postcard::to_stdvec(items).expect("attributes and logs have plain fields"))
 }

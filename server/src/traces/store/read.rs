@@ -1,27 +1,23 @@
-//! What readers ask: a page of traces, the spans of one, and the traces linked with it.
+//! What readers ask of `traces`: a page of them, one by its id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
-use protocol::api::traces::{LinkedTrace, TraceSummary};
-use protocol::{Span, SpanId, TraceId};
+use protocol::api::traces::TraceSummary;
+use protocol::{SpanId, TraceId};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::insert::TRACE_COLUMNS;
-use super::open::OpenTrace;
-use super::row::{self, SPAN_COLUMNS, damaged, handler, node, span_id, trace_bytes, trace_id};
+use super::row::{damaged, handler, span_id, trace_bytes, trace_id};
 use super::words::Words;
-
-/// The most linked traces that are told, either way.
-const LINKED_MAX: i64 = 100;
 
 /// What a page of traces is asked for.
 #[derive(Debug, Clone, Default)]
 pub(in crate::traces) struct Filter {
     pub(in crate::traces) handler: Option<String>,
     pub(in crate::traces) edge: Option<String>,
+    pub(in crate::traces) placement: Option<String>,
     pub(in crate::traces) min_ns: Option<i64>,
     pub(in crate::traces) has_failed: Option<bool>,
     /// Traces that arrived before this one.
@@ -59,6 +55,12 @@ pub(in crate::traces) async fn list(
     if let Some(word) = parts.get(1) {
         query = query.bind(*word);
     }
+    if let Some(placement) = &filter.placement {
+        let Some(word) = words.id(placement) else {
+            return Ok(Vec::new());
+        };
+        query = query.bind(word);
+    }
     if let Some(min_ns) = filter.min_ns {
         query = query.bind(min_ns);
     }
@@ -79,6 +81,9 @@ fn list_statement(filter: &Filter, parts: usize) -> String {
     };
     if parts > 1 {
         statement.push_str(" AND EXISTS (SELECT 1 FROM parts q WHERE q.word = ? AND q.trace = t.id)");
+    }
+    if filter.placement.is_some() {
+        statement.push_str(" AND t.placement = ?");
     }
     if filter.min_ns.is_some() {
         statement.push_str(" AND t.end_at - t.start_at >= ?");
@@ -110,35 +115,6 @@ pub(in crate::traces) async fn trace(
     row.map(|row| stored(&row, words)).transpose()
 }
 
-/// All spans of a trace in the order of their arrival, or only these, by `spans_place`: reading one with its thirty
-/// columns costs many times what finding it does.
-pub(in crate::traces) async fn spans(
-    connection: &mut SqliteConnection,
-    words: &Words,
-    trace: (i64, TraceId),
-    only: Option<&[SpanId]>,
-) -> Result<Vec<Span>, sqlx::Error> {
-    let columns = SPAN_COLUMNS.join(", ");
-    let statement = match only {
-        None => format!("SELECT {columns} FROM spans WHERE trace = ? ORDER BY rowid"),
-        Some(_) => format!(
-            "SELECT {columns} FROM json_each(?2) w CROSS JOIN spans s INDEXED BY spans_place \
-             ON s.trace = ?1 AND s.span_id = w.value"
-        ),
-    };
-    let mut query = sqlx::query(AssertSqlSafe(statement)).bind(trace.0);
-    if let Some(only) = only {
-        let ids: Vec<i64> = only.iter().map(|span| span.0.cast_signed()).collect();
-        query = query.bind(serde_json::Value::from(ids).to_string());
-    }
-    let mut rows = query.fetch(connection);
-    let mut spans = Vec::with_capacity(only.map_or(0, <[_]>::len));
-    while let Some(row) = rows.try_next().await? {
-        spans.push(row::span(&row, trace.1, words)?);
-    }
-    Ok(spans)
-}
-
 /// Which of these traces are in the store, with their rows: one question for a whole batch.
 pub(super) async fn known_traces(
     connection: &mut SqliteConnection,
@@ -159,72 +135,6 @@ pub(super) async fn known_traces(
         .collect()
 }
 
-/// A trace that the writer has forgotten.
-pub(super) async fn open_trace(
-    connection: &mut SqliteConnection,
-    words: &Words,
-    (id, trace_id): (i64, TraceId),
-) -> Result<OpenTrace, sqlx::Error> {
-    let mut trace = OpenTrace::new(id);
-    for span in spans(connection, words, (id, trace_id), None).await? {
-        trace.add(&span);
-    }
-    Ok(trace)
-}
-
-/// The traces that a trace continues, by its own links, then those that continue it, by `spans_linked`; each by time.
-pub(in crate::traces) async fn linked(
-    connection: &mut SqliteConnection,
-    words: &Words,
-    trace: (i64, TraceId),
-) -> Result<Vec<LinkedTrace>, sqlx::Error> {
-    let before = sqlx::query(
-        "SELECT t.trace_id, t.root_name, t.root_handler, t.root_node, t.root_ns, t.errors, \
-         s.span_id, s.start_at, h.start_at + h.duration_ns \
-         FROM spans s INDEXED BY spans_place CROSS JOIN traces t ON t.trace_id = s.link_trace \
-         LEFT JOIN spans h ON h.trace = t.id AND h.span_id = s.link_span \
-         WHERE s.trace = ? AND s.link_trace IS NOT NULL AND t.id <> s.trace ORDER BY s.start_at LIMIT ?",
-    )
-    .bind(trace.0)
-    .bind(LINKED_MAX)
-    .fetch_all(&mut *connection)
-    .await?;
-    let after = sqlx::query(
-        "SELECT t.trace_id, t.root_name, t.root_handler, t.root_node, t.root_ns, t.errors, \
-         s.link_span, s.start_at, h.start_at + h.duration_ns \
-         FROM spans s INDEXED BY spans_linked CROSS JOIN traces t ON t.id = s.trace \
-         LEFT JOIN spans h ON h.trace = ? AND h.span_id = s.link_span \
-         WHERE s.link_trace = ? AND s.trace <> ? ORDER BY s.start_at LIMIT ?",
-    )
-    .bind(trace.0)
-    .bind(trace_bytes(trace.1))
-    .bind(trace.0)
-    .bind(LINKED_MAX)
-    .fetch_all(connection)
-    .await?;
-    let before = before.iter().map(|row| linked_trace(row, false, words));
-    let after = after.iter().map(|row| linked_trace(row, true, words));
-    before.chain(after).collect()
-}
-
-fn linked_trace(row: &SqliteRow, follows: bool, words: &Words) -> Result<LinkedTrace, sqlx::Error> {
-    let start_at: i64 = row.try_get(7)?;
-    // The span that was linked to may have been dropped, or not have arrived yet.
-    let end_at: Option<i64> = row.try_get(8)?;
-    let wait_ns = end_at.map_or(0, |end_at| start_at.saturating_sub(end_at).max(0));
-    Ok(LinkedTrace {
-        trace_id: trace_id(row.try_get(0)?)?,
-        name: row.try_get(1)?,
-        here: span_id(row.try_get(6)?),
-        duration_ns: row.try_get::<i64, _>(4)?.unsigned_abs(),
-        wait_ns: wait_ns.unsigned_abs(),
-        follows,
-        handler: handler(row.try_get(2)?, words)?,
-        node: node(row.try_get(3)?, words)?,
-        errors: row.try_get(5)?,
-    })
-}
-
 fn trace_columns() -> String {
     TRACE_COLUMNS.map(|column| format!("t.{column}")).join(", ")
 }
@@ -239,10 +149,12 @@ fn stored(row: &SqliteRow, words: &Words) -> Result<Stored, sqlx::Error> {
     if !rest.is_empty() {
         return Err(damaged("the handlers of a trace"));
     }
-    let handlers: Result<_, _> = handlers
+    let handlers: Result<Vec<_>, _> = handlers
         .iter()
         .map(|word| handler(u32::from_le_bytes(*word).into(), words))
         .collect();
+    let mut handlers = handlers?;
+    handlers.sort_unstable();
     Ok(Stored {
         id: row.try_get(0)?,
         root: span_id(row.try_get(7)?),
@@ -255,9 +167,10 @@ fn stored(row: &SqliteRow, words: &Words) -> Result<Stored, sqlx::Error> {
             spans: row.try_get(4)?,
             errors: row.try_get(5)?,
             nodes: row.try_get(6)?,
-            handlers: handlers?,
+            handlers,
             placement: placement.as_deref().unwrap_or_default().to_owned(),
             error: row.try_get(12)?,
+            missing: row.try_get(15)?,
         },
     })
 }

@@ -3,12 +3,14 @@
 //! All of them are in memory, for the writer and for readers: there are as many as handlers and edges were ever
 //! deployed. Words are never deleted; a store that has its fill of them refuses spans that bring further ones.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use protocol::Span;
+use rustc_hash::FxHashMap;
 use sqlx::sqlite::SqliteConnection;
 
+use super::super::block::Numbers;
 use super::super::summary::text_of;
 use crate::telemetry::fields;
 
@@ -21,14 +23,14 @@ pub(in crate::traces) struct Words(RwLock<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    ids: HashMap<Arc<str>, i64>,
-    texts: HashMap<i64, Arc<str>>,
+    ids: FxHashMap<Arc<str>, u32>,
+    texts: FxHashMap<u32, Arc<str>>,
 }
 
 impl Words {
     /// Reads all of them.
     pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
-        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, text FROM words")
+        let rows: Vec<(u32, String)> = sqlx::query_as("SELECT id, text FROM words")
             .fetch_all(connection)
             .await?;
         let words = Self::default();
@@ -39,23 +41,15 @@ impl Words {
     }
 
     /// Stores the words of these spans that are new, in transactions of their own: a word stays although the batch
-    /// that brought it is rolled back. Gives back the spans whose words are all known now.
+    /// that brought it is rolled back. Leaves the spans whose words are all known now, and tells their numbers.
     pub(super) async fn know(
         &self,
         connection: &mut SqliteConnection,
-        spans: Vec<Span>,
-    ) -> Result<Vec<Span>, sqlx::Error> {
-        let missing: BTreeSet<String> = {
-            let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            spans
-                .iter()
-                .flat_map(words_of)
-                .filter(|text| !known.ids.contains_key(*text))
-                .map(str::to_owned)
-                .collect()
-        };
+        spans: &mut Vec<Span>,
+    ) -> Result<Vec<Numbers>, sqlx::Error> {
+        let (numbers, missing) = self.numbers(spans);
         if missing.is_empty() {
-            return Ok(spans);
+            return Ok(numbers);
         }
         for text in missing {
             if self.len() >= WORDS_MAX {
@@ -64,52 +58,78 @@ impl Words {
                     "trace store has its fill of names, spans with further ones are dropped"
                 );
                 let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-                let is_known = |span: &Span| words_of(span).all(|text| known.ids.contains_key(text));
-                return Ok(spans.into_iter().filter(is_known).collect());
+                spans.retain(|span| {
+                    words_of(span)
+                        .into_iter()
+                        .flatten()
+                        .all(|text| known.ids.contains_key(text))
+                });
+                break;
             }
-            let id: i64 = sqlx::query_scalar("INSERT INTO words (text) VALUES (?) RETURNING id")
+            let id: u32 = sqlx::query_scalar("INSERT INTO words (text) VALUES (?) RETURNING id")
                 .bind(text.as_str())
                 .fetch_one(&mut *connection)
                 .await?;
             self.insert(id, text.into());
         }
-        Ok(spans)
+        Ok(self.numbers(spans).0)
+    }
+
+    fn numbers(&self, spans: &[Span]) -> (Vec<Numbers>, BTreeSet<String>) {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = BTreeSet::new();
+        let mut number = |text: Option<&str>| {
+            let Some(text) = text else { return 0 };
+            let number = known.ids.get(text).copied();
+            number.unwrap_or_else(|| {
+                missing.insert(text.to_owned());
+                0
+            })
+        };
+        let numbers = spans.iter().map(|span| {
+            let [handler, node, peer, edge, placement] = words_of(span).map(&mut number);
+            Numbers {
+                handler,
+                node,
+                peer,
+                edge,
+                placement,
+            }
+        });
+        (numbers.collect(), missing)
     }
 
     /// The number of a word.
-    pub(super) fn id(&self, text: &str) -> Option<i64> {
+    pub(in crate::traces) fn id(&self, text: &str) -> Option<u32> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.ids.get(text).copied()
     }
 
-    /// The number of a word that was made known before.
-    pub(super) fn known_id(&self, text: &str) -> Result<i64, sqlx::Error> {
-        self.id(text)
-            .ok_or_else(|| sqlx::Error::Protocol(format!("the word `{text}` was not stored")))
+    /// The word of a number.
+    pub(in crate::traces) fn get(&self, id: u32) -> Option<Arc<str>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known.texts.get(&id).cloned()
     }
 
-    /// The word of a number.
+    /// The word of a number that stands in a row.
     pub(super) fn text(&self, id: i64) -> Result<Arc<str>, sqlx::Error> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known
-            .texts
-            .get(&id)
-            .cloned()
-            .ok_or_else(|| sqlx::Error::Decode(format!("word {id} is missing").into()))
+        let word = u32::try_from(id).ok().and_then(|id| self.get(id));
+        word.ok_or_else(|| sqlx::Error::Decode(format!("word {id} is missing").into()))
     }
 
     fn len(&self) -> usize {
         self.0.read().unwrap_or_else(PoisonError::into_inner).ids.len()
     }
 
-    fn insert(&self, id: i64, text: Arc<str>) {
+    fn insert(&self, id: u32, text: Arc<str>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.ids.insert(Arc::clone(&text), id);
         known.texts.insert(id, text);
     }
 }
 
-fn words_of(span: &Span) -> impl Iterator<Item = &str> {
+/// Handler, node, peer, edge and placement.
+fn words_of(span: &Span) -> [Option<&str>; 5] {
     [
         Some(span.handler.as_str()),
         Some(span.node.as_str()),
@@ -117,6 +137,4 @@ fn words_of(span: &Span) -> impl Iterator<Item = &str> {
         text_of(span, fields::EDGE).map(AsRef::as_ref),
         text_of(span, fields::PLACEMENT).map(AsRef::as_ref),
     ]
-    .into_iter()
-    .flatten()
 }

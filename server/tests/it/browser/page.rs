@@ -184,6 +184,50 @@ impl Page {
         }
     }
 
+    /// Drags from the middle of an element to a point that an expression gives, by ten steps; `meanwhile` must hold before
+    /// the button is let go.
+    pub(super) async fn drag(&mut self, selector: &str, to: &str, meanwhile: &str) {
+        let from = format!(
+            "(box => box && [box.left + box.width / 2, box.top + box.height / 2])({}?.getBoundingClientRect())",
+            query(selector)
+        );
+        let from = self.wait_until(&format!("`{selector}`"), &from).await;
+        let to = self.wait_until("a place to drop it", to).await;
+        let at = |part: f64| {
+            let axis = |index: usize| {
+                let (a, b) = (
+                    from[index].as_f64().unwrap_or_default(),
+                    to[index].as_f64().unwrap_or_default(),
+                );
+                a + (b - a) * part
+            };
+            (axis(0), axis(1))
+        };
+        self.mouse("mouseMoved", at(0.0), 0).await;
+        self.mouse("mousePressed", at(0.0), 1).await;
+        for step in 1..=10 {
+            self.mouse("mouseMoved", at(f64::from(step) / 10.0), 1).await;
+        }
+        self.wait_until("what is said while it is dragged", meanwhile)
+            .await;
+        self.mouse("mouseReleased", at(1.0), 1).await;
+    }
+
+    async fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u32) {
+        let button = if buttons == 0 { "none" } else { "left" };
+        let event =
+            json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
+        self.command("Input.dispatchMouseEvent", event).await;
+    }
+
+    /// Presses a key that writes nothing: `Enter`, `ArrowLeft`.
+    pub(super) async fn press_named(&mut self, key: &str, code: u32) {
+        for kind in ["rawKeyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
+            self.command("Input.dispatchKeyEvent", event).await;
+        }
+    }
+
     /// Types a text into a field, in place of what stands there.
     pub(super) async fn type_into(&mut self, selector: &str, text: &str) {
         self.click(selector).await;
@@ -254,7 +298,7 @@ impl Page {
         self.wait_until(
             "pictures and movements",
             "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))
-             .then(() => Array.from(document.images).every(image => image.complete || image.loading === 'lazy')
+             .then(() => !document.querySelector('[data-stale=true]') && Array.from(document.images).every(image => image.complete || image.loading === 'lazy')
                 && document.getAnimations().every(movement => movement.playState !== 'running'
                     || movement.effect.getComputedTiming().endTime === Infinity)
                 && document.fonts.ready)

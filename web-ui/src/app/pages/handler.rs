@@ -1,16 +1,24 @@
-//! One handler: where it stands, what it offers and needs, and its WIT.
+//! One handler: where it stands, what it offers and needs, who calls it, what it wrote, and a call by hand.
+
+mod call;
+mod contract;
+mod logs;
+mod neighbours;
+
+use std::sync::Arc;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::HandlerName;
-use protocol::api::handlers::{
-    Export, Function, Handler, HandlerDetail, HandlerState, Import, ImportKind, InstanceEnds, Reach,
-};
+use protocol::api::Page;
+use protocol::api::chronicle::Entry;
+use protocol::api::handlers::{Figures, Handler, HandlerDetail, HandlerState, InstanceEnds};
 use protocol::api::traces::TraceQuery;
 
-use super::handlers::compiled;
+use super::handlers::{compiled, upload};
 use crate::app::live::{Remote, keep, live};
-use crate::app::parts::{faces, tags};
+use crate::app::navigation::navigation;
+use crate::app::parts::{chronicle, confirm, faces, tags};
 use crate::app::{api, shell};
 use crate::route::Route;
 use crate::{finding, format};
@@ -44,6 +52,22 @@ pub fn page(name: HandlerName) -> AnyView {
     })
     .path();
     let title = tags::handler(&name);
+    let (gone, newer) = (name.clone(), name.clone());
+    let go = navigation();
+    let remove = confirm::button(
+        "Delete",
+        "delete",
+        "Its file is removed; calls to it fail from then on.",
+        move |said| {
+            let path = format!("handlers/{gone}");
+            spawn_local(async move {
+                match api::delete(&path).await {
+                    Ok(()) => go.go(&Route::Handlers),
+                    Err(problem) => said.set(Some(problem.detail)),
+                }
+            });
+        },
+    );
     let about = move || {
         live.handlers.with(|list| {
             list.ready()
@@ -52,7 +76,8 @@ pub fn page(name: HandlerName) -> AnyView {
         })
     };
     view! {
-        {tags::head(title, about, view! { <a class="btn" href=traces>"Its traces"</a> })}
+        {tags::head(title, about, view! { <div class="buttons"><a class="btn" href=traces>"Its traces"</a>{remove}</div> })}
+        {upload::zone(Some(newer))}
         {faces::one(detail, read, move || {
             detail.with(|detail| detail.ready().map(body)).into_any()
         })}
@@ -78,42 +103,44 @@ fn about(handler: &Handler) -> String {
 
 fn body(detail: &HandlerDetail) -> AnyView {
     let handler = &detail.handler;
-    let exports: Vec<_> = handler.exports.iter().map(export).collect();
-    let mut imports: Vec<&Import> = handler
-        .imports
-        .iter()
-        .filter(|import| import.kind != ImportKind::Types)
-        .collect();
-    imports.sort_by_key(|import| {
-        (
-            import.kind != ImportKind::Handler,
-            import.kind != ImportKind::BuiltIn,
-        )
-    });
-    let imports: Vec<_> = imports.into_iter().map(import).collect();
-    let none = |empty: bool, words| empty.then(|| view! { <p class="soft small">{words}</p> });
+    let interfaces = Arc::new(detail.interfaces.clone());
     view! {
         {trouble(handler)}
         {facts(handler)}
         {terms(handler)}
+        {call::card(&handler.name, &interfaces)}
+        {neighbours::tables(&handler.name)}
         <div class="columns">
-            <section class="card">
-                <h2>"Exports"</h2>
-                {none(exports.is_empty(), "Nothing that another handler could call.")}
-                {exports}
-            </section>
-            <section class="card">
-                <h2>"Imports"</h2>
-                {none(imports.is_empty(), "It needs nothing.")}
-                <ul class="imports">{imports}</ul>
-            </section>
-        </div>
-        <section class="card">
-            <div class="card-head">
-                <h2>"WIT"</h2>
-                {tags::copy(detail.wit.clone(), "Copy the WIT")}
+            {contract::card(handler, interfaces, detail.wit.clone())}
+            <div class="stack">
+                {neighbours::imports(handler)}
+                {history(&handler.name)}
+                {logs::card(&handler.name)}
             </div>
-            <pre class="code" tabindex="0"><code>{highlighted(&detail.wit)}</code></pre>
+        </div>
+    }
+    .into_any()
+}
+
+/// Versions that came and went since home's start.
+fn history(name: &HandlerName) -> AnyView {
+    let entries: RwSignal<Remote<Vec<Entry>>> = RwSignal::new(Remote::Loading);
+    let path = StoredValue::new(format!("chronicle?handler={name}&limit=20"));
+    let read = move || {
+        let path = path.get_value();
+        spawn_local(async move {
+            keep(
+                entries,
+                api::get::<Page<Entry>>(&path).await.map(|page| page.items),
+            )
+        });
+    };
+    read();
+    let empty = || faces::empty("Nothing yet", "Versions that come and go are told here.", "");
+    view! {
+        <section class="card" aria-label="Versions">
+            <h2>"Versions since the start"</h2>
+            {faces::list(entries, read, empty, move || chronicle::entries(entries))}
         </section>
     }
     .into_any()
@@ -179,10 +206,29 @@ fn facts(handler: &Handler) -> AnyView {
             {fact("cold starts", cold(handler))}
             {fact("instances", format!("{} busy, {} idle", handler.figures.instances_busy, handler.figures.instances_idle))}
             {fact("instances ended", ended(&handler.figures.instances_ended))}
+            {fact("linear memory", format::bytes(handler.figures.memory_bytes))}
+            <div title="Estimated: the mean time in guest code of its sampled calls, times its calls per second">
+                <dt>"CPU, estimated"</dt><dd class="num-left" data-fact="cpu">{cpu(&handler.figures)}</dd>
+            </div>
             {fact("answers HTTP", if handler.http { "yes" } else { "no" }.to_owned())}
         </dl>
     }
     .into_any()
+}
+
+/// What share of a core its guests take: told as an estimate, because calls that are not sampled read no clock.
+fn cpu(figures: &Figures) -> String {
+    if figures.run_calls == 0 {
+        return "–".to_owned();
+    }
+    let mean = figures.run_ns / figures.run_calls;
+    let share = mean as f64 * figures.rate_per_s / 1e9;
+    format!(
+        "≈ {} of a core; a call runs {} ({} sampled)",
+        format::percent(share, 1.0),
+        format::duration(mean),
+        format::count(figures.run_calls)
+    )
 }
 
 /// How much it may take and what it may reach, by the keys of `[handler.NAME]`.
@@ -232,113 +278,4 @@ fn ended(ends: &InstanceEnds) -> String {
     } else {
         ways.join(", ")
     }
-}
-
-fn export(export: &Export) -> AnyView {
-    let shadowed = export.shadowed_by.as_ref().map(|other| {
-        view! { <span class="state warn">{format!("shadowed by {other}")}</span> }
-    });
-    let functions: Vec<_> = export.functions.iter().map(function).collect();
-    view! {
-        <div class="interface">
-            <p class="interface-name">{export.interface.to_string()} " " {shadowed}</p>
-            <ul class="functions">{functions}</ul>
-        </div>
-    }
-    .into_any()
-}
-
-fn function(function: &Function) -> AnyView {
-    let local = (function.reach == Reach::LocalOnly)
-        .then(|| view! { <span class="chip">"within one process"</span> });
-    let traps = (!function.reports_failed_calls && function.reach == Reach::Routable)
-        .then(|| view! { <span class="chip" title="Its error type has no case call-failed">"a failed call traps its caller"</span> });
-    view! {
-        <li>
-            {signature(function)}
-            {function.docs.clone().map(|docs| view! { <p class="small soft">{docs}</p> })}
-            <p class="chips">{local}{traps}</p>
-        </li>
-    }
-    .into_any()
-}
-
-/// The signature; a long one is brief until it is opened.
-fn signature(function: &Function) -> AnyView {
-    let (name, whole) = (function.name.clone(), function.signature.clone());
-    let brief = format::signature(&whole);
-    let line = move |text: &str| view! { <b>{name}</b><span class="soft">{format!(": {text}")}</span> };
-    if brief == whole {
-        return view! { <p class="signature">{line(&whole)}</p> }.into_any();
-    }
-    view! {
-        <details class="signature">
-            <summary>{line(&brief)}</summary>
-            <p class="soft">{whole}</p>
-        </details>
-    }
-    .into_any()
-}
-
-fn import(import: &Import) -> AnyView {
-    let provider = match (&import.kind, &import.served_by) {
-        (ImportKind::Capability, _) => view! { <span class="soft small">"the host"</span> }.into_any(),
-        (ImportKind::BuiltIn, _) => view! { <span class="soft small">"home"</span> }.into_any(),
-        (_, Some(handler)) => tags::handler_link(handler),
-        (_, None) => view! { <span class="state bad">"nobody serves it"</span> }.into_any(),
-    };
-    view! {
-        <li data-met=(import.kind != ImportKind::Handler || import.served_by.is_some()).to_string()>
-            <span class="import-line"><span class="interface-name">{import.interface.to_string()}</span>{provider}</span>
-            <span class="small faint">{import.functions.join(", ")}</span>
-        </li>
-    }
-    .into_any()
-}
-
-/// WIT with its keywords and comments marked.
-fn highlighted(wit: &str) -> Vec<AnyView> {
-    const WORDS: [&str; 20] = [
-        "package",
-        "world",
-        "interface",
-        "import",
-        "export",
-        "use",
-        "type",
-        "record",
-        "variant",
-        "enum",
-        "flags",
-        "resource",
-        "func",
-        "result",
-        "option",
-        "list",
-        "tuple",
-        "include",
-        "static",
-        "constructor",
-    ];
-    let mut out = Vec::new();
-    for line in wit.split_inclusive('\n') {
-        let comment = line.find("//").unwrap_or(line.len());
-        let (code, comment) = line.split_at(comment);
-        let mut plain = String::new();
-        for word in code.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
-            let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-            if WORDS.contains(&bare) {
-                out.push(std::mem::take(&mut plain).into_any());
-                out.push(view! { <b class="wit-word">{bare.to_owned()}</b> }.into_any());
-                plain.push_str(word.get(bare.len()..).unwrap_or_default());
-            } else {
-                plain.push_str(word);
-            }
-        }
-        out.push(plain.into_any());
-        if !comment.is_empty() {
-            out.push(view! { <span class="wit-comment">{comment.to_owned()}</span> }.into_any());
-        }
-    }
-    out
 }

@@ -1,4 +1,6 @@
-//! Handlers: what is deployed, where it stands, what it offers and needs.
+//! Handlers: what is deployed, where it stands, what it offers and needs; a file that is dropped here becomes one.
+
+pub mod upload;
 
 use leptos::prelude::*;
 use protocol::HandlerName;
@@ -28,6 +30,7 @@ pub fn page() -> AnyView {
     };
     view! {
         {tags::head(title, "A component in the handlers folder is a handler; its file's name is its name.", ())}
+        {upload::zone(None)}
         <section class="card flush">
             {faces::list(live.handlers, move || live.read_all(), empty, move || table(live))}
         </section>

@@ -1,45 +1,64 @@
-//! The map, home: who runs where, who calls whom, what is wrong; and the switch between together and apart.
+//! The map, home: who runs where, who calls whom, what is wrong; now, or at a moment of the last hour. Handlers are moved
+//! from node to node here, with the cost before and after.
+//!
+//! Promises: the address holds a proposed change and the moment; the picture is laid out by the server and kept while the
+//! next is on its way; the past has the same shape as the present.
 
 mod drawing;
+mod foot;
+mod hour;
+mod links;
+mod menu;
+mod plan;
 mod switch;
 
 use leptos::prelude::*;
-use protocol::api::handlers::Handler;
-use protocol::{HandlerName, Transport};
+use leptos::task::spawn_local;
+use protocol::HandlerName;
+use protocol::api::bill::Bill;
+use protocol::api::edges::Edge;
+use protocol::api::history::History;
+use protocol::api::map::{MapQuery, Picture};
 
-use super::traces::summary_row;
 use crate::app::live::{Live, Remote, keep, live};
+use crate::app::navigation::{Navigation, navigation};
 use crate::app::parts::{faces, tags};
 use crate::app::{api, shell};
 use crate::finding::{self, Ailment};
 use crate::format;
-use crate::route::Route;
-use protocol::api::Page;
-use protocol::api::edges::Edge;
-use protocol::api::traces::{TraceQuery, TraceSummary};
+use crate::map::past;
+use crate::route::{MapAddress, Route, with_query};
 
-/// The traces that the map shows below itself.
-const RECENT: usize = 6;
+/// Until the frame has been measured.
+const WIDTH_FIRST: f64 = 1_000.0;
+/// The picture is laid out for multiples of this, so that a window that is pulled wider asks seldom.
+const WIDTH_STEP: f64 = 8.0;
+
+/// What the page's parts share.
+#[derive(Clone, Copy)]
+pub struct View {
+    live: Live,
+    navigation: Navigation,
+    address: Memo<MapAddress>,
+    /// The moment that is shown; the present without.
+    at: RwSignal<Option<u64>>,
+    history: RwSignal<Remote<History>>,
+    /// The edges now, or then.
+    edges: Memo<Vec<Edge>>,
+    bill: RwSignal<Remote<Bill>>,
+    picture: RwSignal<Remote<Picture>>,
+    /// What the picture was asked for with.
+    drawn: RwSignal<Option<MapQuery>>,
+    width: RwSignal<f64>,
+    ailments: Memo<Vec<Ailment>>,
+    plan: plan::Plan,
+}
 
 /// The page.
 pub fn page() -> AnyView {
     shell::title("Map");
-    let live = live();
-    let ailments = Memo::new(move |_| {
-        let handlers = live
-            .handlers
-            .with(|list| list.ready().cloned().unwrap_or_default());
-        live.nodes.with(|nodes| {
-            live.edges.with(|edges| {
-                let none = (Vec::new(), Vec::new());
-                finding::ailments(
-                    &handlers,
-                    nodes.ready().unwrap_or(&none.0),
-                    edges.ready().unwrap_or(&none.1),
-                )
-            })
-        })
-    });
+    let view = View::start();
+    let live = view.live;
     let empty = || {
         faces::empty(
             "No handler yet",
@@ -47,22 +66,158 @@ pub fn page() -> AnyView {
             "cp my-handler.wasm data/handlers/",
         )
     };
+    let shown = move || faces::one(view.picture, move || view.draw(), move || drawing::drawing(view));
     view! {
-        {tags::head(move || title(live, ailments), move || about(live), figures(live))}
+        {tags::head(move || title(view), move || about(view), figures(view))}
         {switch::bar(live)}
         <section class="card map-card">
-            {faces::list(live.handlers, move || live.read_all(), empty, move || drawing::drawing(live, ailments))}
+            {faces::list(live.handlers, move || live.read_all(), empty, shown)}
+            <p class="map-hint small faint" id="map-hint">"Drag a handler out of its box to run it alone, into another to join it; by keys: m."</p>
         </section>
+        {hour::card(view)}
         <div class="columns map-foot">
-            {recent(live)}
-            {trouble(live, ailments)}
+            {foot::recent(live)}
+            <div class="stack">{foot::trouble(live, view.ailments)} {foot::events(view)}</div>
         </div>
+        {plan::panel(view)}
     }
     .into_any()
 }
 
-fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
-    let bad = ailments.with(|all| {
+impl View {
+    fn start() -> Self {
+        let live = live();
+        let navigation = navigation();
+        let address = Memo::new(move |_| match navigation.route.get() {
+            Route::Map(address) => address,
+            _ => MapAddress::default(),
+        });
+        let at = RwSignal::new(address.get_untracked().at_unix_ms);
+        Effect::new(move |_| at.set(address.get().at_unix_ms));
+        let history = hour::follow(live, at);
+        let edges = Memo::new(move |_| match at.get() {
+            None => live.edges.with(|list| list.ready().cloned().unwrap_or_default()),
+            Some(at) => history.with(|history| {
+                let shown = history.ready().and_then(|history| {
+                    let bucket = past::bucket(history, at)?;
+                    Some(past::edges(history, bucket))
+                });
+                shown.unwrap_or_default()
+            }),
+        });
+        let ailments = Memo::new(move |_| {
+            let handlers = live
+                .handlers
+                .with(|list| list.ready().cloned().unwrap_or_default());
+            let nodes = live
+                .nodes
+                .with(|nodes| nodes.ready().cloned().unwrap_or_default());
+            edges.with(|edges| finding::ailments(&handlers, &nodes, edges))
+        });
+        let view = Self {
+            live,
+            navigation,
+            address,
+            at,
+            history,
+            edges,
+            bill: super::edges::follow(),
+            picture: RwSignal::new(Remote::Loading),
+            drawn: RwSignal::new(None),
+            width: RwSignal::new(WIDTH_FIRST),
+            ailments,
+            plan: plan::Plan::new(),
+        };
+        view.keep_drawn();
+        view
+    }
+
+    /// What the picture depends on: who is where, who calls whom, the width, the moment's placement.
+    fn keep_drawn(self) {
+        let live = self.live;
+        let shape = Memo::new(move |_| {
+            let places: Vec<_> = live.handlers.with(|list| {
+                let handlers = list.ready().into_iter().flatten();
+                handlers
+                    .map(|handler| (handler.name.clone(), handler.nodes.clone()))
+                    .collect()
+            });
+            let placed: Vec<_> = live.placement.with(|placement| {
+                let handlers = placement
+                    .ready()
+                    .into_iter()
+                    .flat_map(|placement| &placement.handlers);
+                handlers
+                    .map(|(name, place)| (name.clone(), place.node.clone()))
+                    .collect()
+            });
+            let pairs: Vec<(HandlerName, HandlerName)> = live.edges.with(|list| {
+                let edges = list.ready().into_iter().flatten();
+                edges
+                    .map(|edge| (edge.caller.clone(), edge.callee.clone()))
+                    .collect()
+            });
+            (places, placed, pairs)
+        });
+        let query = Memo::new(move |_| self.query());
+        Effect::new(move |_| {
+            // Read, not only tracked: a memo that nobody reads follows nothing.
+            shape.with(|_| ());
+            query.with(|_| ());
+            live.recoveries.track();
+            self.draw();
+        });
+    }
+
+    fn query(self) -> MapQuery {
+        // The placement in force then, so that a slider that is dragged within it asks for nothing.
+        let at_unix_ms = self.at.get().map(|at| {
+            self.history.with(|history| {
+                let places = history.ready().map_or(&[][..], |history| &history.places);
+                let placed = places.iter().rev().find(|placed| placed.unix_ms <= at);
+                placed.map_or(at, |placed| placed.unix_ms)
+            })
+        });
+        let width = (self.width.get() / WIDTH_STEP).floor() * WIDTH_STEP;
+        MapQuery {
+            width: width.clamp(200.0, 8_000.0) as u32,
+            at_unix_ms,
+        }
+    }
+
+    /// Whether the picture is of another width or moment than is wanted.
+    fn is_stale(self) -> bool {
+        let wanted = self.query();
+        self.drawn.with(|drawn| drawn.as_ref() != Some(&wanted))
+    }
+
+    /// Asks for the picture; the one that is shown stays until the next has come.
+    fn draw(self) {
+        let query = untrack(|| self.query());
+        let mut parameters = vec![("width", query.width.to_string())];
+        parameters.extend(query.at_unix_ms.map(|at| ("at_unix_ms", at.to_string())));
+        let path = with_query("map", &parameters);
+        spawn_local(async move {
+            let picture = api::get::<Picture>(&path).await;
+            // Something else may be wanted meanwhile.
+            let is_wanted = self.width.try_get_untracked().is_some() && untrack(|| self.query()) == query;
+            if is_wanted {
+                keep(self.picture, picture);
+                self.drawn.set(Some(query));
+            }
+        });
+    }
+}
+
+fn title(view: View) -> String {
+    if let Some(at) = view.at.get() {
+        return format!(
+            "How it was at {}",
+            shell::time_of_day(at).split('.').next().unwrap_or_default()
+        );
+    }
+    let live = view.live;
+    let bad = view.ailments.with(|all| {
         all.iter()
             .filter(|ailment| ailment.bad)
             .cloned()
@@ -79,7 +234,20 @@ fn title(live: Live, ailments: Memo<Vec<Ailment>>) -> String {
     })
 }
 
-fn about(live: Live) -> String {
+fn about(view: View) -> String {
+    if let Some(at) = view.at.get() {
+        return view.history.with(|history| {
+            let placed = history.ready().and_then(|history| {
+                let places = history.places.iter().rev();
+                places.into_iter().find(|placed| placed.unix_ms <= at)
+            });
+            let placed = placed.map_or_else(String::new, |placed| format!("{} · ", placed.placement));
+            format!(
+                "{placed}figures of the 10 s from then; l or the right end of the slider leads back to now"
+            )
+        });
+    }
+    let live = view.live;
     live.placement.with(|placement| {
         // While it moves, the switch says how far it is.
         let Some(placement) = placement.ready().filter(|placement| placement.settled) else {
@@ -97,24 +265,17 @@ fn is_door(edge: &Edge) -> bool {
     edge.caller == HandlerName::ingress() || edge.caller == HandlerName::cli()
 }
 
-fn figures(live: Live) -> AnyView {
-    let sum = move |part: fn(&Edge) -> f64| {
-        live.edges.with(|list| {
-            list.ready()
-                .map_or(0.0, |list| list.iter().map(part).sum::<f64>())
-        })
-    };
+fn figures(view: View) -> AnyView {
+    let live = view.live;
+    let sum = move |part: fn(&Edge) -> f64| view.edges.with(|list| list.iter().map(part).sum::<f64>());
     let calls = move || match live.edges.with(|list| list.ready().is_some()) {
         true => format::rate(sum(|edge| edge.rate_per_s)),
         false => "–".to_owned(),
     };
     let errors = move || sum(|edge| edge.error_rate_per_s);
     let door = move || {
-        live.edges.with(|list| {
-            let doors = list
-                .ready()?
-                .iter()
-                .filter(|edge| is_door(edge) && edge.calls > 0);
+        view.edges.with(|list| {
+            let doors = list.iter().filter(|edge| is_door(edge) && edge.calls > 0);
             doors.map(|edge| edge.latency_ns.p99).max()
         })
     };
@@ -140,208 +301,4 @@ fn figures(live: Live) -> AnyView {
         </div>
     }
     .into_any()
-}
-
-/// What is wrong, in sentences; or that nothing is.
-fn trouble(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
-    let cards = move || {
-        let all = ailments.get();
-        if all.is_empty() {
-            return quiet(live);
-        }
-        all.into_iter()
-            .map(|ailment| {
-                let failed = Route::Traces(TraceQuery {
-                    handler: Some(ailment.handler.clone()),
-                    status: Some("error".to_owned()),
-                    ..TraceQuery::default()
-                });
-                let name = ailment.handler.clone();
-                let traces = ailment.bad.then(|| view! { <a class="btn small" href=failed.path()>"Failed traces"</a> });
-                view! {
-                    <div class="ailment" data-ailment=name.to_string()>
-                        <h2 class=if ailment.bad { "bad" } else { "warn" }>{ailment.title}</h2>
-                        <p class="small soft">{ailment.sentence}</p>
-                        <p class="buttons">{traces}<a class="btn small" href=Route::Handler(name.clone()).path()>"Handler"</a></p>
-                    </div>
-                }
-            })
-            .collect_view()
-            .into_any()
-    };
-    view! { <section class="card" aria-live="polite">{cards}</section> }.into_any()
-}
-
-/// Well only where something was looked at.
-fn quiet(live: Live) -> AnyView {
-    let handlers = live.handlers.with(|list| list.ready().map(Vec::len));
-    let (title, words) = match handlers {
-        None => ("Looking", "Handlers, nodes and calls are being read."),
-        Some(0) => (
-            "Nothing to watch yet",
-            "What is wrong with a handler is said here, in a sentence.",
-        ),
-        Some(_) => (
-            "All is well",
-            "Every handler serves, no node is down, no call failed in the last 10 s.",
-        ),
-    };
-    view! { <h2>{title}</h2><p class="small soft">{words}</p> }.into_any()
-}
-
-fn recent(live: Live) -> AnyView {
-    let list: RwSignal<Remote<Vec<TraceSummary>>> = RwSignal::new(Remote::Loading);
-    let read = move || {
-        leptos::task::spawn_local(async move {
-            let page = api::get::<Page<TraceSummary>>("traces?limit=6").await;
-            keep(list, page.map(|page| page.items));
-        });
-    };
-    Effect::new(move |_| {
-        live.recoveries.track();
-        read();
-    });
-    Effect::new(move |_| {
-        let fresh = live.fresh.get();
-        list.update(|list| {
-            let Remote::Ready(list) = list else { return };
-            for trace in fresh {
-                if !list.iter().any(|known| known.trace_id == trace.trace_id) {
-                    list.insert(0, trace);
-                }
-            }
-            list.truncate(RECENT);
-        });
-    });
-    let longest = Memo::new(move |_| {
-        list.with(|list| {
-            list.ready()
-                .and_then(|list| list.iter().map(|trace| trace.duration_ns).max())
-                .unwrap_or(1)
-        })
-    });
-    let empty = || {
-        faces::empty(
-            "No trace yet",
-            "Open a page of the shop: each request becomes a trace.",
-            "",
-        )
-    };
-    let rows = move || {
-        let keys = move || {
-            list.with(|list| {
-                list.ready()
-                    .map(|list| list.iter().map(|trace| trace.trace_id).collect::<Vec<_>>())
-                    .unwrap_or_default()
-            })
-        };
-        let row = move |id| {
-            let trace = list.with_untracked(|list| {
-                list.ready()
-                    .and_then(|list| list.iter().find(|trace| trace.trace_id == id))
-                    .cloned()
-            });
-            trace.map_or_else(|| ().into_any(), |trace| summary_row(&trace, longest))
-        };
-        view! { <table class="rows compact"><tbody><For each=keys key=|id| *id children=row /></tbody></table> }.into_any()
-    };
-    view! {
-        <section class="card recent">
-            <div class="card-head"><h2>"Newest traces"</h2><a class="small" href="/traces">"all"</a></div>
-            {faces::list(list, read, empty, rows)}
-        </section>
-    }
-    .into_any()
-}
-
-/// What a handler's box says below its name.
-fn brief(handler: &Handler, waiting: Option<&Ailment>) -> String {
-    if let Some(ailment) = waiting {
-        return ailment.brief.clone();
-    }
-    let rate = format::rate(handler.figures.rate_per_s);
-    if handler.http {
-        format!("{rate} · http")
-    } else {
-        rate
-    }
-}
-
-/// Several edges between the same two handlers, as one line.
-#[derive(Debug, Clone, PartialEq)]
-struct Link {
-    from: HandlerName,
-    to: HandlerName,
-    transport: Transport,
-    rate: f64,
-    p99: u64,
-    failing: bool,
-    depth: Option<u64>,
-}
-
-impl Link {
-    fn label(&self) -> String {
-        match self.depth {
-            Some(0) => "queue · empty".to_owned(),
-            Some(depth) => format!("queue · {} wait", format::count(depth)),
-            None if self.rate <= 0.0 && self.p99 == 0 => String::new(),
-            None => format!("{} · {}", format::rate(self.rate), brief_duration(self.p99)),
-        }
-    }
-}
-
-/// Two digits are enough on a line.
-fn brief_duration(ns: u64) -> String {
-    let text = format::duration(ns);
-    match text.split_once(' ') {
-        Some((number, unit)) if number.len() > 3 && number.contains('.') => {
-            let cut = number
-                .get(..number.len() - 1)
-                .unwrap_or(number)
-                .trim_end_matches('.');
-            format!("{cut} {unit}")
-        }
-        _ => text,
-    }
-}
-
-/// The lines of the map: calls between handlers that are on it.
-fn links(live: Live) -> Vec<Link> {
-    let known = |name: &HandlerName| {
-        live.handlers.with(|list| {
-            list.ready()
-                .is_some_and(|list| list.iter().any(|handler| handler.name == *name))
-        })
-    };
-    let mut links: Vec<Link> = Vec::new();
-    live.edges.with(|list| {
-        for edge in list.ready().into_iter().flatten() {
-            if edge.caller == edge.callee || !known(&edge.caller) || !known(&edge.callee) {
-                continue;
-            }
-            let depth = edge.queue.as_ref().map(|queue| queue.depth);
-            let same = links
-                .iter_mut()
-                .find(|link| link.from == edge.caller && link.to == edge.callee);
-            let failing = edge.error_rate_per_s > 0.0;
-            match same {
-                Some(link) => {
-                    link.rate += edge.rate_per_s;
-                    link.p99 = link.p99.max(edge.latency_ns.p99);
-                    link.failing |= failing;
-                }
-                None => links.push(Link {
-                    from: edge.caller.clone(),
-                    to: edge.callee.clone(),
-                    transport: edge.transport,
-                    rate: edge.rate_per_s,
-                    p99: edge.latency_ns.p99,
-                    failing,
-                    depth,
-                }),
-            }
-        }
-    });
-    links.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
-    links
 }

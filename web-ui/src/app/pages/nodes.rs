@@ -1,13 +1,20 @@
-//! Nodes: the processes, what they serve and what they use.
+//! Nodes: the processes, what they serve and use, how long their certificates last, and what happened to them.
+
+mod events;
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use protocol::api::nodes::{Node, NodeState};
+use protocol::api::placement::Accepted;
 use protocol::{HandlerName, NodeName};
 
 use crate::app::live::{Live, live};
-use crate::app::parts::{faces, tags};
-use crate::app::shell;
+use crate::app::parts::{confirm, faces, tags};
+use crate::app::{api, shell};
 use crate::{finding, format};
+
+/// The size of a chart.
+const CHART: (f64, f64) = (160.0, 34.0);
 
 /// The page.
 pub fn page() -> AnyView {
@@ -22,9 +29,8 @@ pub fn page() -> AnyView {
     let empty = || faces::empty("No node", "Home itself is a node; it is not listed yet.", "");
     view! {
         {tags::head(title, "A node is one cleave process: home, and one child for each handler or group that is apart.", ())}
-        <section class="card flush">
-            {faces::list(live.nodes, move || live.read_all(), empty, move || table(live))}
-        </section>
+        {faces::list(live.nodes, move || live.read_all(), empty, move || cards(live))}
+        {events::card()}
     }
     .into_any()
 }
@@ -39,7 +45,7 @@ fn headline(list: &[Node]) -> String {
     }
 }
 
-fn table(live: Live) -> AnyView {
+fn cards(live: Live) -> AnyView {
     let names = move || {
         live.nodes.with(|list| {
             list.ready()
@@ -47,32 +53,11 @@ fn table(live: Live) -> AnyView {
                 .unwrap_or_default()
         })
     };
-    view! {
-        <table class="rows">
-            <thead>
-                <tr>
-                    <th>"node"</th>
-                    <th>"state"</th>
-                    <th class="wide">"serves"</th>
-                    <th class="num">"CPU"</th>
-                    <th class="num">"memory"</th>
-                    <th class="num wide">"sent"</th>
-                    <th class="num wide">"received"</th>
-                    <th class="num wide">"starts"</th>
-                    <th class="num wide">"up"</th>
-                    <th class="num wide">"pid"</th>
-                    <th class="wide">"address"</th>
-                </tr>
-            </thead>
-            <tbody>
-                <For each=names key=Clone::clone children=move |name| row(live, name) />
-            </tbody>
-        </table>
-    }
-    .into_any()
+    view! { <div class="node-cards"><For each=names key=Clone::clone children=move |name| card(live, name) /></div> }
+        .into_any()
 }
 
-fn row(live: Live, name: NodeName) -> impl IntoView {
+fn card(live: Live, name: NodeName) -> AnyView {
     let wanted = name.clone();
     let node = Memo::new(move |_| {
         live.nodes.with(|list| {
@@ -81,7 +66,9 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
                 .cloned()
         })
     });
-    let text = move |cell: fn(&Node) -> String| move || node.with(|node| node.as_ref().map(cell));
+    let text = move |cell: fn(&Node) -> String| {
+        move || node.with(|node| node.as_ref().map(cell).unwrap_or_default())
+    };
     let state = move || {
         node.with(|node| {
             let (class, word) = node
@@ -97,7 +84,6 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
                 .unwrap_or_default()
         })
     });
-    let serves = move || serves(&handlers.get());
     let cpu_of = name.clone();
     let cpu = move || {
         live.cpu.with(|cpu| {
@@ -105,25 +91,109 @@ fn row(live: Live, name: NodeName) -> impl IntoView {
                 .map_or_else(|| "–".to_owned(), |share| format::percent(*share, 1.0))
         })
     };
+    let fact = move |name: &'static str, cell: fn(&Node) -> String| view! { <div><dt>{name}</dt><dd class="num-left">{text(cell)}</dd></div> };
+    let is_home = name == NodeName::home();
+    let actions = (!is_home).then(|| actions(&name));
     view! {
-        <tr data-node=name.to_string()>
-            <td>
-                <span class="strong" data-row="" tabindex="0">{name.to_string()}</span>
-                <span class="narrow-only small">{serves}</span>
-                {move || node.with(|node| node.as_ref().and_then(last_error))}
-            </td>
-            <td>{state}</td>
-            <td class="wide">{serves}</td>
-            <td class="num">{cpu}</td>
-            <td class="num">{text(|node| format::bytes(node.resident_bytes))}</td>
-            <td class="num wide">{text(|node| format::bytes(node.quic_bytes_sent))}</td>
-            <td class="num wide">{text(|node| format::bytes(node.quic_bytes_received))}</td>
-            <td class="num wide">{text(|node| format::count(node.incarnation))}</td>
-            <td class="num wide">{text(uptime)}</td>
-            <td class="num wide">{text(|node| if node.pid == 0 { "–".to_owned() } else { node.pid.to_string() })}</td>
-            <td class="num-left wide faint">{text(|node| node.address.clone().unwrap_or_else(|| "–".to_owned()))}</td>
-        </tr>
+        <section class="card node-card" data-node=name.to_string() data-row="" tabindex="0" aria-label=format!("Node {name}")>
+            <div class="card-head"><h2>{name.to_string()}</h2>{state}</div>
+            <div class="node-serves">{move || serves(&handlers.get())}</div>
+            {move || node.with(|node| node.as_ref().and_then(last_error))}
+            <div class="node-charts">
+                {chart(live, &name, 0, "CPU", cpu)}
+                {chart(live, &name, 1, "memory", text(|node| format::bytes(node.resident_bytes)))}
+            </div>
+            <dl class="facts">
+                {fact("pid", |node| if node.pid == 0 { "–".to_owned() } else { node.pid.to_string() })}
+                {fact("up", uptime)}
+                {fact("starts", |node| format::count(node.incarnation))}
+                {fact("CPU so far", |node| format!("{:.1} s", node.cpu_seconds))}
+                {fact("sent, received", |node| format!("{}, {}", format::bytes(node.quic_bytes_sent), format::bytes(node.quic_bytes_received)))}
+                {fact("address", |node| node.address.clone().unwrap_or_else(|| "–".to_owned()))}
+                {fact("certificate", papers)}
+            </dl>
+            {actions}
+        </section>
     }
+    .into_any()
+}
+
+/// A line of the last two minutes, with its newest value beside it.
+fn chart(
+    live: Live,
+    name: &NodeName,
+    which: usize,
+    word: &'static str,
+    value: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> AnyView {
+    let (name, (width, height)) = (name.clone(), CHART);
+    // A core, and 64 MB: below that, nothing needs to look like much.
+    let least = if which == 0 { 1.0 } else { 64e6 };
+    let points = move || {
+        live.usage.with(|usage| {
+            let series = usage.get(&name).and_then(|series| series.get(which));
+            series.map_or_else(String::new, |series| series.points(CHART, series.top(least)))
+        })
+    };
+    let label = {
+        let value = value.clone();
+        move || format!("{word}, now {}", value())
+    };
+    view! {
+        <figure class="chart">
+            <svg viewBox=format!("0 0 {width} {height}") preserveAspectRatio="none" role="img" aria-label=label>
+                <polyline class=format!("chart-line chart-{which}") points=points></polyline>
+            </svg>
+            <figcaption><span class="soft small">{word}</span><b class="num-left">{value}</b></figcaption>
+        </figure>
+    }
+    .into_any()
+}
+
+/// Draining loses no call; killing is for whoever wants to see what a crash does.
+fn actions(name: &NodeName) -> AnyView {
+    let (drained, killed) = (name.clone(), name.clone());
+    let drain = confirm::button(
+        "Drain",
+        "drain",
+        "Its handlers move home, then it ends; no call fails.",
+        move |said| {
+            let path = format!("nodes/{drained}/drain");
+            spawn_local(async move {
+                if let Err(problem) = api::send::<Accepted>("POST", &path, &()).await {
+                    said.set(Some(problem.detail));
+                }
+            });
+        },
+    );
+    let kill = confirm::button(
+        "Kill",
+        "kill",
+        "As in a crash: its calls fail, and it starts again by itself.",
+        move |said| {
+            let path = format!("nodes/{killed}/kill");
+            spawn_local(async move {
+                if let Err(problem) = api::act("POST", &path).await {
+                    said.set(Some(problem.detail));
+                }
+            });
+        },
+    );
+    view! { <div class="buttons">{drain}{kill}</div> }.into_any()
+}
+
+/// How old its certificate is, and when it is replaced.
+fn papers(node: &Node) -> String {
+    let Some(papers) = node.papers else {
+        return "–".to_owned();
+    };
+    let now = js_sys::Date::now() as u64;
+    let whole = |ms: u64| format::age(ms / 60_000 * 60_000);
+    format!(
+        "{} old, renewed in {}",
+        whole(now.saturating_sub(papers.issued_unix_ms)),
+        whole(papers.renewal_unix_ms.saturating_sub(now))
+    )
 }
 
 /// What a node serves; home may serve no handler, and much else.

@@ -1,68 +1,103 @@
-//! The picture: boxes that move to their places, lines between them.
+//! The picture: boxes that move to their places, lines between them; boxes of handlers can be dragged.
 //!
 //! Promises: a box is the same element before and after a change of placement, so that it moves; positions are
 //! transforms set through CSSOM; the transition is the stylesheet's, and none where motion is unwelcome. The lines
-//! between the boxes are `drawing/edges.rs`.
+//! between the boxes are `drawing/edges.rs`, what a drop means is `crate::map`.
 
 mod edges;
 
+use leptos::ev::PointerEvent;
 use leptos::html;
 use leptos::prelude::*;
+use protocol::api::history::NodeChange;
+use protocol::api::map::{Picture, Rect};
 use protocol::{HandlerName, NodeName};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 
-use super::{brief, links};
-use crate::app::live::Live;
-use crate::finding::Ailment;
+use super::links::{brief, links};
+use super::plan::{self, Drag};
+use super::{View, menu};
+use crate::app::live::Remote;
+use crate::app::parts::tags;
 use crate::format;
-use crate::map::{Place, Rect, Scene, scene};
+use crate::map::{dropped, past};
 
-/// Until the frame has been measured.
-const WIDTH_FIRST: f64 = 1_000.0;
+/// A pointer that has moved less than this is a click.
+const DRAG_FROM: f64 = 6.0;
+/// The box of handlers that no node serves: rejected, or waiting for an import.
+const NOWHERE: &str = "nowhere";
 
-/// The picture of what is live.
-pub fn drawing(live: Live, ailments: Memo<Vec<Ailment>>) -> AnyView {
+/// The picture of what is shown.
+pub fn drawing(view: View) -> AnyView {
     let frame = NodeRef::<html::Div>::new();
-    let width = RwSignal::new(WIDTH_FIRST);
-    measure(frame, width);
-    let places = Memo::new(move |_| places(live));
-    let links = Memo::new(move |_| links(live));
-    // The shape of the graph changes rarely; figures change each second and must not lay it out again.
-    let shape = Memo::new(move |_| {
-        places.with(|places| {
-            links.with(|links| {
-                let at = |name: &HandlerName| places.iter().position(|place| place.handler == *name);
-                links
-                    .iter()
-                    .map(|link| (at(&link.from).unwrap_or(0), at(&link.to).unwrap_or(0)))
-                    .collect::<Vec<(usize, usize)>>()
+    measure(frame, view.width);
+    let read =
+        move |part: &dyn Fn(&Picture) -> f64| view.picture.with(|picture| picture.ready().map_or(0.0, part));
+    let nodes = move || {
+        view.picture.with(|picture| {
+            names(picture, |picture| {
+                picture.nodes.iter().map(|node| node.name.clone()).collect()
             })
         })
-    });
-    let scene =
-        Memo::new(move |_| places.with(|places| shape.with(|shape| scene(places, shape, width.get()))));
-    let nodes = move || scene.with(|scene| scene.nodes.keys().cloned().collect::<Vec<_>>());
+    };
     let handlers = move || {
-        places.with(|places| {
-            places
-                .iter()
-                .map(|place| place.handler.clone())
-                .collect::<Vec<_>>()
+        view.picture.with(|picture| {
+            names(picture, |picture| {
+                picture
+                    .handlers
+                    .iter()
+                    .map(|handler| handler.name.clone())
+                    .collect()
+            })
         })
     };
-    let height = move || format!("{:.0}px", scene.with(|scene| scene.height));
-    let full = move || format!("{:.0}px", scene.with(|scene| scene.width));
+    let height = move || format!("{:.0}px", read(&|picture| picture.height));
+    let full = move || format!("{:.0}px", read(&|picture| picture.width));
+    let is = move |what: fn(&Picture) -> bool| {
+        move || view.picture.with(|picture| picture.ready().is_some_and(what))
+    };
+    let splitting = move || {
+        view.plan.drag.with(|drag| {
+            drag.as_ref()
+                .and_then(|drag| drag.change.as_ref())
+                .is_some_and(|change| change.with.is_none())
+        })
+    };
+    let links = Memo::new(move |_| view.edges.with(|edges| links(view.live, edges)));
+    let rect_of = move |name: &HandlerName| rect_of(view, name);
     view! {
         <div class="map-frame" node_ref=frame>
-            <div class="map" class:narrow=move || scene.with(|scene| scene.narrow) class:single=move || scene.with(|scene| scene.nodes.len() == 1) style:height=height style:width=full>
-                <For each=nodes key=Clone::clone children=move |name| node_box(live, scene, name) />
-                {edges::edges(live, scene, places, links)}
-                <For each=handlers key=Clone::clone children=move |name| handler_box(live, scene, ailments, name) />
+            <div
+                class="map"
+                class:narrow=is(|picture| picture.narrow)
+                class:single=is(|picture| picture.nodes.len() == 1)
+                class:past=move || view.at.get().is_some()
+                class:splitting=splitting
+                data-stale=move || view.is_stale().to_string()
+                style:height=height
+                style:width=full
+            >
+                <For each=nodes key=Clone::clone children=move |name| node_box(view, name) />
+                {edges::edges(view, links)}
+                <For each=handlers key=Clone::clone children=move |name| handler_box(view, name) />
+                {menu::menu(view, rect_of)}
             </div>
         </div>
     }
     .into_any()
+}
+
+fn names<T>(picture: &Remote<Picture>, read: impl Fn(&Picture) -> Vec<T>) -> Vec<T> {
+    picture.ready().map(read).unwrap_or_default()
+}
+
+fn rect_of(view: View, name: &HandlerName) -> Rect {
+    view.picture.with(|picture| {
+        let handlers = picture.ready().map_or(&[][..], |picture| &picture.handlers);
+        let found = handlers.iter().find(|handler| handler.name == *name);
+        found.map(|handler| handler.rect).unwrap_or_default()
+    })
 }
 
 /// Keeps `width` at the frame's width.
@@ -88,35 +123,7 @@ fn measure(frame: NodeRef<html::Div>, width: RwSignal<f64>) {
     });
 }
 
-/// The box of handlers that no node serves: rejected, or waiting for an import.
-const NOWHERE: &str = "nowhere";
-
-/// Where each handler is: what the placement says, else where it serves.
-fn places(live: Live) -> Vec<Place> {
-    let actual = |name: &HandlerName| {
-        live.placement
-            .with(|placement| placement.ready()?.handlers.get(name)?.node.clone())
-    };
-    live.handlers.with(|list| {
-        list.ready()
-            .into_iter()
-            .flatten()
-            .map(|handler| Place {
-                handler: handler.name.clone(),
-                node: actual(&handler.name)
-                    .or_else(|| handler.nodes.first().cloned())
-                    .unwrap_or_else(nowhere),
-            })
-            .collect()
-    })
-}
-
-fn nowhere() -> NodeName {
-    NodeName::parse(NOWHERE).expect("a word of letters is a node name")
-}
-
-fn place(rect: Option<Rect>) -> (String, String, String) {
-    let rect = rect.unwrap_or_default();
+fn place(rect: Rect) -> (String, String, String) {
     (
         format!("translate({:.1}px, {:.1}px)", rect.x, rect.y),
         format!("{:.1}px", rect.w),
@@ -124,9 +131,40 @@ fn place(rect: Option<Rect>) -> (String, String, String) {
     )
 }
 
-fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
+fn node_box(view: View, name: NodeName) -> AnyView {
+    let live = view.live;
     let wanted = name.clone();
-    let rect = Memo::new(move |_| place(scene.with(|scene| scene.nodes.get(&wanted).copied())));
+    let rect = Memo::new(move |_| {
+        view.picture.with(|picture| {
+            let nodes = picture.ready().map_or(&[][..], |picture| &picture.nodes);
+            let found = nodes.iter().find(|node| node.name == wanted);
+            place(found.map(|node| node.rect).unwrap_or_default())
+        })
+    });
+    let wanted = name.clone();
+    let target = move || {
+        view.plan.drag.with(|drag| {
+            let with = drag
+                .as_ref()
+                .and_then(|drag| drag.change.as_ref())
+                .and_then(|change| change.with.as_ref());
+            with.is_some_and(|with| {
+                view.picture.with(|picture| {
+                    let handlers = picture.ready().map_or(&[][..], |picture| &picture.handlers);
+                    handlers
+                        .iter()
+                        .any(|handler| handler.name == *with && handler.node == wanted)
+                })
+            })
+        })
+    };
+    // How it stood then, as far as its events tell.
+    let wanted = name.clone();
+    let then = Memo::new(move |_| {
+        let at = view.at.get()?;
+        view.history
+            .with(|history| past::nodes(history.ready()?, at).get(&wanted).copied())
+    });
     let wanted = name.clone();
     let node = Memo::new(move |_| {
         live.nodes.with(|list| {
@@ -137,9 +175,15 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
     });
     let wanted = name.clone();
     let figures = move || {
+        if view.at.get().is_some() {
+            return then
+                .get()
+                .filter(|change| *change != NodeChange::Ready)
+                .map(|change| change_word(change).to_owned());
+        }
         node.with(|node| {
             let node = node.as_ref()?;
-            let (_, word) = crate::app::parts::tags::node_state(node.state);
+            let (_, word) = tags::node_state(node.state);
             if word != "ready" {
                 return Some(word.to_owned());
             }
@@ -151,12 +195,12 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
             ))
         })
     };
-    let state = move || {
-        node.with(|node| {
-            node.as_ref().map_or("unknown", |node| {
-                crate::app::parts::tags::node_state(node.state).1
-            })
-        })
+    let state = move || match view.at.get() {
+        Some(_) => then.get().map_or("unknown", change_word),
+        None => node.with(|node| {
+            node.as_ref()
+                .map_or("unknown", |node| tags::node_state(node.state).1)
+        }),
     };
     let title = if name.as_str() == NOWHERE {
         "not served".to_owned()
@@ -166,6 +210,7 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
     view! {
         <div
             class="map-node"
+            class:target=target
             data-node=name.to_string()
             data-state=state
             style:transform=move || rect.get().0
@@ -178,9 +223,38 @@ fn node_box(live: Live, scene: Memo<Scene>, name: NodeName) -> AnyView {
     .into_any()
 }
 
-fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, name: HandlerName) -> AnyView {
+fn change_word(change: NodeChange) -> &'static str {
+    match change {
+        NodeChange::Starting => "starting",
+        NodeChange::Ready => "ready",
+        NodeChange::Draining => "draining",
+        NodeChange::Down => "down",
+        NodeChange::Gone => "gone",
+    }
+}
+
+fn handler_box(view: View, name: HandlerName) -> AnyView {
+    let (live, ailments) = (view.live, view.ailments);
     let wanted = name.clone();
-    let rect = Memo::new(move |_| place(scene.with(|scene| scene.handlers.get(&wanted).copied())));
+    let at = Memo::new(move |_| rect_of(view, &wanted));
+    let wanted = name.clone();
+    let dragged = Memo::new(move |_| {
+        view.plan.drag.with(|drag| {
+            let drag = drag.as_ref().filter(|drag| drag.moved && drag.handler == wanted);
+            drag.map(|drag| drag.by)
+        })
+    });
+    let rect = Memo::new(move |_| {
+        let mut rect = at.get();
+        if let Some((x, y)) = dragged.get() {
+            (rect.x, rect.y) = (rect.x + x, rect.y + y);
+        }
+        place(rect)
+    });
+    let drag = Dragging {
+        view,
+        name: StoredValue::new(name.clone()),
+    };
     let wanted = name.clone();
     let ailment = Memo::new(move |_| {
         ailments.with(|all| all.iter().find(|ailment| ailment.handler == wanted).cloned())
@@ -189,7 +263,7 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
     let words = move || {
         live.handlers.with(|list| {
             let handler = list.ready()?.iter().find(|handler| handler.name == wanted)?;
-            Some(ailment.with(|ailment| brief(handler, ailment.as_ref())))
+            Some(ailment.with(|ailment| brief(handler, ailment.as_ref(), rate_then(view, &wanted))))
         })
     };
     let known = name.clone();
@@ -221,6 +295,14 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
             class=move || format!("map-handler {}", hue())
             class:sick=sick
             class:uneasy=uneasy
+            class:dragged=move || dragged.get().is_some()
+            draggable="false"
+            aria-describedby="map-hint"
+            on:pointerdown=move |event| drag.begin(&event)
+            on:pointermove=move |event| drag.go(&event)
+            on:pointerup=move |_| drag.end()
+            on:pointercancel=move |_| view.plan.drag.set(None)
+            on:click=move |event| drag.click(&event)
             data-row=""
             data-handler=name.to_string()
             href=format!("/handlers/{name}")
@@ -232,6 +314,103 @@ fn handler_box(live: Live, scene: Memo<Scene>, ailments: Memo<Vec<Ailment>>, nam
             <b>{shown}</b>
             <span>{words}</span>
         </a>
+        {menu::button(view, name.clone(), at)}
     }
     .into_any()
+}
+
+/// Calls per second that a handler served then, where the past is shown.
+fn rate_then(view: View, name: &HandlerName) -> Option<f64> {
+    view.at.get()?;
+    let rates = |edges: &Vec<protocol::api::edges::Edge>| {
+        let own = edges.iter().filter(|edge| edge.callee == *name);
+        own.map(|edge| edge.rate_per_s).sum::<f64>()
+    };
+    Some(view.edges.with(rates))
+}
+
+/// The pointer on a handler's box.
+#[derive(Clone, Copy)]
+struct Dragging {
+    view: View,
+    name: StoredValue<HandlerName>,
+}
+
+impl Dragging {
+    fn begin(self, event: &PointerEvent) {
+        // A finger scrolls; the past is as it is.
+        let plain = event.button() == 0 && event.pointer_type() != "touch";
+        if !plain || self.view.at.get_untracked().is_some() {
+            return;
+        }
+        if let Some(target) = event
+            .current_target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+        {
+            // Without it the drag ends where the pointer leaves the box.
+            let _ = target.set_pointer_capture(event.pointer_id());
+        }
+        self.view.plan.drag.set(Some(Drag {
+            handler: self.name.get_value(),
+            from: (f64::from(event.client_x()), f64::from(event.client_y())),
+            by: (0.0, 0.0),
+            change: None,
+            moved: false,
+        }));
+    }
+
+    fn go(self, event: &PointerEvent) {
+        let at = (f64::from(event.client_x()), f64::from(event.client_y()));
+        let Some(frame) = event
+            .current_target()
+            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
+            .and_then(|target| target.parent_element())
+        else {
+            return;
+        };
+        if self.view.plan.drag.with_untracked(Option::is_none) {
+            return;
+        }
+        let corner = frame.get_bounding_client_rect();
+        let point = (at.0 - corner.left(), at.1 - corner.top());
+        let name = self.name.get_value();
+        let change = self
+            .view
+            .picture
+            .with_untracked(|picture| dropped(picture.ready()?, &name, point));
+        self.view.plan.drag.update(|drag| {
+            let Some(drag) = drag else { return };
+            drag.by = (at.0 - drag.from.0, at.1 - drag.from.1);
+            drag.moved |= drag.by.0.hypot(drag.by.1) >= DRAG_FROM;
+            drag.change = change.filter(|_| drag.moved);
+        });
+    }
+
+    /// Lets go. What was moved stays known until the click that follows is over.
+    fn end(self) {
+        let Some(drag) = self.view.plan.drag.get_untracked() else {
+            return;
+        };
+        if !drag.moved {
+            self.view.plan.drag.set(None);
+            return;
+        }
+        if let Some(change) = drag.change {
+            plan::go(self.view, change);
+        }
+        let view = self.view;
+        set_timeout(move || view.plan.drag.set(None), std::time::Duration::ZERO);
+    }
+
+    /// The click that ends a drag opens nothing.
+    fn click(self, event: &web_sys::MouseEvent) {
+        if self
+            .view
+            .plan
+            .drag
+            .with_untracked(|drag| drag.as_ref().is_some_and(|drag| drag.moved))
+        {
+            event.prevent_default();
+        }
+    }
 }

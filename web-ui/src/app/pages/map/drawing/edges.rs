@@ -1,50 +1,32 @@
 //! The lines between the boxes, with their figures: drawn anew when the layout changes, figures change in place.
 
 use leptos::prelude::*;
+use protocol::api::map::MapLine;
 use protocol::{HandlerName, Transport};
 
-use super::super::Link;
-use crate::app::live::Live;
-use crate::map::edges::{Ends, Line, lines};
-use crate::map::{Place, Scene};
+use super::super::View;
+use super::super::links::Link;
+use crate::app::live::Remote;
 
 /// A line's two handlers, by which it is known.
 type Key = (HandlerName, HandlerName);
 
-/// Where a line is in the lists, and the link itself.
-type Found = (Memo<Option<usize>>, Memo<Option<Link>>);
-
 /// What the lines are drawn from.
 #[derive(Clone, Copy)]
 struct Drawn {
-    live: Live,
-    places: Memo<Vec<Place>>,
+    view: View,
     links: Memo<Vec<Link>>,
-    /// Beside `links`.
-    lines: Memo<Vec<Line>>,
 }
 
 /// All lines, below all figures.
-pub fn edges(live: Live, scene: Memo<Scene>, places: Memo<Vec<Place>>, links: Memo<Vec<Link>>) -> AnyView {
-    let lines = Memo::new(move |_| {
-        scene.with(|scene| {
-            links.with(|links| {
-                let ends: Vec<Ends> = links.iter().map(|link| ends(scene, link)).collect();
-                lines(scene, &ends)
-            })
-        })
-    });
-    let drawn = Drawn {
-        live,
-        places,
-        links,
-        lines,
-    };
+pub fn edges(view: View, links: Memo<Vec<Link>>) -> AnyView {
+    let drawn = Drawn { view, links };
     let keys = move || {
-        links.with(|links| {
-            links
+        view.picture.with(|picture| {
+            let lines = picture.ready().map_or(&[][..], |picture| &picture.lines);
+            lines
                 .iter()
-                .map(|link| (link.from.clone(), link.to.clone()))
+                .map(|line| (line.caller.clone(), line.callee.clone()))
                 .collect::<Vec<Key>>()
         })
     };
@@ -57,49 +39,41 @@ pub fn edges(live: Live, scene: Memo<Scene>, places: Memo<Vec<Place>>, links: Me
     .into_any()
 }
 
-fn ends(scene: &Scene, link: &Link) -> Ends {
-    Ends {
-        from: scene.handlers.get(&link.from).copied().unwrap_or_default(),
-        to: scene.handlers.get(&link.to).copied().unwrap_or_default(),
-        // Room for the longest that it may say, so that labels stay where they are.
-        label_chars: link.label().chars().count().max(13),
-    }
-}
-
 impl Drawn {
-    fn find(self, (from, to): Key) -> Found {
-        let links = self.links;
-        let at = Memo::new(move |_| {
-            links.with(|links| links.iter().position(|link| link.from == from && link.to == to))
-        });
-        let link = Memo::new(move |_| links.with(|links| at.get().and_then(|at| links.get(at)).cloned()));
-        (at, link)
+    fn link(self, (from, to): Key) -> Memo<Option<Link>> {
+        Memo::new(move |_| {
+            let is_it = |link: &&Link| link.from == from && link.to == to;
+            self.links.with(|links| links.iter().find(is_it).cloned())
+        })
+    }
+
+    fn drawn(self, (from, to): Key) -> Memo<Option<MapLine>> {
+        Memo::new(move |_| {
+            let is_it = |line: &&MapLine| line.caller == from && line.callee == to;
+            self.view
+                .picture
+                .with(|picture| picture.ready()?.lines.iter().find(is_it).cloned())
+        })
     }
 
     /// Whether two handlers are on different nodes. By place, not by the way that the last call went: a handler that
     /// has moved shows it at once.
     fn apart(self, (from, to): &Key) -> bool {
-        self.places.with(|places| {
+        self.view.picture.with(|picture| {
+            let Remote::Ready(picture) = picture else {
+                return false;
+            };
             let node = |name: &HandlerName| {
-                let place = places.iter().find(|place| place.handler == *name);
-                place.map(|place| &place.node)
+                let found = picture.handlers.iter().find(|handler| handler.name == *name);
+                found.map(|handler| &handler.node)
             };
             node(from) != node(to)
         })
     }
 
     fn line(self, key: Key) -> AnyView {
-        let (at, link) = self.find(key.clone());
-        let lines = self.lines;
-        let path = Memo::new(move |_| {
-            lines.with(|lines| {
-                at.get()
-                    .and_then(|at| lines.get(at))
-                    .map(|line| line.path.clone())
-                    .unwrap_or_default()
-            })
-        });
-        let hue = self.live.hue(key.0.clone());
+        let (link, drawn) = (self.link(key.clone()), self.drawn(key.clone()));
+        let hue = self.view.live.hue(key.0.clone());
         let name = format!("{}-{}", key.0, key.1);
         let class = move || {
             let kind = match (is_queued(link), self.apart(&key)) {
@@ -110,35 +84,40 @@ impl Drawn {
             let failing = if is_failing(link) { " failing" } else { "" };
             format!("map-line {kind} {}{failing}", hue())
         };
+        let path = move || drawn.with(|line| line.as_ref().map(|line| line.path.clone()));
         let width = move || {
             let rate = link.with(|link| link.as_ref().map_or(0.0, |link| link.rate));
             format!("{:.1}", 1.2 + (1.0 + rate).log10() * 0.65)
         };
-        view! { <path class=class data-edge=name d=move || path.get() stroke-width=width></path> }.into_any()
+        view! { <path class=class data-edge=name d=path stroke-width=width></path> }.into_any()
     }
 
     fn label(self, key: Key) -> AnyView {
-        let (at, link) = self.find(key);
-        let lines = self.lines;
-        let place = Memo::new(move |_| {
-            lines.with(|lines| at.get().and_then(|at| lines.get(at)).and_then(|line| line.label))
-        });
+        let name = format!("{}-{}", key.0, key.1);
+        let (link, drawn) = (self.link(key.clone()), self.drawn(key));
+        let place = Memo::new(move |_| drawn.with(|line| line.as_ref().and_then(|line| line.label)));
         let text = move || link.with(|link| link.as_ref().map(Link::label).unwrap_or_default());
+        let title = move || link.with(|link| link.as_ref().map(Link::title));
         let hidden = move || place.get().is_none() || text().is_empty();
         let transform = move || {
             let (x, y) = place.get().unwrap_or_default();
             format!("translate({x:.1}px, {y:.1}px) translate(-50%, -50%)")
         };
         view! {
-            <span
+            <a
                 class="map-label"
                 class:failing=move || is_failing(link)
                 class:queued=move || is_queued(link)
                 hidden=hidden
+                tabindex="-1"
+                href="/edges"
+                data-label=name
+                title=title
+                aria-label=title
                 style:transform=transform
             >
                 {text}
-            </span>
+            </a>
         }
         .into_any()
     }
