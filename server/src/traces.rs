@@ -12,8 +12,6 @@ mod critical;
 mod detail;
 mod diff;
 mod finding;
-#[cfg(test)]
-mod golden;
 mod held;
 mod ids;
 mod keep;

@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 17] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
@@ -23,7 +23,10 @@ const KEYS: [(&str, &str); 18] = [
     ("/", "Filter the list"),
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
-    ("[  ]", "Previous and next: span, step of the tour"),
+    (
+        "[  ]",
+        "Previous and next: span or find of a trace, step of the tour",
+    ),
     ("←  →", "Fold and unfold a row of a trace"),
     ("w  s  0", "Nearer, further, all of a trace"),
     ("a  d", "Earlier and later in a trace"),
