@@ -171,7 +171,7 @@ pub fn next_open(done: &[u8]) -> u8 {
 }
 
 /// Which of the handlers that a step needs are not among these.
-pub fn missing<'a>(step: &'a Step, present: impl Fn(&str) -> bool) -> Vec<&'a str> {
+pub fn missing(step: &Step, present: impl Fn(&str) -> bool) -> Vec<&str> {
     step.needs.iter().copied().filter(|name| !present(name)).collect()
 }
 

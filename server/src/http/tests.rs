@@ -154,6 +154,55 @@ async fn a_body_beyond_the_limit_is_refused() {
     );
 }
 
+/// Requests that are answered with a problem: its status and its code.
+const PROBLEMS: &[(&str, &str, u16, &str)] = &[
+    ("GET", "/api/v1/nothing", 404, "not-found"),
+    ("GET", "/api/v2/handlers", 404, "not-found"),
+    ("GET", "/api", 404, "not-found"),
+    ("PUT", "/api/v1/status", 405, "method-not-allowed"),
+    ("POST", "/traces", 405, "method-not-allowed"),
+    ("GET", "/api/v1/traces/xyz", 400, "invalid"),
+    ("GET", "/api/v1/traces?limit=0", 400, "invalid"),
+    ("GET", "/api/v1/traces?colour=red", 400, "invalid"),
+    (
+        "GET",
+        "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736",
+        404,
+        "not-found",
+    ),
+    ("GET", "/api/v1/traces/xyz/rows", 400, "invalid"),
+    (
+        "GET",
+        "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows",
+        404,
+        "not-found",
+    ),
+    (
+        "GET",
+        "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/overview",
+        404,
+        "not-found",
+    ),
+    (
+        "GET",
+        "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows?count=501",
+        400,
+        "invalid",
+    ),
+    (
+        "GET",
+        "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/spans/0",
+        400,
+        "invalid",
+    ),
+    ("GET", "/api/v1/diff?a=x", 400, "invalid"),
+    ("GET", "/api/v1/diff?a=min_ms%3D5&b=colour%3Dred", 400, "invalid"),
+    ("GET", "/api/v1/handlers/nobody", 404, "not-found"),
+    ("GET", "/api/v1/queues/no.queue/messages", 404, "not-found"),
+    ("PUT", "/api/v1/handlers/till", 415, "unsupported-media-type"),
+    ("DELETE", "/api/v1/handlers/nobody", 404, "not-found"),
+];
+
 #[tokio::test]
 async fn the_ui_s_port_is_guarded_and_what_is_not_there_is_a_problem() {
     let doors = Doors::open().await;
@@ -166,58 +215,12 @@ async fn the_ui_s_port_is_guarded_and_what_is_not_there_is_a_problem() {
         (421, Some("host-not-allowed"))
     );
     assert_eq!(foreign.headers["x-content-type-options"], "nosniff");
-    for (method, path, status, code) in [
-        ("GET", "/api/v1/nothing", 404, "not-found"),
-        ("GET", "/api/v2/handlers", 404, "not-found"),
-        ("GET", "/api", 404, "not-found"),
-        ("PUT", "/api/v1/status", 405, "method-not-allowed"),
-        ("POST", "/traces", 405, "method-not-allowed"),
-        ("GET", "/api/v1/traces/xyz", 400, "invalid"),
-        ("GET", "/api/v1/traces?limit=0", 400, "invalid"),
-        ("GET", "/api/v1/traces?colour=red", 400, "invalid"),
-        (
-            "GET",
-            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736",
-            404,
-            "not-found",
-        ),
-        ("GET", "/api/v1/traces/xyz/rows", 400, "invalid"),
-        (
-            "GET",
-            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows",
-            404,
-            "not-found",
-        ),
-        (
-            "GET",
-            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/overview",
-            404,
-            "not-found",
-        ),
-        (
-            "GET",
-            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/rows?count=501",
-            400,
-            "invalid",
-        ),
-        (
-            "GET",
-            "/api/v1/traces/4bf92f3577b34da6a3ce929d0e0e4736/spans/0",
-            400,
-            "invalid",
-        ),
-        ("GET", "/api/v1/diff?a=x", 400, "invalid"),
-        ("GET", "/api/v1/diff?a=min_ms%3D5&b=colour%3Dred", 400, "invalid"),
-        ("GET", "/api/v1/handlers/nobody", 404, "not-found"),
-        ("GET", "/api/v1/queues/no.queue/messages", 404, "not-found"),
-        ("PUT", "/api/v1/handlers/till", 415, "unsupported-media-type"),
-        ("DELETE", "/api/v1/handlers/nobody", 404, "not-found"),
-    ] {
+    for (method, path, status, code) in PROBLEMS {
         let answer = doors.json(method, path, "").await;
         let problem = answer.json();
         assert_eq!(
             (answer.status.as_u16(), problem["code"].as_str()),
-            (status, Some(code)),
+            (*status, Some(*code)),
             "{method} {path}"
         );
         assert_eq!(

@@ -177,6 +177,10 @@ fn foreign() -> TracesData {
         name: name.into(),
         attributes,
     };
+    let exception = vec![
+        text("exception.type", "KeyError"),
+        text("exception.message", "'x'"),
+    ];
     let link = |id| model::Link {
         trace_id: Some(TraceId(id)),
         span_id: Some(SpanId(9)),
@@ -205,13 +209,7 @@ fn foreign() -> TracesData {
         ],
         dropped_attributes_count: 2,
         events: vec![
-            event(
-                "exception",
-                vec![
-                    text("exception.type", "KeyError"),
-                    text("exception.message", "'x'"),
-                ],
-            ),
+            event("exception", exception),
             event("cache miss", vec![]),
             event("retry", vec![KeyValue::int("attempt", 2)]),
         ],

@@ -103,7 +103,7 @@ impl Tree {
             }
         }
         let mut tree = layout.finish();
-        tree.root = tops.first().or(tree.order.first()).map(|at| *at as usize);
+        tree.root = tops.first().or_else(|| tree.order.first()).map(|at| *at as usize);
         let without_parent = tops
             .iter()
             .filter(|at| Some(**at as usize) != tree.root && bars.parent[**at as usize] != 0)

@@ -107,18 +107,22 @@ impl Bench {
             .instance("test:host/host")?
             .func_new("f", move |_, _, params, results| {
                 results[0] = params[0].clone();
-                *inner.lock().unwrap() = Some(params[0].clone());
+                *inner.lock().expect("nobody panicked") = Some(params[0].clone());
                 Ok(())
             })?;
         let mut store = Store::new(&self.engine, ());
         let instance = linker.instantiate(&mut store, &self.component)?;
-        let function = instance.get_func(&mut store, "f").unwrap();
+        let function = instance.get_func(&mut store, "f").expect("it exports `f`");
         #[expect(unsafe_code, reason = "as in `instance`")]
         // SAFETY: the codec walks the function's own types.
         let function: TypedFunc<Lowered<EXPORT_PARAMS>, Lifted<EXPORT_RESULTS>> =
             unsafe { TypedFunc::new_unchecked(function) };
         let lifted = function.call(&mut store, Lowered::arguments(bytes.to_vec().into(), None))?;
-        let seen = seen.lock().unwrap().take().unwrap();
+        let seen = seen
+            .lock()
+            .expect("nobody panicked")
+            .take()
+            .expect("the import was called");
         Ok((seen, lifted.bytes.to_vec()))
     }
 
@@ -129,11 +133,15 @@ impl Bench {
         define_echo(&mut linker, &self.ty, &seen)?;
         let mut store = Store::new(&self.engine, ());
         let instance = linker.instantiate(&mut store, &self.component)?;
-        let function = instance.get_func(&mut store, "f").unwrap();
+        let function = instance.get_func(&mut store, "f").expect("it exports `f`");
         let mut results = [Val::Bool(false)];
         function.call(&mut store, std::slice::from_ref(value), &mut results)?;
         let [result] = results;
-        let seen = seen.lock().unwrap().take().unwrap();
+        let seen = seen
+            .lock()
+            .expect("nobody panicked")
+            .take()
+            .expect("the import was called");
         Ok((seen, result))
     }
 
@@ -165,7 +173,7 @@ impl Bench {
         define_echo(&mut linker, &self.ty, &Seen::default())?;
         let mut store = Store::new(&self.engine, ());
         let instance = linker.instantiate_async(&mut store, &self.component).await?;
-        let function = instance.get_func(&mut store, "f").unwrap();
+        let function = instance.get_func(&mut store, "f").expect("it exports `f`");
         macro_rules! by_count {
             ($($count:literal)*) => {
                 match self.ty.result_slots() {
@@ -211,7 +219,7 @@ fn define_echo(linker: &mut Linker<()>, ty: &FunctionType, seen: &Seen<Vec<u8>>)
         linker
             .instance("test:host/host")?
             .func_wrap("f", move |_, args: Lifted<P>| {
-                *seen.lock().unwrap() = Some(args.bytes.to_vec());
+                *seen.lock().expect("nobody panicked") = Some(args.bytes.to_vec());
                 Ok(Lowered::<R>::reply(args.bytes, None))
             })
     }

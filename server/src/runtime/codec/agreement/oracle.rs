@@ -23,7 +23,7 @@ fn leb(mut value: u128, out: &mut Vec<u8>) {
 fn sleb(value: i128, out: &mut Vec<u8>) {
     let groups = (1..)
         .find(|groups| (-(1_i128 << (7 * groups - 1))..1 << (7 * groups - 1)).contains(&value))
-        .unwrap();
+        .expect("a value is of its type");
     for group in 0..groups {
         let bits = (value >> (7 * group)) as u8 & 0x7f;
         out.push(if group + 1 < groups { bits | 0x80 } else { bits });
@@ -31,7 +31,9 @@ fn sleb(value: i128, out: &mut Vec<u8>) {
 }
 
 fn case<'n>(names: &mut impl Iterator<Item = &'n String>, name: &str, out: &mut Vec<u8>) -> usize {
-    let index = names.position(|known| known == name).unwrap();
+    let index = names
+        .position(|known| known == name)
+        .expect("a value is of its type");
     leb(index as u128, out);
     index
 }
