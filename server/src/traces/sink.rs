@@ -32,6 +32,8 @@ const NAP: Duration = Duration::from_millis(50);
 
 /// Batches after which the store's size is looked at again: some megabytes.
 const MEASURE_EVERY: u32 = 8;
+/// And when nothing came for so long after any.
+const MEASURE_AFTER: Duration = Duration::from_millis(250);
 /// A look for traces that are too old comes no sooner and no later than so long after the one before.
 const LOOK_MIN: Duration = Duration::from_secs(1);
 const LOOK_MAX: Duration = Duration::from_secs(60 * 60);
@@ -97,7 +99,12 @@ impl Sink {
                 Duration::ZERO
             } else {
                 let until_due = self.held.until_due(Instant::now().into_std());
-                self.until_look().min(until_due.unwrap_or(LOOK_MAX))
+                let until_measured = match self.unmeasured {
+                    0 => LOOK_MAX,
+                    _ => MEASURE_AFTER,
+                };
+                let pause = self.until_look().min(until_due.unwrap_or(LOOK_MAX));
+                pause.min(until_measured)
             };
             match self.inlets.wake(&cancelled, pause).await {
                 Wake::Ended => break,
@@ -116,6 +123,9 @@ impl Sink {
                 Wake::Look => {
                     let decided = self.held.decide(Instant::now().into_std());
                     self.store(decided).await;
+                    if self.unmeasured > 0 {
+                        self.unmeasured = MEASURE_EVERY;
+                    }
                 }
             }
             is_over = self.keep_within_limits().await;

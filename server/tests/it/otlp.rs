@@ -66,7 +66,7 @@ fn spans_go_on_and_come_in_and_traces_are_files() {
     let sent = wait_for("the spans to go on", || {
         let export = status()["export"].clone();
         match export["sent"].as_u64() {
-            Some(2) => Ok(export),
+            Some(3) => Ok(export),
             _ => Err(export.to_string()),
         }
     });
@@ -94,7 +94,7 @@ fn spans_go_on_and_come_in_and_traces_are_files() {
     wait_for("the foreign span", || {
         let detail: Value = home.api.get(&format!("/api/v1/traces/{id}"));
         let spans = detail["spans"].as_array().map(Vec::len);
-        (spans == Some(3)).then_some(()).ok_or(detail.to_string())
+        (spans == Some(4)).then_some(()).ok_or(detail.to_string())
     });
     assert_eq!(status()["received"], 1);
 
@@ -103,7 +103,7 @@ fn spans_go_on_and_come_in_and_traces_are_files() {
     let ran = cleave(&["trace", "--import", &file, "--server", &home.url(), "--json"]).ok();
     assert_eq!(
         (&ran.json()["spans"], &ran.json()["traces"]),
-        (&json!(3), &json!([id]))
+        (&json!(4), &json!([id]))
     );
     cleave(&["trace", "--export", &file, "--server", &home.url()]).ok();
     let ran = cleave(&["trace", "--import", &file, "--server", &home.url()]).ok();

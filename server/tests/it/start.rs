@@ -218,6 +218,7 @@ fn ctrl_c_finishes_what_was_accepted_and_leaves_no_child() {
         .start();
     let children = children_of(home.pid());
     assert_eq!(children.len(), 2);
+    home.wait_serving("hostile-spin");
     let api = home.api.clone();
     let work = std::thread::spawn(move || {
         let path = "/api/v1/call/hostile:guests/spin/steps";

@@ -30,7 +30,7 @@ pub fn rail(navigation: Navigation, help: RwSignal<bool>) -> impl IntoView {
         move |count: fn(Live) -> Option<usize>| (move || count(live).map(|n| n.to_string())).into_any();
     view! {
         <nav class="rail" aria-label="Pages">
-            <a class="brand" href="/">{logo()}<span>"Cleave"</span></a>
+            <a class="brand" href="/" aria-label="Cleave">{logo()}<span>"Cleave"</span></a>
             {entry("map", "Map", ().into_any())}
             {entry("traces", "Traces", ().into_any())}
             {entry("edges", "Edges", counted(|live| live.edges.with(|list| list.ready().map(Vec::len))))}

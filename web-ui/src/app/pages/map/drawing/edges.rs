@@ -98,6 +98,13 @@ impl Drawn {
         let place = Memo::new(move |_| drawn.with(|line| line.as_ref().and_then(|line| line.label)));
         let text = move || link.with(|link| link.as_ref().map(Link::label).unwrap_or_default());
         let title = move || link.with(|link| link.as_ref().map(Link::title));
+        // What is read begins with what is seen.
+        let spoken = move || {
+            link.with(|link| {
+                link.as_ref()
+                    .map(|link| format!("{}: {}", link.label(), link.title()))
+            })
+        };
         let hidden = move || place.get().is_none() || text().is_empty();
         let transform = move || {
             let (x, y) = place.get().unwrap_or_default();
@@ -113,7 +120,7 @@ impl Drawn {
                 href="/edges"
                 data-label=name
                 title=title
-                aria-label=title
+                aria-label=spoken
                 style:transform=transform
             >
                 {text}
