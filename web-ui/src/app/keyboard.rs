@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 17] = [
+const KEYS: [(&str, &str); 18] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),

@@ -56,6 +56,11 @@ impl Connection {
     }
 
     /// What the page complained about since the last time.
+    /// Adds one.
+    pub(super) fn complain(&mut self, what: String) {
+        self.complaints.push(what);
+    }
+
     pub(super) fn complaints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.complaints)
     }

@@ -321,6 +321,11 @@ impl Page {
         serde_json::from_value(elements.await).unwrap()
     }
 
+    /// Adds a complaint.
+    pub(super) fn complain(&mut self, what: String) {
+        self.connection.complain(what);
+    }
+
     /// What the page complained about since the last time: errors, exceptions, violations of its security policy.
     pub(super) async fn complaints(&mut self) -> Vec<String> {
         // An answer comes after the events before it.

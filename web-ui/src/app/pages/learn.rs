@@ -78,13 +78,18 @@ fn list(lesson: Lesson) -> AnyView {
         let number = index as u8 + 1;
         let is_done = move || lesson.done.with(|done| done.contains(&number));
         let current = (number == lesson.number).then_some("step");
-        // On a phone the number alone is seen.
-        let spoken = move || format!("{}{}", step.title, if is_done() { ", done" } else { "" });
+        let mark = move || {
+            if is_done() {
+                "✓".to_owned()
+            } else {
+                number.to_string()
+            }
+        };
         view! {
             <li>
-                <a href=Route::Learn(Some(number)).path() aria-current=current aria-label=spoken data-row="" class:done=is_done>
-                    <span class="lesson-number" aria-hidden="true">{move || if is_done() { "✓".to_owned() } else { number.to_string() }}</span>
-                    <span>{step.title}</span>
+                <a href=Route::Learn(Some(number)).path() aria-current=current  data-row="" class:done=is_done>
+                    <span class="lesson-number" aria-hidden="true">{mark}</span>
+                    <span>{step.title}{move || is_done().then(|| view! { <span class="unseen">", done"</span> })}</span>
                 </a>
             </li>
         }

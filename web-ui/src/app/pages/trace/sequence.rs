@@ -101,7 +101,7 @@ fn picture(stage: Stage, drawn: &Sequence, spans: &[protocol::SpanId], more: u64
         view! { <p class="small soft seq-more">{format!("… {} more. Select a call and press “Only this call” to see what is below it.", format::plural(more, "call", "calls"))}</p> }
     });
     view! {
-        <div class="sequence">
+        <div class="sequence" tabindex="0" role="region" aria-label="Sequence of calls">
             <svg class="seq" viewBox=format!("0 0 {width:.0} {height:.0}") width=width height=height role="group" aria-label="Calls between handlers, from top to bottom">
                 {lines}
                 {messages}
