@@ -94,7 +94,7 @@ fn spans_go_on_and_come_in_and_traces_are_files() {
     wait_for("the foreign span", || {
         let detail: Value = home.api.get(&format!("/api/v1/traces/{id}"));
         let spans = detail["spans"].as_array().map(Vec::len);
-        (spans == Some(4)).then_some(()).ok_or(detail.to_string())
+        (spans == Some(4)).then_some(()).ok_or_else(|| detail.to_string())
     });
     assert_eq!(status()["received"], 1);
 

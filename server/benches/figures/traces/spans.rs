@@ -134,6 +134,12 @@ fn call(trace: u128, (at, parent): (u64, SpanId), start_ns: u64) -> [Span; 2] {
         attributes: Vec::new(),
         ..root(trace, at + 1)
     };
+    mark(&mut server, at);
+    [client, server]
+}
+
+/// Some callees fail, some write.
+fn mark(server: &mut Span, at: u64) {
     if at % 1_000 == 6 {
         server.status = SpanStatus::Failed {
             code: ErrorCode::Trapped,
@@ -152,7 +158,6 @@ fn call(trace: u128, (at, parent): (u64, SpanId), start_ns: u64) -> [Span; 2] {
             .into(),
         });
     }
-    [client, server]
 }
 
 /// A request with its 12 calls: 25 spans, as they end.

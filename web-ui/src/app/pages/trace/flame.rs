@@ -28,6 +28,10 @@ const COLUMNS: u32 = 256;
 type Drawn = StoredValue<Option<Overview>>;
 
 /// The view.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one piece of markup, read from top to bottom"
+)]
 pub fn view(stage: Stage) -> AnyView {
     let canvas = NodeRef::<html::Canvas>::new();
     let drawn: Drawn = StoredValue::new(None);
@@ -205,7 +209,10 @@ fn paint(stage: Stage, drawn: Drawn, canvas: NodeRef<html::Canvas>) {
         return;
     };
     let marks = ticks(zoom.from, zoom.to, (pen.width / 110.0) as usize + 1);
-    let between = marks.windows(2).next().map_or(zoom.span(), |two| two[1] - two[0]);
+    let between = marks
+        .windows(2)
+        .next()
+        .map_or_else(|| zoom.span(), |two| two[1] - two[0]);
     for ns in marks {
         let x = (ns - zoom.from) / zoom.span() * pen.width;
         pen.fill(&colours.hair);

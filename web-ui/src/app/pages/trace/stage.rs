@@ -47,7 +47,7 @@ impl Stage {
         let head: RwSignal<Remote<Arc<TraceHead>>> = RwSignal::new(Remote::Loading);
         let view = RwSignal::new(untrack(named));
         let telling = Memo::new(move |_| head.with(|head| head.ready().and_then(|head| head.telling)));
-        let chosen = Memo::new(move |_| view.with(|view| view.span).or(telling.get()));
+        let chosen = Memo::new(move |_| view.with(|view| view.span).or_else(|| telling.get()));
         let stage = Self {
             id,
             head,

@@ -40,6 +40,10 @@ pub fn right(stage: Stage) -> AnyView {
 }
 
 /// Above the rows.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one piece of markup, read from top to bottom"
+)]
 pub fn toolbar(stage: Stage) -> AnyView {
     let search = Search::new(stage);
     let look = move |look: Look| {

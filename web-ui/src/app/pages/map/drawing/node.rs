@@ -14,6 +14,10 @@ use crate::map::past;
 const NOWHERE: &str = "nowhere";
 
 /// The box.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one piece of markup, read from top to bottom"
+)]
 pub fn node_box(view: View, name: NodeName) -> AnyView {
     let live = view.live;
     let wanted = name.clone();

@@ -24,7 +24,10 @@ fn marks(zoom: Zoom, width: f64) -> Vec<f64> {
 /// The axis above the rows.
 pub fn axis(pen: &Pen, zoom: Zoom, colours: &Colours) {
     let marks = marks(zoom, pen.width);
-    let between = marks.windows(2).next().map_or(zoom.span(), |two| two[1] - two[0]);
+    let between = marks
+        .windows(2)
+        .next()
+        .map_or_else(|| zoom.span(), |two| two[1] - two[0]);
     pen.fill(&colours.soft);
     for ns in &marks {
         let text = mark(*ns, zoom.to, between);

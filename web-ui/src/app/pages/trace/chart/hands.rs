@@ -222,24 +222,28 @@ fn row_keys(stage: Stage, event: &KeyboardEvent) {
     }
 }
 
+impl Dom {
+    /// The elements below one; nothing if one of them is missing.
+    fn below(root: &HtmlElement) -> Option<Self> {
+        let stage: HtmlElement = part(root, ".wf-stage")?;
+        Some(Self {
+            frame: part(root, ".wf-scroll")?,
+            list: part(root, ".wf-rows")?,
+            lane: part(root, ".wf-axis .wf-lane")?,
+            bars: part::<HtmlCanvasElement>(root, ".wf-bars")?,
+            axis: part(root, ".wf-marks")?,
+            strip: part(root, ".wf-strip")?,
+            tip: part(root, ".tip")?,
+            slots: Slots::below(stage.clone()),
+            stage,
+        })
+    }
+}
+
 impl Chart {
     /// Takes the elements to draw on.
     fn attach(&mut self, root: &HtmlElement) {
-        let dom = || -> Option<Dom> {
-            let stage: HtmlElement = part(root, ".wf-stage")?;
-            Some(Dom {
-                frame: part(root, ".wf-scroll")?,
-                list: part(root, ".wf-rows")?,
-                lane: part(root, ".wf-axis .wf-lane")?,
-                bars: part::<HtmlCanvasElement>(root, ".wf-bars")?,
-                axis: part(root, ".wf-marks")?,
-                strip: part(root, ".wf-strip")?,
-                tip: part(root, ".tip")?,
-                slots: Slots::below(stage.clone()),
-                stage,
-            })
-        };
-        self.dom = dom();
+        self.dom = Dom::below(root);
         self.is_due = false;
         self.dress();
     }
