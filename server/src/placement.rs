@@ -218,6 +218,16 @@ impl Desired {
             status.settled = false;
             status.error = None;
         }
+        let is_seen = |name| status.handlers.contains_key(name);
+        if !want
+            .inventory
+            .handlers
+            .iter()
+            .all(|handler| is_seen(&handler.name))
+        {
+            // Handlers that came just now: nothing of them is anywhere yet.
+            status.settled = false;
+        }
         status
     }
 
