@@ -83,11 +83,7 @@ async fn a_page_that_misbehaves_is_noticed() {
 fn a_purchase_is_followed_together_and_apart() {
     let home = Home::shop().start();
     let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_this_thread(async {
         let mut tour = Tour::start(shop, &ui).await;
         tour.buy_together().await;
         tour.press_apart().await;
@@ -100,11 +96,7 @@ fn a_purchase_is_followed_together_and_apart() {
 #[test]
 fn a_handler_is_called_by_hand_and_another_one_uploaded() {
     let home = Home::with(&["currency"]).start();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_this_thread(async {
         let mut chromium = Chromium::start().await;
         let mut page = chromium.open().await;
         page.goto(&home.url()).await;
@@ -119,11 +111,7 @@ fn a_handler_is_called_by_hand_and_another_one_uploaded() {
 #[test]
 fn the_tour_is_walked_by_keyboard_alone() {
     let home = Home::shop().start();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_this_thread(async {
         let mut chromium = Chromium::start().await;
         let mut page = chromium.open().await;
         page.goto(&home.url()).await;
@@ -145,17 +133,22 @@ fn the_tour_is_walked_by_keyboard_alone() {
 fn a_handler_is_dragged_out_and_the_bill_is_read() {
     let home = Home::shop().start();
     let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_this_thread(async {
         let mut tour = Tour::start(shop, &ui).await;
         tour.drag_and_undo().await;
         tour.move_by_keys().await;
         tour.look_back().await;
         tour.read_the_bill().await;
     });
+}
+
+/// Runs a scenario: this thread drives the browser.
+fn on_this_thread(scenario: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(scenario);
 }
 
 /// Two windows side by side.
