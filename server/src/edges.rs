@@ -54,6 +54,18 @@ pub struct EdgeKey {
     pub interface: InterfaceName,
 }
 
+impl EdgeKey {
+    /// As spans name it: `checkout -> shop:email/email`.
+    pub fn name(&self) -> Arc<str> {
+        edge_name(&self.caller, &self.interface).into()
+    }
+}
+
+/// An edge as spans, searches and people name it: the caller and the interface, without its version.
+pub fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> String {
+    format!("{caller} -> {}", interface.unversioned())
+}
+
 /// How a call ended, as the edge counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -11,6 +11,7 @@ mod block;
 mod critical;
 mod detail;
 mod diff;
+mod exemplars;
 mod finding;
 mod held;
 mod ids;
@@ -51,12 +52,16 @@ use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};
+use crate::edges::{EdgeKey, edge_name};
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
 use detail::blocking;
+pub use exemplars::Exemplar;
+use exemplars::Exemplars;
 use held::Held;
 pub use keep::{Keep, SHARE_ALL, Slower};
+pub(crate) use query::{Column, Condition, Field, Literal, Op, Query};
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 pub use skeleton::Skeleton;
@@ -195,6 +200,7 @@ impl Traces {
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
             tap: tap::Place::new(),
+            exemplars: Exemplars::default(),
         });
         let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {
@@ -274,6 +280,11 @@ impl Traces {
         }
         known.finished = known.finished.max(finished);
         known.dropped = known.dropped.max(dropped);
+    }
+
+    /// The newest stored trace of each order of an edge's latency, ascending.
+    pub fn exemplars(&self, key: &EdgeKey) -> Vec<Exemplar> {
+        self.0.tally.exemplars.of(&key.name(), &key.callee)
     }
 
     /// What became of the spans since this node's start.
@@ -361,7 +372,7 @@ impl Traces {
         };
         let (interface, _) = query.function.rsplit_once('.').ok_or_else(fault)?;
         let interface = InterfaceName::parse(interface).map_err(|_| fault())?;
-        let edge = format!("{} -> {}", query.caller, interface.unversioned());
+        let edge = edge_name(&query.caller, &interface);
         let inner = &self.0;
         let fault = |error| inner.db.error(error);
         let mut connection = inner.db.readers().acquire().await.map_err(fault)?;

@@ -11,6 +11,7 @@ use protocol::api::edges::Edge;
 use protocol::span::{Stages, Value};
 use protocol::{CalleeStages, CallerStages, Rung, Span, SpanKind, SpanStatus, Transport};
 
+use super::edge_name;
 use crate::telemetry::fields;
 
 /// Calls of the edge itself that make a price; fewer are chance.
@@ -65,7 +66,7 @@ pub fn bill(edges: Vec<Edge>, requests: &[(u64, Vec<Span>)]) -> Bill {
         edges: edges
             .into_iter()
             .map(|edge| {
-                let name = format!("{} -> {}", edge.caller, edge.interface.unversioned());
+                let name = edge_name(&edge.caller, &edge.interface);
                 billed(edge, by_edge.get(name.as_str()), (&name, &medians), &durations)
             })
             .collect(),

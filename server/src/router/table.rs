@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use super::replica::Replicas;
 use crate::dispatch::{Call, Dispatcher};
-use crate::edges::EdgeCell;
+use crate::edges::{EdgeCell, edge_name};
 
 /// The built-in interfaces, by semver track.
 const STATE: &str = "cleave:state/store@0.1";
@@ -64,13 +64,8 @@ pub(super) struct Route {
 impl Route {
     /// `checkout -> shop:email/email`.
     pub(super) fn edge(&self, caller: &HandlerName, interface: &InterfaceName) -> &Arc<str> {
-        self.edge.get_or_init(|| edge_name(caller, interface))
+        self.edge.get_or_init(|| edge_name(caller, interface).into())
     }
-}
-
-/// An edge as spans name it.
-pub(super) fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> Arc<str> {
-    format!("{caller} -> {}", interface.unversioned()).into()
 }
 
 /// A handler that is served.

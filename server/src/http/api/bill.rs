@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::edges::bill;
+use crate::edges::{bill, edge_name};
 use crate::http::Context;
 use crate::http::error::Failure;
 
@@ -49,7 +49,7 @@ impl Cashier {
         let listed = super::edges(context).await?;
         let names: Vec<String> = listed
             .iter()
-            .map(|edge| format!("{} -> {}", edge.caller, edge.interface.unversioned()))
+            .map(|edge| edge_name(&edge.caller, &edge.interface))
             .collect();
         let requests = context.traces.requests(&names).await?;
         let requests: Vec<_> = requests

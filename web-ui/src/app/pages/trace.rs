@@ -4,6 +4,7 @@
 //! that come late are added without a jump. Not here: rows (`chart`), other ways to look at them (`flame`,
 //! `sequence`), the selected call (`details`).
 
+mod again;
 mod chart;
 mod details;
 mod find;
