@@ -26,7 +26,7 @@ use protocol::api::history::{History as PastHour, Placed};
 use protocol::api::nodes::Node;
 use protocol::api::placement::PlacementStatus;
 use protocol::control::EdgeFigures;
-use protocol::{HandlerName, InterfaceName, NodeName, Transport};
+use protocol::{HandlerName, InterfaceName, NodeName, Transport, edge_name};
 use rustc_hash::FxHashMap;
 
 use crate::clock::Clock;
@@ -56,14 +56,9 @@ pub struct EdgeKey {
 
 impl EdgeKey {
     /// As spans name it: `checkout -> shop:email/email`.
-    pub fn name(&self) -> Arc<str> {
-        edge_name(&self.caller, &self.interface).into()
+    pub fn name(&self) -> String {
+        edge_name(&self.caller, &self.interface)
     }
-}
-
-/// An edge as spans, searches and people name it: the caller and the interface, without its version.
-pub fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> String {
-    format!("{caller} -> {}", interface.unversioned())
 }
 
 /// How a call ended, as the edge counts it.

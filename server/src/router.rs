@@ -18,11 +18,11 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::api::placement::REPLICAS_MAX;
 use protocol::span::{CallerStages, Stages, Value};
 use protocol::{
-    CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, TraceContext, Transport,
+    CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, TraceContext, Transport, edge_name,
 };
 
 use crate::dispatch::{Call, Dispatch, Dispatcher, HOPS_MAX, Reply, ReplyFuture, check_result};
-use crate::edges::{EdgeKey, Edges, Ended, Outcome, edge_name};
+use crate::edges::{EdgeKey, Edges, Ended, Outcome};
 use crate::telemetry::{OpenSpan, Recorder, fields};
 
 use line::Line;

@@ -48,11 +48,10 @@ use std::time::Duration;
 
 use protocol::api::SpanCounts;
 use protocol::api::traces::{LinkedTrace, StepsQuery, TraceSummary, TypicalSteps};
-use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
+use protocol::{HandlerName, InterfaceName, NodeName, Span, SpanId, TraceId, edge_name};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};
-use crate::edges::{EdgeKey, edge_name};
 use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
@@ -282,9 +281,9 @@ impl Traces {
         known.dropped = known.dropped.max(dropped);
     }
 
-    /// The newest stored trace of each order of an edge's latency, ascending.
-    pub fn exemplars(&self, key: &EdgeKey) -> Vec<Exemplar> {
-        self.0.tally.exemplars.of(&key.name(), &key.callee)
+    /// The newest stored trace of each order of latency of an edge's calls to a callee, ascending.
+    pub fn exemplars(&self, edge: &str, callee: &HandlerName) -> Vec<Exemplar> {
+        self.0.tally.exemplars.of(edge, callee)
     }
 
     /// What became of the spans since this node's start.

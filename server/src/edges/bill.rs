@@ -9,9 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use protocol::api::bill::{Basis, Bill, BillSample, BilledEdge, RungPrice};
 use protocol::api::edges::Edge;
 use protocol::span::{Stages, Value};
-use protocol::{CalleeStages, CallerStages, Rung, Span, SpanKind, SpanStatus, Transport};
+use protocol::{CalleeStages, CallerStages, Rung, Span, SpanKind, SpanStatus, Transport, edge_name};
 
-use super::edge_name;
 use crate::telemetry::fields;
 
 /// Calls of the edge itself that make a price; fewer are chance.

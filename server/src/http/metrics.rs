@@ -211,7 +211,7 @@ fn edges(text: &mut Text, shared: &Shared) {
             ("callee", key.callee.to_string()),
             ("interface", key.interface.to_string()),
         ];
-        let exemplars = shared.context.traces.exemplars(&key);
+        let exemplars = shared.context.traces.exemplars(&key.name(), &key.callee);
         histogram(text, &own, &latencies, &exemplars);
     }
 }

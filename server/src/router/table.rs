@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use protocol::control::Routes;
 use protocol::ladder::Course;
-use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
+use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport, edge_name};
 use rustc_hash::FxHashMap;
 
 use super::replica::Replicas;
 use crate::dispatch::{Call, Dispatcher};
-use crate::edges::{EdgeCell, edge_name};
+use crate::edges::EdgeCell;
 
 /// The built-in interfaces, by semver track.
 const STATE: &str = "cleave:state/store@0.1";

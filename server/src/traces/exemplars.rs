@@ -7,9 +7,10 @@ use protocol::span::Value;
 use protocol::{HandlerName, Span, SpanKind, TraceId};
 use rustc_hash::FxHashMap;
 
-use crate::edges::EDGES_MAX;
 use crate::telemetry::fields;
 
+/// As many edges as are counted.
+const EDGES_MAX: usize = 4_096;
 /// Three for each power of ten from 1 µs to 100 s, and one for what takes longer.
 const BUCKETS: usize = 26;
 
@@ -57,9 +58,9 @@ impl Exemplars {
     }
 
     /// Those of one edge, by latency.
-    pub(super) fn of(&self, edge: &Arc<str>, callee: &HandlerName) -> Vec<Exemplar> {
+    pub(super) fn of(&self, edge: &str, callee: &HandlerName) -> Vec<Exemplar> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = known.get(&(Arc::clone(edge), callee.clone()));
+        let of = known.get(&(Arc::from(edge), callee.clone()));
         of.into_iter().flatten().flatten().copied().collect()
     }
 }
@@ -114,7 +115,7 @@ mod tests {
         exemplars.take(&[call(1, 3), call(2, 4), call(3, 40)]);
         let cart = HandlerName::parse("cart").unwrap();
         let of = |edge: &str, callee| {
-            let found = exemplars.of(&edge.into(), callee);
+            let found = exemplars.of(edge, callee);
             found
                 .iter()
                 .map(|one| (one.trace_id.0, one.latency_ns))

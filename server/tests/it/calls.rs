@@ -100,7 +100,7 @@ fn a_recorded_call_is_looked_at_and_made_again() {
             .get(&format!("/api/v1/traces/{id}/spans/{}", span.span_id));
         let arguments = &told["arguments"];
         if span.name.starts_with(INTERFACE) {
-            assert_eq!(*arguments, json!([["OLJCESPC7Z"]]));
+            assert_eq!(*arguments, json!({"product-ids": ["OLJCESPC7Z"]}));
         }
         let (interface, function) = span.name.rsplit_once('.').expect("a function's name");
         let again: Value = home.call(interface, function, arguments).expect();

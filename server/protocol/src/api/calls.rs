@@ -42,6 +42,6 @@ pub struct RecordedCall {
     pub caller: HandlerName,
     /// Whether it failed.
     pub failed: bool,
-    /// The arguments, by position.
+    /// The arguments, by parameter name.
     pub arguments: Value,
 }

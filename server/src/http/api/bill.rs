@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use protocol::api::bill::Bill;
+use protocol::edge_name;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::edges::{bill, edge_name};
+use crate::edges::bill;
 use crate::http::Context;
 use crate::http::error::Failure;
 
