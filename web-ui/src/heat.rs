@@ -111,6 +111,16 @@ pub fn cell_at(heat: &Heat, (column, row): (u32, u32)) -> Option<&HeatCell> {
     at.ok().and_then(|at| heat.cells.get(at))
 }
 
+/// Where a cell lies in a map that is newer: in one with other columns or rows it is none.
+pub fn carried(before: &Heat, now: &Heat, (column, row): (u32, u32)) -> Option<(u32, u32)> {
+    if before.column_ms != now.column_ms || before.bounds_ns != now.bounds_ns || now.column_ms == 0 {
+        return None;
+    }
+    let begins = begins(before, column).checked_sub(now.from_unix_ms)?;
+    let column = u32::try_from(begins / now.column_ms).ok()?;
+    (column < now.columns).then_some((column, row))
+}
+
 /// When a column begins, in ms since the epoch.
 pub fn begins(heat: &Heat, column: u32) -> u64 {
     heat.from_unix_ms + u64::from(column) * heat.column_ms
@@ -496,6 +506,23 @@ mod tests {
             (again.min_ms, again.min_us, again.max_ms),
             (Some(10), None, Some(900))
         );
+    }
+
+    #[test]
+    fn a_cell_stays_itself_while_the_map_moves_on() {
+        let before = heat();
+        let moved = Heat {
+            from_unix_ms: before.from_unix_ms + 2_000,
+            ..heat()
+        };
+        assert_eq!(carried(&before, &moved, (3, 5)), Some((1, 5)));
+        assert_eq!(carried(&before, &moved, (1, 5)), None);
+        let coarser = Heat {
+            column_ms: 2_000,
+            ..heat()
+        };
+        assert_eq!(carried(&before, &coarser, (3, 5)), None);
+        assert_eq!(carried(&Heat::default(), &Heat::default(), (0, 0)), None);
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub fn page() -> AnyView {
         live.recoveries.track();
         if before.is_some_and(|before| before != query) {
             traces.list.set(Remote::Loading);
+            traces.next.set(None);
+            traces.searched.set(None);
             traces.missed.set(0);
             // Who stood further down begins at the top of what is found now.
             traces
@@ -103,13 +105,14 @@ pub fn page() -> AnyView {
     });
     let refresh = pictures::follow(traces);
     tail::follow(traces, refresh);
+    let (field, said) = query_box::view(traces);
     view! {
         {tags::head(move || headline(traces), move || sampling(live), tail::button(traces))}
         <div class="query-bar">
-            {query_box::view(traces)}
+            {field}
             {saved::view(traces)}
         </div>
-        {chips::view(traces)}
+        {chips::view(traces, said)}
         {heat::view(traces)}
         <div class="found">
             {facets::view(traces)}
@@ -164,6 +167,7 @@ fn headline(traces: Traces) -> String {
             match (heat.traces, heat.failed) {
                 (0, _) => "No trace".to_owned(),
                 (_, 0) => format!("{all}, none failed"),
+                (count, failed) if count == failed => format!("{all}, all failed"),
                 (_, failed) => format!("{} of {all} failed", format::count(failed)),
             }
         }
@@ -333,7 +337,18 @@ impl Traces {
             };
             let is_still = self.turn.try_get_value() == Some(turn) && self.paused.get_untracked().is_none();
             if is_still && self.list.with_untracked(|list| list.ready().is_some()) {
-                self.merge(page.items.into_iter().rev().collect());
+                let known = |trace: &TraceSummary| {
+                    let id = trace.trace_id;
+                    self.list.with_untracked(|list| {
+                        list.ready()
+                            .is_some_and(|list| list.iter().any(|one| one.trace_id == id))
+                    })
+                };
+                // More came than a page has: between it and the list there would be a gap.
+                match page.next.is_some() && !page.items.iter().any(known) {
+                    true => self.read(),
+                    false => self.merge(page.items.into_iter().rev().collect()),
+                }
             }
         });
     }

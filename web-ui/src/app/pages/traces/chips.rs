@@ -7,12 +7,11 @@ use super::{Traces, here};
 use crate::filters::{Part, chips, with};
 
 /// A line that is there also without filters, so that nothing moves when one comes.
-pub fn view(traces: Traces) -> AnyView {
+pub fn view(traces: Traces, said: AnyView) -> AnyView {
     let chip = move |(part, words): (Part, String)| {
-        let label = format!("Take off: {} {words}", part.word());
         let press = move |_| traces.search(traces.query.with_untracked(|query| with(query, part, None)));
         view! {
-            <button class="chip closable" data-chip=part.word() aria-label=label on:click=press>
+            <button class="chip closable" data-chip=part.word() title="Take this filter off" on:click=press>
                 <span class="faint">{part.word()}</span>
                 <span class="chip-words">{words}</span>
                 <span aria-hidden="true">"×"</span>
@@ -32,5 +31,6 @@ pub fn view(traces: Traces) -> AnyView {
         });
         view! { {hint}{chips.into_iter().map(chip).collect_view()}{clear} }
     };
-    view! { <div class="filter-chips" role="group" aria-label="Filters in force">{all}</div> }.into_any()
+    view! { <div class="filter-chips" role="group" aria-label="Filters in force">{said}{all}</div> }
+        .into_any()
 }

@@ -47,6 +47,7 @@ pub fn head(traces: Traces) -> AnyView {
             traces.is_reading.get(),
         ) {
             (_, _, true) if count == 0 => "searching …".to_owned(),
+            (None, false, _) if count == 0 => String::new(),
             (Some(ms), true, is_reading) => {
                 let here = here();
                 let back = format::moment(ms, here.now_ms, here.offset_min);
@@ -84,9 +85,8 @@ fn tray(traces: Traces) -> AnyView {
         let id = one.id;
         let words = format!("{}, {}", one.name, format::duration(one.duration_ns));
         let drop = move |_| traces.chosen.update(|chosen| chosen.retain(|one| one.id != id));
-        let label = format!("Do not compare {letter}: {words}");
         view! {
-            <button class="chip closable" data-chosen=letter aria-label=label on:click=drop>
+            <button class="chip closable" data-chosen=letter title="Do not compare this one" on:click=drop>
                 <b>{letter}</b>
                 <span class="chip-words">{words}</span>
                 <span aria-hidden="true">"×"</span>

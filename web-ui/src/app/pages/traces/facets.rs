@@ -139,6 +139,18 @@ fn group(traces: Traces, part: Part, word: &'static str) -> AnyView {
     .into_any()
 }
 
+/// A value as it is shown; the whole of it is its title.
+fn words(part: Part, text: &str) -> String {
+    match (part, text.split_once(" -> ")) {
+        (Part::Status, _) if text == "error" => "failed".to_owned(),
+        (Part::Edge, Some((caller, interface))) => {
+            let callee = interface.rsplit(['/', ':']).next().unwrap_or(interface);
+            format!("{caller} → {callee}")
+        }
+        _ => text.to_owned(),
+    }
+}
+
 fn entry(traces: Traces, part: Part, text: String) -> AnyView {
     let key = text.clone();
     let count = Memo::new(move |_| {
@@ -176,14 +188,10 @@ fn entry(traces: Traces, part: Part, text: String) -> AnyView {
             let hue = live().hue(name);
             view! { <i class=move || format!("dot {}", hue()) aria-hidden="true"></i> }
         });
-    let words = if part == Part::Status && text == "error" {
-        "failed".to_owned()
-    } else {
-        text.clone()
-    };
+    let words = words(part, &text);
     view! {
         <li>
-            <button class="facet-value" class:failing=part == Part::Status && text == "error" data-value=text.clone() title=words.clone() aria-pressed=move || is_chosen.get().to_string() on:click=press>
+            <button class="facet-value" class:failing=part == Part::Status && text == "error" data-value=text.clone() title=text.clone() aria-pressed=move || is_chosen.get().to_string() on:click=press>
                 <span class="facet-bar" style:width=width aria-hidden="true"></span>
                 {dot}
                 <span class="facet-words">{words.clone()}</span>

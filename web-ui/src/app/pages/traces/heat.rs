@@ -6,6 +6,8 @@
 
 mod draw;
 
+use std::sync::Arc;
+
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
@@ -18,7 +20,9 @@ use crate::app::navigation::navigation;
 use crate::app::pages::trace::{Colours, Pen, colours};
 use crate::filters::{Part, with};
 use crate::format;
-use crate::heat::{Plot, SHADES, Selection, cell_at, most, narrowed, rows, sentence, slices, told};
+use crate::heat::{
+    Plot, SHADES, Selection, carried, cell_at, counted, most, narrowed, rows, sentence, slices, told,
+};
 use crate::route::Route;
 
 /// A press that moved less is no drag, in px.
@@ -57,7 +61,12 @@ pub fn view(traces: Traces) -> AnyView {
         drag: StoredValue::new(None),
     };
     map.live();
+    // What was drawn before is not what is asked for while that cannot be read.
+    let is_stale = Memo::new(move |_| super::query_box::fault(traces).is_some());
     let words = move || {
+        if is_stale.get() {
+            return Some("Nothing is drawn for a query that cannot be read.".to_owned());
+        }
         traces
             .heat
             .with(|heat| heat.as_deref().map(|heat| sentence(heat, here())))
@@ -69,7 +78,7 @@ pub fn view(traces: Traces) -> AnyView {
             .then(|| view! { <span class="bone heat-bone"></span> })
     };
     view! {
-        <section class="card heat-card" aria-label="Latency over time">
+        <section class="card heat-card" class:stale=move || is_stale.get() aria-label="Latency over time">
             <div class="heat-head">
                 <p class="heat-words" id="heat-words">{words}{loading}</p>
                 {legend(traces)}
@@ -107,7 +116,7 @@ fn legend(traces: Traces) -> AnyView {
     let most = move || traces.heat.with(|heat| heat.as_deref().map_or(1, most).max(1));
     view! {
         <ul class="legend small soft heat-legend" aria-label="Shades of the map">
-            <li>"1"<span class="heat-shades" aria-hidden="true">{shades}</span>{move || format::count(most().into())}" traces"</li>
+            <li>"1"<span class="heat-shades" aria-hidden="true">{shades}</span>{move || format::plural(most().into(), "trace", "traces")}</li>
             <li><i class="heat-shade heat-failed" aria-hidden="true"></i>"failed"</li>
         </ul>
     }
@@ -200,6 +209,21 @@ impl Map {
                 },
             );
         });
+        // What was marked is marked where it is now, if it is.
+        Effect::new(move |before: Option<Option<Arc<Heat>>>| {
+            let now = self.traces.heat.get();
+            let before = before.flatten();
+            let carry = |cell| carried(before.as_ref()?, now.as_ref()?, cell);
+            let cursor = self.cursor.get_untracked().and_then(carry);
+            if cursor != self.cursor.get_untracked() {
+                self.cursor.set(cursor);
+                self.anchor.set_value(None);
+                if self.drag.get_value().is_none() {
+                    self.selection.set(None);
+                }
+            }
+            now
+        });
         // Another search has other cells.
         Effect::new(move |_| {
             self.traces.query.track();
@@ -231,17 +255,24 @@ impl Map {
         };
         let acts = move || {
             let heat = self.traces.heat.get()?;
-            let cell = *cell_at(&heat, self.cursor.get()?)?;
-            let open = Route::Trace(cell.exemplar, None).path();
-            let word = if cell.failed > 0 {
-                "Open one that failed"
-            } else {
-                "Open one"
-            };
-            Some(view! {
-                <button class="btn tiny" data-action="heat-narrow" on:click=move |_| self.apply()>"List these"</button>
-                <a class="btn tiny" data-action="heat-open" href=open>{word}</a>
-            })
+            let cursor = self.cursor.get();
+            let is_dragged = self.drag.get_value().is_some();
+            let selection = self.selection.get().filter(|_| !is_dragged);
+            let selection = selection.or(cursor.map(|cell| Selection::between(cell, cell)))?;
+            let narrow = (counted(&heat, selection).0 > 0).then(|| {
+                view! { <button class="btn tiny" data-action="heat-narrow" on:click=move |_| self.apply()>"List these"</button> }
+            });
+            let cell = cursor.and_then(|cell| cell_at(&heat, cell)).copied();
+            let open = cell.map(|cell| {
+                let href = Route::Trace(cell.exemplar, None).path();
+                let word = if cell.failed > 0 {
+                    "Open one that failed"
+                } else {
+                    "Open one"
+                };
+                view! { <a class="btn tiny" data-action="heat-open" href=href>{word}</a> }
+            });
+            Some(view! { {narrow}{open} })
         };
         view! {
             <div class="heat-read">
@@ -260,7 +291,7 @@ impl Map {
         ))
     }
 
-    fn heat(self) -> Option<std::sync::Arc<Heat>> {
+    fn heat(self) -> Option<Arc<Heat>> {
         self.traces.heat.get_untracked().filter(|heat| heat.traces > 0)
     }
 
@@ -337,10 +368,17 @@ impl Map {
     }
 
     fn key(self, event: &KeyboardEvent) {
-        let Some(heat) = self.heat() else { return };
         if event.ctrl_key() || event.meta_key() || event.alt_key() {
             return;
         }
+        if event.key() == "Escape" {
+            match self.selection.get_untracked() {
+                Some(_) => self.drop_drag(),
+                None => self.widen(),
+            }
+            return event.prevent_default();
+        }
+        let Some(heat) = self.heat() else { return };
         match event.key().as_str() {
             "ArrowLeft" => self.step(&heat, (-1, 0), event.shift_key()),
             "ArrowRight" => self.step(&heat, (1, 0), event.shift_key()),
@@ -357,8 +395,6 @@ impl Map {
                 Some(cell) => navigation().go(&Route::Trace(cell.exemplar, None)),
                 None => return,
             },
-            "Escape" if self.selection.get_untracked().is_some() => self.drop_drag(),
-            "Escape" => self.widen(),
             _ => return,
         }
         event.prevent_default();

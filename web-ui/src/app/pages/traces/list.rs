@@ -100,7 +100,7 @@ pub fn view(traces: Traces) -> AnyView {
                     <th class="when">"ended"</th>
                     <th>"trace"</th>
                     <th class="num took">"took"</th>
-                    <th class="wide length"></th>
+                    <th class="wide length"><span class="by-ear">"length"</span></th>
                     <th class="num wide count">"spans"</th>
                     <th class="num wide count nodes">"nodes"</th>
                     <th class="wide placed">"placement"</th>
@@ -108,9 +108,9 @@ pub fn view(traces: Traces) -> AnyView {
                 </tr>
             </thead>
             <tbody node_ref=frame.body>
-                <tr class="gap" aria-hidden="true"><td colspan="9" style:height=before></td></tr>
+                <tr class="gap" aria-hidden="true"><td style:height=before></td></tr>
                 <For each=move || seen.get() key=|row| (row.id, row.grown) children=move |row| frame.row(&row, seen, longest) />
-                <tr class="gap" aria-hidden="true"><td colspan="9" style:height=after></td></tr>
+                <tr class="gap" aria-hidden="true"><td style:height=after></td></tr>
             </tbody>
         </table>
         {move || end(traces, count.get())}

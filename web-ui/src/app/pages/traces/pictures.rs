@@ -26,6 +26,8 @@ const SHARE: f64 = 10.0;
 /// A column's width, in px, and how much of the window is not the map.
 const COLUMN: f64 = 9.0;
 const AROUND: f64 = 330.0;
+/// The page grows no wider with the window from here on.
+const WIDEST: f64 = 1_876.0;
 const ROWS: u32 = 20;
 
 /// What is due when.
@@ -115,5 +117,5 @@ fn columns() -> u32 {
         .and_then(|width| width.as_f64())
         .unwrap_or(1_280.0);
     let around = if width < 721.0 { 92.0 } else { AROUND };
-    ((width - around) / COLUMN).clamp(24.0, 160.0) as u32
+    ((width.min(WIDEST) - around) / COLUMN).clamp(24.0, 160.0) as u32
 }

@@ -42,8 +42,8 @@ pub fn fault(traces: Traces) -> Option<(usize, String)> {
     })
 }
 
-/// The field with its offers, and what is wrong with it.
-pub fn view(traces: Traces) -> AnyView {
+/// The field, and apart from it what is said of the query: the line of filters has room for that.
+pub fn view(traces: Traces) -> (AnyView, AnyView) {
     let typing = Typing {
         traces,
         live: live(),
@@ -68,7 +68,7 @@ pub fn view(traces: Traces) -> AnyView {
                 is_other.then(|| "Enter searches for this.".to_owned())
             })
     };
-    view! {
+    let field = view! {
         <div class="query" class:wrong=is_wrong>
             <input
                 node_ref=typing.input
@@ -101,11 +101,12 @@ pub fn view(traces: Traces) -> AnyView {
             <div class="offers" id="offers" role="listbox" aria-label="What may come next" hidden=move || typing.offers.with(Option::is_none)>
                 {move || typing.listed()}
             </div>
-            <p class="query-words small" id="query-words" role="status">{words}</p>
         </div>
         <button class="btn" data-action="search" on:click=move |_| typing.apply()>"Search"</button>
     }
-    .into_any()
+    .into_any();
+    let said = view! { <p class="query-words small" class:wrong=is_wrong id="query-words" role="status">{words}</p> };
+    (field, said.into_any())
 }
 
 impl Typing {

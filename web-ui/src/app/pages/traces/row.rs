@@ -26,7 +26,9 @@ pub fn cells(trace: &TraceSummary, longest: Memo<u64>) -> AnyView {
             (length as f64 / longest.get().max(1) as f64 * 100.0).clamp(0.6, 100.0)
         )
     };
-    let ended = (trace.start_unix_ns + trace.duration_ns) / 1_000_000;
+    let ended = shell::time_of_day((trace.start_unix_ns + trace.duration_ns) / 1_000_000);
+    let (ended, fraction) = ended.split_at_checked(8).unwrap_or((&ended, ""));
+    let (ended, fraction) = (ended.to_owned(), fraction.to_owned());
     let failed = trace.errors > 0 || trace.error.is_some();
     let trouble = trouble(trace)
         .map(|words| view! { <span class="row-error" title=words.clone()>{words.clone()}</span> });
@@ -41,7 +43,7 @@ pub fn cells(trace: &TraceSummary, longest: Memo<u64>) -> AnyView {
         })
         .collect();
     view! {
-        <td class="num-left faint when">{shell::time_of_day(ended)}</td>
+        <td class="num-left faint when">{ended}<span class="wide">{fraction}</span></td>
         <td class="what">
             <span class="row-line">
                 <a class="row-link" data-row="" href=Route::Trace(trace.trace_id, None).path()>

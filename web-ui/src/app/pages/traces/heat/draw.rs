@@ -8,12 +8,12 @@ use crate::app::pages::trace::{CHAR, Colours, Face, Pen};
 use crate::heat::{Plot, SHADES, Selection, marks, most, place, shade, time_mark, times};
 
 /// Room for the marks, in px: left, top, right, bottom.
-const MARGINS: [f64; 4] = [56.0, 6.0, 54.0, 20.0];
+const MARGINS: [f64; 4] = [56.0, 6.0, 66.0, 20.0];
 /// The same on a phone, which has no room for the spread.
 const NARROW: [f64; 4] = [50.0, 6.0, 6.0, 20.0];
 const NARROW_FROM: f64 = 480.0;
 /// The spread's longest bar.
-const SPREAD: f64 = 40.0;
+const SPREAD: f64 = 34.0;
 /// A cell is told apart from its neighbours by so much, where it is wide enough.
 const GAP: f64 = 1.0;
 /// How much ink a shade has.
@@ -63,10 +63,8 @@ pub fn map(pen: &Pen, heat: &Heat, plot: Plot, marked: &Marked, colours: &Colour
         let y = height_of(heat, plot, ns);
         pen.dashed(&[(plot.left, y), (plot.left + plot.width, y)], &colours.soft, 1.0);
         if pen.width >= NARROW_FROM {
-            pen.fill(&colours.surface);
-            pen.rect(pen.width - 4.0 * CHAR, y - 6.0, 4.0 * CHAR, 12.0);
             pen.fill(&colours.soft);
-            pen.text(word, pen.width - 3.4 * CHAR, y, Face::Small);
+            pen.text(word, pen.width - 3.0 * CHAR, y, Face::Small);
         }
     }
     if let Some(selection) = marked.selection {
