@@ -13,6 +13,8 @@ mod detail;
 mod diff;
 mod exemplars;
 mod finding;
+#[cfg(test)]
+mod golden;
 mod held;
 mod ids;
 mod keep;
