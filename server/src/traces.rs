@@ -14,6 +14,8 @@ mod diff;
 mod exemplars;
 mod facets;
 mod finding;
+#[cfg(test)]
+mod golden;
 mod heat;
 mod held;
 mod ids;

@@ -4,7 +4,7 @@
 //! the shop makes; its unit is a second of CPU, so that the machine's cores do not matter. The trace of a million spans has
 //! 20,000 requests of 50 spans below one root. Each look at it is measured from the first, when nothing is in memory.
 
-mod spans;
+pub mod spans;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::gallery::Gallery;
-use super::page::Page;
+use chromium::Page;
 
 const ROW: &str = "tr[data-trace]";
 

@@ -82,10 +82,7 @@ fn read(stage: Stage, attempt: usize) {
     spawn_local(async move {
         let path = format!("traces/{}/overview?columns={COLUMNS}", stage.id);
         if let Ok(overview) = api::get::<Overview>(&path).await {
-            stage.with_chart(|chart| {
-                chart.overview = Some(overview);
-                chart.schedule();
-            });
+            stage.with_chart(|chart| chart.survey(overview));
         }
     });
     spawn_local(async move {
