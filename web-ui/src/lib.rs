@@ -12,6 +12,7 @@ pub mod comparison;
 pub mod finding;
 pub mod form;
 pub mod format;
+pub mod json;
 pub mod learn;
 pub mod map;
 pub mod palette;

@@ -24,6 +24,7 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::{EventSource, MessageEvent};
 
 use super::api;
+use crate::json;
 use crate::palette::Palette;
 use crate::series::Series;
 
@@ -183,7 +184,7 @@ impl Live {
         vec![
             on(source, "handlers", self, |live, text| set(live.handlers, text)),
             on(source, "nodes", self, |live, text| {
-                let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else {
+                let Ok(nodes) = json::from_str::<Vec<Node>>(text) else {
                     return;
                 };
                 live.measure(&nodes);
@@ -193,12 +194,12 @@ impl Live {
             on(source, "queues", self, |live, text| set(live.queues, text)),
             on(source, "placement", self, |live, text| set(live.placement, text)),
             on(source, "traces", self, |live, text| {
-                if let Ok(traces) = serde_json::from_str(text) {
+                if let Ok(traces) = json::from_str(text) {
                     live.fresh.set(traces);
                 }
             }),
             on(source, "status", self, |live, text| {
-                if let Ok(status) = serde_json::from_str(text) {
+                if let Ok(status) = json::from_str(text) {
                     live.status.set(Some(status));
                 }
             }),
@@ -258,7 +259,7 @@ fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Hear
 }
 
 fn set<T: DeserializeOwned + Send + Sync + 'static>(signal: RwSignal<Remote<T>>, text: &str) {
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Ok(value) = json::from_str(text) {
         signal.set(Remote::Ready(value));
     }
 }
