@@ -97,6 +97,8 @@ fn bind(shell: Vec<u8>, glue: &Path) -> Result<()> {
         .omit_default_module_path(true);
     let bindgen = bindgen
         .web(true)?
+        // Chunks find the shell's table by its export.
+        .keep_lld_exports(true)
         .remove_name_section(true)
         .remove_producers_section(true);
     bindgen

@@ -12,9 +12,11 @@ mod axe;
 mod chromium;
 mod cleave;
 mod connection;
+mod frozen;
 mod gallery;
 mod handlers;
 mod learn;
+mod mishaps;
 mod page;
 mod seeing;
 mod shop;
@@ -89,6 +91,7 @@ fn a_purchase_is_followed_together_and_apart() {
         tour.press_apart().await;
         tour.buy_apart().await;
         tour.look_at_lists().await;
+        frozen::record(&mut tour.cleave, &ui, &tour.purchases[1], &tour.purchases[0]).await;
     });
 }
 
@@ -142,6 +145,49 @@ fn a_handler_is_dragged_out_and_the_bill_is_read() {
     });
 }
 
+/// Scenario: the server is killed and comes back, at last without its traces, while a list and a trace are open.
+#[test]
+fn a_server_that_comes_back_finds_its_pages_waiting() {
+    let mut home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::restart(&mut home));
+}
+
+/// Scenario: every page, with data that stand still, beside the pictures of the documents.
+#[test]
+fn the_pages_look_as_they_did() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(frozen::compare(&home));
+}
+
+/// Scenario: a person has Cleave open twice.
+#[test]
+fn two_tabs_live_side_by_side() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::two_tabs(&home));
+}
+
+/// Scenario: Cleave is looked at over the line of a phone.
+#[test]
+fn a_slow_line_shows_a_face_at_once() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::slow(&home));
+}
+
+/// Scenario: a part of the UI does not come through.
+#[test]
+fn a_chunk_that_is_lost_is_tried_again() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::lost_chunk(&home));
+}
+
+/// Scenario: another program sends spans whose names are markup, control characters and turned writing.
+#[test]
+fn odd_names_are_shown_as_what_they_are() {
+    let rules = "[traces]\nsampling = \"all\"\n[otlp]\nlisten = \"127.0.0.1:0\"\n";
+    let home = Home::with(&["currency"]).rules(rules).start();
+    on_this_thread(mishaps::odd_names(&home));
+}
+
 /// Runs a scenario: this thread drives the browser.
 fn on_this_thread(scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -158,6 +204,8 @@ struct Tour {
     cleave: Page,
     shop_url: String,
     gallery: Gallery,
+    /// The traces of what was bought.
+    purchases: Vec<String>,
 }
 
 impl Tour {
@@ -173,6 +221,7 @@ impl Tour {
             cleave,
             shop_url,
             gallery: Gallery::new(),
+            purchases: Vec::new(),
         }
     }
 
@@ -184,7 +233,8 @@ impl Tour {
         shop::change_currency(shop, &self.shop_url).await;
         shop::buy(shop, &self.shop_url, "Wren Thimble").await;
 
-        cleave::open_checkout(cleave, "together").await;
+        self.purchases
+            .push(cleave::open_checkout(cleave, "together").await);
         let nodes = cleave::read_waterfall(cleave, &TAKING_PART).await;
         assert_eq!(nodes.into_iter().collect::<Vec<_>>(), ["home"]);
         cleave::read_steps(cleave, "payment").await;
@@ -223,7 +273,7 @@ impl Tour {
         cleave.wait_for("tr[data-trace]").await;
         self.gallery.take(cleave, "traces").await;
         cleave::filter(cleave, "payment").await;
-        cleave::open_checkout(cleave, "apart").await;
+        self.purchases.push(cleave::open_checkout(cleave, "apart").await);
         let nodes = cleave::read_waterfall(cleave, &TAKING_PART).await;
         assert!(nodes.len() >= 5, "{nodes:?}");
         cleave::read_steps(cleave, "payment").await;

@@ -11,6 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ProgressEvent, RequestInit, Response, XmlHttpRequest};
 
+use crate::format::upright;
 use crate::json;
 
 const BASE: &str = "/api/v1/";
@@ -119,6 +120,7 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
         .map_err(unreachable)?
         .as_string()
         .unwrap_or_default();
+    let text = upright(text);
     if response.ok() {
         return Ok(text);
     }

@@ -14,6 +14,7 @@ use protocol::api::problem::Problem;
 use wasm_bindgen::JsCast;
 use wasm_split_helpers::{SplitLoaderError, wasm_split};
 
+use super::live::live;
 use super::navigation;
 use super::pages;
 use super::parts::faces;
@@ -51,6 +52,8 @@ enum State {
 #[derive(Clone, Copy)]
 pub struct Chunks {
     states: [RwSignal<State>; Chunk::ALL.len()],
+    /// The chunk of the page that is shown.
+    wanted: RwSignal<Option<Chunk>>,
 }
 
 impl Chunk {
@@ -103,6 +106,7 @@ impl Chunks {
     pub fn start(first: &Route) -> Self {
         let chunks = Self {
             states: Chunk::ALL.map(|_| RwSignal::new(State::Away)),
+            wanted: RwSignal::new(Chunk::of(first)),
         };
         if let Some(chunk) = Chunk::of(first) {
             chunks.fetch(chunk);
@@ -115,12 +119,20 @@ impl Chunks {
         };
         window_event_listener(ev::pointerover, move |event| ahead(&event));
         window_event_listener(ev::focusin, move |event| ahead(&event));
+        // What could not be had while the server was away is tried again.
+        Effect::new(move |_| {
+            live().recoveries.track();
+            if let Some(chunk) = chunks.wanted.get_untracked() {
+                chunks.fetch(chunk);
+            }
+        });
         set_timeout(move || spawn_local(async move { chunks.fetch_all().await }), IDLE);
         chunks
     }
 
     /// The page of a route: drawn, or the face of its chunk's coming or failing.
     pub fn draw(self, route: Route) -> AnyView {
+        self.wanted.set(Chunk::of(&route));
         let Some(chunk) = Chunk::of(&route) else {
             return pages::missing(&route.path());
         };
@@ -151,7 +163,8 @@ impl Chunks {
         state.set(State::Coming);
         state.set(match chunk.fetch().await {
             Ok(draw) => State::Here(draw),
-            Err(_) => State::Lost,
+            Err(_) if self.wanted.get_untracked() == Some(chunk) => State::Lost,
+            Err(_) => State::Away,
         });
     }
 

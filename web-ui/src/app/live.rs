@@ -24,6 +24,7 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::{EventSource, MessageEvent};
 
 use super::api;
+use crate::format::upright;
 use crate::json;
 use crate::palette::Palette;
 use crate::series::Series;
@@ -62,6 +63,11 @@ pub enum Remote<T> {
 }
 
 impl<T> Remote<T> {
+    /// Whether it is on its way for the first time.
+    pub fn is_loading(&self) -> bool {
+        matches!(self, Self::Loading)
+    }
+
     /// The value, once it is here.
     pub fn ready(&self) -> Option<&T> {
         match self {
@@ -250,7 +256,7 @@ impl Live {
 fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Heard {
     let heard = Heard::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
-            act(live, &text);
+            act(live, &upright(text));
         }
     });
     // Fails only where the browser has no events at all.

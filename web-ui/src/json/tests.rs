@@ -2,9 +2,10 @@
 
 mod invention;
 
+use protocol::api::handlers::HandlerState;
 use protocol::api::{
-    Page, Status, bill, calls, chronicle, diff, edges, events, handlers, history, logs, map, nodes, path,
-    placement, problem, queues, rows, traces, wit,
+    Page, Status, bill, calls, chronicle, diff, edges, handlers, history, logs, map, nodes, path, placement,
+    problem, queues, rows, traces, wit,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,7 +51,6 @@ fn every_answer_of_the_api_is_read_as_by_serde_json() {
         chronicle::Entry,
         diff::Diff,
         edges::Edge,
-        handlers::HandlerState,
         handlers::Figures,
         history::History,
         history::NodeEvent,
@@ -84,11 +84,21 @@ fn every_answer_of_the_api_is_read_as_by_serde_json() {
 /// What is flattened asks for any field, so nothing can be made up for it from outside.
 #[test]
 fn what_is_flattened_is_read_as_by_serde_json() {
+    let (reason, remedy) = ("a \"reason\"".to_owned(), String::new());
+    let states = [
+        HandlerState::Loading,
+        HandlerState::Serving,
+        HandlerState::Waiting { on: invent(7) },
+        HandlerState::Down {
+            reason: reason.clone(),
+        },
+        HandlerState::Rejected { reason, remedy },
+    ];
     for seed in 0..SEEDS {
         let handler = handlers::Handler {
             name: invent(seed),
             file: invent(seed),
-            state: invent(seed),
+            state: states[seed as usize % states.len()].clone(),
             version: invent(seed),
             size_bytes: invent(seed),
             compile_ms: invent(seed),
@@ -122,7 +132,6 @@ fn the_events_of_the_stream_are_read_as_by_serde_json() {
         Vec<queues::Queue>,
         Vec<traces::TraceSummary>
     );
-    let _: fn(&events::Event) = |_| {};
 }
 
 #[test]

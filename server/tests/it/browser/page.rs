@@ -333,9 +333,8 @@ impl Page {
         self.connection.complaints()
     }
 
-    /// Writes a picture of the whole page, once pictures are loaded and movements that end have ended.
-    pub(super) async fn photograph(&mut self, file: &Path) {
-        self.evaluate("scrollTo(0, 0)").await;
+    /// Waits until pictures are loaded and movements that end have ended.
+    pub(super) async fn rest(&mut self) {
         self.wait_until(
             "pictures and movements",
             "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))
@@ -346,6 +345,12 @@ impl Page {
              .then(ready => !!ready)",
         )
         .await;
+    }
+
+    /// Writes a picture of the whole page, at rest.
+    pub(super) async fn photograph(&mut self, file: &Path) {
+        self.evaluate("scrollTo(0, 0)").await;
+        self.rest().await;
         let size = self
             .evaluate("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]")
             .await;
@@ -367,7 +372,8 @@ impl Page {
         std::fs::write(file, picture).expect("a screenshot can be written");
     }
 
-    async fn command(&mut self, method: &str, params: Value) -> Value {
+    /// Anything that the DevTools protocol can do and no method here does.
+    pub(super) async fn command(&mut self, method: &str, params: Value) -> Value {
         match self.connection.command(method, params).await {
             Ok(result) => result,
             Err(reason) => panic!("{method}: {reason}"),

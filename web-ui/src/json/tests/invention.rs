@@ -9,13 +9,14 @@ use serde::de::value::{Error, StrDeserializer};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 /// The forms that a string may have to have.
-const FORMS: [&str; 8] = [
+const FORMS: [&str; 9] = [
     "",
     "af7651916cd43dd8",
     "af7651916cd43dd8448eb211c80319c0",
     "shop:cart/cart@0.1.0",
     "cart -> shop:cart/cart",
     "2ms",
+    "1%",
     "1MB/s",
     "example.org:443",
 ];
