@@ -133,6 +133,8 @@ impl Otlp {
 pub struct Traces {
     /// How many traces are recorded.
     pub sampling: Sampling,
+    /// Whether sampled calls keep their arguments.
+    pub arguments: bool,
     /// The size and age beyond which the oldest traces go.
     pub retention: Retention,
 }

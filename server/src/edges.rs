@@ -26,7 +26,7 @@ use protocol::api::history::{History as PastHour, Placed};
 use protocol::api::nodes::Node;
 use protocol::api::placement::PlacementStatus;
 use protocol::control::EdgeFigures;
-use protocol::{HandlerName, InterfaceName, NodeName, Transport};
+use protocol::{HandlerName, InterfaceName, NodeName, Transport, edge_name};
 use rustc_hash::FxHashMap;
 
 use crate::clock::Clock;
@@ -52,6 +52,13 @@ pub struct EdgeKey {
     pub callee: HandlerName,
     /// The interface that is called.
     pub interface: InterfaceName,
+}
+
+impl EdgeKey {
+    /// As spans name it: `checkout -> shop:email/email`.
+    pub fn name(&self) -> String {
+        edge_name(&self.caller, &self.interface)
+    }
 }
 
 /// How a call ended, as the edge counts it.

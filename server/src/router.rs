@@ -13,10 +13,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use protocol::api::placement::REPLICAS_MAX;
 use protocol::span::{CallerStages, Stages, Value};
 use protocol::{
-    CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, TraceContext, Transport,
+    CallError, ErrorCode, FunctionPath, HandlerName, SpanKind, SpanStatus, TraceContext, Transport, edge_name,
 };
 
 use crate::dispatch::{Call, Dispatch, Dispatcher, HOPS_MAX, Reply, ReplyFuture, check_result};
@@ -31,11 +33,15 @@ pub use table::{RouteTable, Target};
 /// How often a call that nobody has begun is looked up again: once for each replica that is not there, at most.
 const LOOKS_MAX: u32 = REPLICAS_MAX;
 
+/// Arguments that a span keeps, where it does.
+pub const ARGUMENTS_KEPT_MAX: usize = 4_096;
+
 /// Decides who serves a call.
 pub struct Router {
     table: ArcSwap<RouteTable>,
     recorder: Arc<Recorder>,
     edges: Arc<Edges>,
+    keeps_arguments: bool,
 }
 
 impl Router {
@@ -45,7 +51,14 @@ impl Router {
             table: ArcSwap::default(),
             recorder,
             edges,
+            keeps_arguments: false,
         }
+    }
+
+    /// The same, with sampled calls that keep their arguments, up to [`ARGUMENTS_KEPT_MAX`], or not.
+    pub fn keeping_arguments(mut self, keeps: bool) -> Self {
+        self.keeps_arguments = keeps;
+        self
     }
 
     /// Replaces the table; calls in flight end on the old one.
@@ -248,6 +261,12 @@ impl Router {
             ),
             (fields::PLACEMENT.into(), text(&route.placement)),
         ]);
+        if self.keeps_arguments && call.args.len() <= ARGUMENTS_KEPT_MAX {
+            let text = STANDARD.encode(&call.args);
+            record
+                .attributes
+                .push((fields::ARGS.into(), Value::Text(text.into())));
+        }
         Some(span)
     }
 
@@ -275,7 +294,7 @@ impl Router {
         record.transport = Some(way.map_or(Transport::Direct, |(_, transport)| transport));
         let edge = match way {
             Some((route, _)) => Arc::clone(route.edge(caller, &function.interface)),
-            None => table::edge_name(caller, &function.interface),
+            None => edge_name(caller, &function.interface).into(),
         };
         record.attributes.push((fields::EDGE.into(), Value::Text(edge)));
         record.status = status;

@@ -11,8 +11,11 @@ mod block;
 mod critical;
 mod detail;
 mod diff;
+mod exemplars;
 mod facets;
 mod finding;
+#[cfg(test)]
+mod golden;
 mod heat;
 mod held;
 mod ids;
@@ -50,7 +53,7 @@ use std::time::Duration;
 
 use protocol::api::SpanCounts;
 use protocol::api::traces::{LinkedTrace, StepsQuery, TraceSummary, TypicalSteps};
-use protocol::{InterfaceName, NodeName, Span, SpanId, TraceId};
+use protocol::{HandlerName, InterfaceName, NodeName, Span, SpanId, TraceId, edge_name};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::db::{self, Db};
@@ -58,8 +61,11 @@ use crate::shutdown::Tasks;
 use crate::telemetry::{Recorder, SPANS_WAITING_MAX};
 
 use detail::blocking;
+pub use exemplars::Exemplar;
+use exemplars::Exemplars;
 use held::Held;
 pub use keep::{Keep, SHARE_ALL, Slower};
+pub(crate) use query::{Column, Condition, Field, Literal, Op, Query};
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 pub use skeleton::Skeleton;
@@ -198,6 +204,7 @@ impl Traces {
             waiting: AtomicUsize::new(0),
             live: broadcast::Sender::new(LIVE_BATCHES_MAX),
             tap: tap::Place::new(),
+            exemplars: Exemplars::default(),
         });
         let clock = recorder.clock().clone();
         let traces = Self(Arc::new(Inner {
@@ -277,6 +284,11 @@ impl Traces {
         }
         known.finished = known.finished.max(finished);
         known.dropped = known.dropped.max(dropped);
+    }
+
+    /// The newest stored trace of each order of latency of an edge's calls to a callee, ascending.
+    pub fn exemplars(&self, edge: &str, callee: &HandlerName) -> Vec<Exemplar> {
+        self.0.tally.exemplars.of(edge, callee)
     }
 
     /// What became of the spans since this node's start.
@@ -364,7 +376,7 @@ impl Traces {
         };
         let (interface, _) = query.function.rsplit_once('.').ok_or_else(fault)?;
         let interface = InterfaceName::parse(interface).map_err(|_| fault())?;
-        let edge = format!("{} -> {}", query.caller, interface.unversioned());
+        let edge = edge_name(&query.caller, &interface);
         let inner = &self.0;
         let fault = |error| inner.db.error(error);
         let mut connection = inner.db.readers().acquire().await.map_err(fault)?;

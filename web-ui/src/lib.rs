@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bill;
+pub mod changes;
 pub mod comparison;
 pub mod completion;
 pub mod filters;

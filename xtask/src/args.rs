@@ -119,6 +119,8 @@ Names:
           home takes when nobody comes (about a minute; needs `cargo xtask build` first)
   traces  The trace store: spans stored per second of CPU, opening a trace of a million spans and searching in it,
           backlinks, and how long a span takes to the live tail (about a minute)
+  ui      The pages in a browser: the first load, traces of 10,000 and a million spans opened, moved about in and
+          searched, a comparison, the live tail under load (about three minutes; needs `cargo xtask build` first)
   wire    A call between two nodes: calls per second of CPU against gRPC with TLS and against bare quinn, and the round
           trip of one call against gRPC (about a minute)";
 

@@ -5,19 +5,28 @@
 
 use anyhow::{Result, bail};
 
-use crate::command;
 use crate::project::Project;
 use crate::server;
+use crate::{browser, command};
 
 /// The benchmarks.
-pub const NAMES: [&str; 7] = ["calls", "isolation", "ladder", "moves", "shop", "traces", "wire"];
+pub const NAMES: [&str; 8] = [
+    "calls",
+    "isolation",
+    "ladder",
+    "moves",
+    "shop",
+    "traces",
+    "ui",
+    "wire",
+];
 
 pub fn run(project: &Project, name: &str) -> Result<()> {
     server::check_c_compiler()?;
-    if matches!(name, "moves" | "shop") && !project.components().join("frontend.wasm").exists() {
+    if matches!(name, "moves" | "shop" | "ui") && !project.components().join("frontend.wasm").exists() {
         bail!("the shop's handlers are not built: run `cargo xtask build` first");
     }
-    if name == "shop" {
+    if matches!(name, "shop" | "ui") {
         let mut cargo = project.cargo();
         cargo.args([
             "build",
@@ -32,6 +41,9 @@ pub fn run(project: &Project, name: &str) -> Result<()> {
         command::run(cargo.args(["--test", "tidy"]))?;
     }
     let mut cargo = project.cargo();
+    if name == "ui" {
+        cargo.env("CHROME", browser::find()?);
+    }
     cargo
         .args([
             "bench",

@@ -9,9 +9,11 @@ mod calls;
 mod isolation;
 mod ladder;
 mod moves;
+mod process;
 mod shop;
 mod table;
 mod traces;
+mod ui;
 mod wire;
 
 use std::path::PathBuf;
@@ -45,18 +47,18 @@ fn main() -> ExitCode {
         "moves" => moves::rows(),
         "shop" => shop::rows(),
         "traces" => traces::rows(&executor),
+        "ui" => ui::rows(&executor),
         "wire" => wire::rows(&executor),
         other => {
             println!(
-                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, traces, wire"
+                "figures: no benchmark `{other}`; there are: calls, isolation, ladder, moves, shop, traces, ui, wire"
             );
             return ExitCode::from(2);
         }
     };
     let (machine, commit) = (machine(), commit());
     println!("{}\n{machine}, commit {commit}", table::text(&rows));
-    let directory =
-        std::env::var_os("CLEAVE_BENCH_DIR").map_or_else(|| PathBuf::from("target/bench"), PathBuf::from);
+    let directory = directory();
     match table::write(&directory, name, &rows, &machine, &commit) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,6 +66,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where figures go.
+fn directory() -> PathBuf {
+    std::env::var_os("CLEAVE_BENCH_DIR").map_or_else(|| PathBuf::from("target/bench"), PathBuf::from)
 }
 
 /// Processor, cores and system, as far as they are told.

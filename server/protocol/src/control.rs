@@ -337,6 +337,8 @@ pub struct Birth {
     pub sockets: PathBuf,
     /// The sampling mode: `100/s`, `all` or `off`.
     pub sampling: String,
+    /// Whether sampled calls keep their arguments.
+    pub arguments: bool,
 }
 
 impl std::fmt::Debug for Birth {

@@ -26,7 +26,7 @@ pub use edge::EdgeName;
 pub use error::{CallError, ErrorCode};
 pub use grants::{Grants, HostGrant};
 pub use ladder::{Rung, Shaping, Way};
-pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash};
+pub use name::{FunctionPath, HandlerName, InterfaceName, NodeName, QueueName, TypeHash, edge_name};
 pub use nearest::nearest;
 pub use span::{CalleeStages, CallerStages, Span, SpanKind, SpanStatus, Transport};
 pub use trace::{SpanId, TraceContext, TraceId};

@@ -208,6 +208,11 @@ impl InterfaceName {
     }
 }
 
+/// An edge as spans, searches and people name it: `checkout -> shop:email/email`, without the interface's version.
+pub fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> String {
+    format!("{caller} -> {}", interface.unversioned())
+}
+
 /// One function of an interface, `ns:pkg/iface.function` when printed: the fully qualified `rpc.method` of its spans.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FunctionPath {

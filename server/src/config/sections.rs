@@ -75,6 +75,7 @@ pub(super) fn read(file: &str) -> Result<Config, Vec<Problem>> {
         if let Some(mut section) = root.section("traces") {
             let traces = &mut config.traces;
             section.set("sampling", &mut traces.sampling, text(str::parse));
+            section.set("arguments", &mut traces.arguments, yes_or_no);
             section.set(
                 "retention",
                 &mut traces.retention.bytes,

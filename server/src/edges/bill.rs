@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use protocol::api::bill::{Basis, Bill, BillSample, BilledEdge, RungPrice};
 use protocol::api::edges::Edge;
 use protocol::span::{Stages, Value};
-use protocol::{CalleeStages, CallerStages, Rung, Span, SpanKind, SpanStatus, Transport};
+use protocol::{CalleeStages, CallerStages, Rung, Span, SpanKind, SpanStatus, Transport, edge_name};
 
 use crate::telemetry::fields;
 
@@ -65,7 +65,7 @@ pub fn bill(edges: Vec<Edge>, requests: &[(u64, Vec<Span>)]) -> Bill {
         edges: edges
             .into_iter()
             .map(|edge| {
-                let name = format!("{} -> {}", edge.caller, edge.interface.unversioned());
+                let name = edge_name(&edge.caller, &edge.interface);
                 billed(edge, by_edge.get(name.as_str()), (&name, &medians), &durations)
             })
             .collect(),

@@ -16,6 +16,7 @@ mod map;
 mod nodes;
 mod placement;
 mod queues;
+mod recorded;
 mod traces;
 mod transfer;
 mod windows;
@@ -96,6 +97,11 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/traces/{id}/links", get(traces::links))
         .route("/steps", get(traces::steps))
         .route("/call/{package}/{interface}/{function}", post(calls::call))
+        .route(
+            "/call/{package}/{interface}/{function}/recorded",
+            get(recorded::list),
+        )
+        .route("/call/{interface}/{function}/recorded", get(recorded::list))
         .route("/call/{interface}/{function}", post(calls::call))
         .route("/events", get(events::stream))
         .layer(axum::middleware::map_response(uncached));

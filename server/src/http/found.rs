@@ -1,38 +1,36 @@
-//! Finding traces for the APIs of other tools: a test on spans in OTLP's words, tried on the newest traces.
+//! Finding traces for the APIs of other tools: their questions in the store's query language, their answers in OTLP.
 //!
-//! Promises: a bounded search. It looks at the newest [`LOOKED_MAX`] traces that the store's own filters leave, reads at
-//! most [`READ_MAX`] of them whole, and stops where it has enough; very large traces are found by their id alone.
+//! Promises: a bounded search, as every other of the store; what is read whole is bounded in traces and in spans, and very
+//! large traces are found, and read whole by their id alone. Not here: each API's questions and answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::api::traces::TraceQuery;
+use protocol::api::traces::{TraceQuery, TraceSummary};
 use protocol::{HandlerName, TraceId};
 
 use super::error::Failure;
-use crate::otlp::model::{AnyValue, KeyValue, Resource, Span};
+use crate::otlp::model::AnyValue;
 use crate::otlp::{TracesData, traces_data};
-use crate::traces::{Traces, Whole};
+use crate::traces::{Column, Condition, Field, Literal, Op, Query, Skeleton, Traces, Whole};
 
-/// Traces of which the store is asked for a summary.
-const LOOKED_MAX: usize = 2_000;
+/// Pages of a search that are asked for; each is bounded in time.
+const PAGES_MAX: usize = 8;
 /// Traces of a page.
 const PAGE: u32 = 200;
-/// Traces that are read whole for one question.
-const READ_MAX: usize = 500;
-/// The largest trace that is searched.
+/// Traces of which the handlers are listed.
+const LOOKED_MAX: usize = 2_000;
+/// The largest trace that is read whole for a search.
 const TRACE_SPANS_MAX: u32 = 10_000;
 /// Spans that one answer brings.
-const ANSWER_SPANS_MAX: usize = 50_000;
+const ANSWER_SPANS_MAX: u32 = 50_000;
 /// Traces from which names of operations and attributes are taken.
 const SAMPLE: usize = 50;
 
 /// What is looked for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Wanted {
-    /// Took part.
-    pub(super) handler: Option<HandlerName>,
-    /// Holds for one span.
-    pub(super) test: Option<Test>,
+    /// Finds something in the trace.
+    pub(super) query: Query,
     /// The trace began then or later, in ns since the Unix epoch; 0 for any time.
     pub(super) from_ns: u64,
     /// The trace began before; 0 for any time.
@@ -41,56 +39,7 @@ pub(super) struct Wanted {
     pub(super) limit: usize,
 }
 
-/// A test on a span.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Test {
-    All(Vec<Test>),
-    Any(Vec<Test>),
-    Is(Field, Op, Literal),
-}
-
-/// What of a span, or of its trace.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Field {
-    Name,
-    Kind,
-    Status,
-    DurationNs,
-    RootName,
-    RootService,
-    TraceDurationNs,
-    /// Of the span, of the resource, or of either.
-    Attribute(Scope, String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    Span,
-    Resource,
-    Either,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Op {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    /// One of several patterns with `.*`.
-    Like,
-    Unlike,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Literal {
-    Text(String),
-    Number(f64),
-    Nil,
-}
-
-/// A trace that was found.
+/// A trace that was read whole.
 #[derive(Debug)]
 pub(super) struct Hit {
     pub(super) whole: Whole,
@@ -98,44 +47,41 @@ pub(super) struct Hit {
 }
 
 /// The newest traces that hold what is wanted.
-pub(super) async fn find(traces: &Traces, wanted: &Wanted) -> Result<Vec<Hit>, Failure> {
-    let (mut hits, mut looked, mut read, mut spans) = (Vec::new(), 0, 0, 0);
+pub(super) async fn find(traces: &Traces, wanted: &Wanted) -> Result<Vec<TraceSummary>, Failure> {
+    const MS: u64 = 1_000_000;
     let mut query = TraceQuery {
-        handler: wanted.handler.clone(),
-        limit: Some(PAGE),
+        q: (wanted.query != Query::Spans(Condition::All)).then(|| wanted.query.to_string()),
+        from: (wanted.from_ns > 0).then_some(wanted.from_ns / MS),
+        to: (wanted.to_ns > 0).then(|| wanted.to_ns.div_ceil(MS)),
         ..TraceQuery::default()
     };
-    loop {
+    let mut found = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let left = wanted.limit.saturating_sub(found.len());
+        query.limit = Some(u32::try_from(left).unwrap_or(PAGE).clamp(1, PAGE));
         let page = traces.list(&query).await?;
-        for summary in &page.items {
-            let start = summary.start_unix_ns;
-            let is_in_time = start >= wanted.from_ns && (wanted.to_ns == 0 || start < wanted.to_ns);
-            looked += 1;
-            if !is_in_time || summary.spans > TRACE_SPANS_MAX {
-                continue;
-            }
-            if hits.len() >= wanted.limit || read >= READ_MAX || spans > ANSWER_SPANS_MAX {
-                return Ok(hits);
-            }
-            read += 1;
-            // It may have been deleted meanwhile.
-            let Some(hit) = whole(traces, summary.trace_id).await? else {
-                continue;
-            };
-            if wanted
-                .test
-                .as_ref()
-                .is_none_or(|test| !hit.matched(test).is_empty())
-            {
-                spans += hit.whole.spans.len();
-                hits.push(hit);
-            }
-        }
+        found.extend(page.items);
         query.before = page.next;
-        if query.before.is_none() || looked >= LOOKED_MAX {
-            return Ok(hits);
+        if query.before.is_none() || found.len() >= wanted.limit {
+            break;
         }
     }
+    found.truncate(wanted.limit);
+    Ok(found)
+}
+
+/// Traces that were found, whole, as far as one answer goes.
+pub(super) async fn read(traces: &Traces, found: &[TraceSummary]) -> Result<Vec<Hit>, Failure> {
+    let (mut hits, mut spans) = (Vec::new(), 0);
+    for summary in found.iter().filter(|summary| summary.spans <= TRACE_SPANS_MAX) {
+        if spans >= ANSWER_SPANS_MAX {
+            break;
+        }
+        spans += summary.spans;
+        // It may have been deleted meanwhile.
+        hits.extend(whole(traces, summary.trace_id).await?);
+    }
+    Ok(hits)
 }
 
 /// One trace, as OTLP.
@@ -155,6 +101,36 @@ pub(super) async fn by_id(traces: &Traces, id: &str) -> Result<Hit, Failure> {
         .map_err(|error| Failure::invalid(format!("`{id}`: {error}")))?;
     let hit = whole(traces, id).await?;
     hit.ok_or_else(|| Failure::not_found("trace not found"))
+}
+
+/// Spans of each handler in a trace, and those of them that failed.
+pub(super) fn spans_by_handler(skeleton: &Skeleton) -> BTreeMap<&str, (u32, u32)> {
+    let mut handlers: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for (handler, status) in skeleton.handler.iter().zip(&skeleton.status) {
+        let (count, failed) = handlers.entry(skeleton.text(*handler)).or_default();
+        *count += 1;
+        *failed += u32::from(*status == 2);
+    }
+    handlers
+}
+
+/// That a column has this text.
+pub(super) fn equals(column: Column, text: &str) -> Condition {
+    Condition::Compare(Field::Known(column), Op::Equal, Literal::Text(text.to_owned()))
+}
+
+/// That an attribute has this value, which other tools write as a text whatever it is.
+pub(super) fn attribute_equals(key: &str, value: &str) -> Condition {
+    let is = |literal| Condition::Compare(Field::Attribute(key.to_owned()), Op::Equal, literal);
+    let text = is(Literal::Text(value.to_owned()));
+    let other = match value {
+        "true" | "false" => Some(Literal::Bool(value == "true")),
+        value => value.parse().map(Literal::Int).ok().or_else(|| {
+            let number = value.parse().ok().filter(|number: &f64| number.is_finite());
+            number.map(Literal::Float)
+        }),
+    };
+    other.into_iter().fold(text, |text, other| text.or(is(other)))
 }
 
 /// Every handler that took part in the newest traces.
@@ -208,23 +184,25 @@ pub(super) async fn attributes(traces: &Traces) -> Result<[BTreeMap<String, BTre
 }
 
 async fn sample(traces: &Traces, handler: Option<HandlerName>) -> Result<Vec<Hit>, Failure> {
+    let handler = handler.map(|handler| equals(Column::Handler, handler.as_str()));
     let wanted = Wanted {
-        handler,
+        query: Query::Spans(handler.unwrap_or(Condition::All)),
+        from_ns: 0,
+        to_ns: 0,
         limit: SAMPLE,
-        ..Wanted::default()
     };
-    find(traces, &wanted).await
+    read(traces, &find(traces, &wanted).await?).await
 }
+
+/// Kinds of spans, by OTLP's numbers less one.
+pub(super) const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
 
 /// OTLP's number of a kind in a word.
 pub(super) fn kind(number: u64) -> &'static str {
-    match number {
-        2 => "server",
-        3 => "client",
-        4 => "producer",
-        5 => "consumer",
-        _ => "internal",
-    }
+    let place = usize::try_from(number)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    place.and_then(|place| KINDS.get(place)).unwrap_or(&KINDS[0])
 }
 
 /// A value in words.
@@ -236,116 +214,6 @@ pub(super) fn text(value: &AnyValue) -> String {
         AnyValue::Bool(value) => value.to_string(),
         other => serde_json::to_string(other).unwrap_or_default(),
     }
-}
-
-impl Hit {
-    /// The spans for which a test holds.
-    pub(super) fn matched(&self, test: &Test) -> Vec<(&Resource, &Span)> {
-        let spans = self
-            .data
-            .spans()
-            .filter(|(resource, _, span)| test.holds(&self.whole, resource, span));
-        spans.map(|(resource, _, span)| (resource, span)).collect()
-    }
-}
-
-impl Test {
-    fn holds(&self, whole: &Whole, resource: &Resource, span: &Span) -> bool {
-        match self {
-            Self::All(tests) => tests.iter().all(|test| test.holds(whole, resource, span)),
-            Self::Any(tests) => tests.iter().any(|test| test.holds(whole, resource, span)),
-            Self::Is(field, op, literal) => {
-                let summary = &whole.summary;
-                let number = |value: u64| AnyValue::Int(value.cast_signed());
-                let value = match field {
-                    Field::Name => Some(AnyValue::Text(span.name.clone())),
-                    Field::Kind => Some(AnyValue::Text(kind(span.kind).to_owned())),
-                    Field::Status => {
-                        let word = ["unset", "ok", "error"]
-                            .get(span.status.code as usize)
-                            .unwrap_or(&"unset");
-                        Some(AnyValue::Text((*word).to_owned()))
-                    }
-                    Field::DurationNs => Some(number(
-                        span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano),
-                    )),
-                    Field::RootName => Some(AnyValue::Text(summary.name.clone())),
-                    Field::RootService => Some(AnyValue::Text(summary.handler.to_string())),
-                    Field::TraceDurationNs => Some(number(summary.duration_ns)),
-                    Field::Attribute(scope, key) => attribute(*scope, key, resource, span),
-                };
-                compare(value.as_ref(), *op, literal)
-            }
-        }
-    }
-}
-
-fn attribute(scope: Scope, key: &str, resource: &Resource, span: &Span) -> Option<AnyValue> {
-    let of = |pairs: &[KeyValue]| {
-        pairs
-            .iter()
-            .find(|pair| pair.key == key)
-            .map(|pair| pair.value.clone())
-    };
-    match scope {
-        Scope::Span => of(&span.attributes),
-        Scope::Resource => of(&resource.attributes),
-        Scope::Either => of(&span.attributes).or_else(|| of(&resource.attributes)),
-    }
-}
-
-fn compare(value: Option<&AnyValue>, op: Op, literal: &Literal) -> bool {
-    let Some(value) = value else {
-        return op == Op::Eq && *literal == Literal::Nil;
-    };
-    let number = match value {
-        AnyValue::Int(value) => Some(*value as f64),
-        AnyValue::Double(value) => Some(*value),
-        _ => None,
-    };
-    match (op, literal) {
-        (Op::Eq, Literal::Nil) => false,
-        (_, Literal::Nil) => op == Op::Ne,
-        (Op::Like, Literal::Text(patterns)) => is_like(&text(value), patterns),
-        (Op::Unlike, Literal::Text(patterns)) => !is_like(&text(value), patterns),
-        (Op::Eq, Literal::Text(wanted)) => text(value) == *wanted,
-        (Op::Ne, Literal::Text(wanted)) => text(value) != *wanted,
-        (Op::Lt, Literal::Text(wanted)) => text(value) < *wanted,
-        (Op::Le, Literal::Text(wanted)) => text(value) <= *wanted,
-        (Op::Gt, Literal::Text(wanted)) => text(value) > *wanted,
-        (Op::Ge, Literal::Text(wanted)) => text(value) >= *wanted,
-        (op, Literal::Number(wanted)) => number.is_some_and(|number| match op {
-            Op::Eq => number == *wanted,
-            Op::Ne => number != *wanted,
-            Op::Lt => number < *wanted,
-            Op::Le => number <= *wanted,
-            Op::Gt => number > *wanted,
-            Op::Ge => number >= *wanted,
-            Op::Like | Op::Unlike => false,
-        }),
-    }
-}
-
-/// Whether a text is one of several patterns, divided by `|`, in which `.*` stands for anything.
-fn is_like(text: &str, patterns: &str) -> bool {
-    patterns.split('|').any(|pattern| {
-        let mut parts = pattern.split(".*");
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else {
-            return false;
-        };
-        let parts: Vec<&str> = parts.collect();
-        let Some((last, middle)) = parts.split_last() else {
-            return rest.is_empty();
-        };
-        for part in middle {
-            let Some(at) = rest.find(part) else {
-                return false;
-            };
-            rest = rest.get(at + part.len()..).unwrap_or_default();
-        }
-        rest.ends_with(last)
-    })
 }
 
 /// A length as Go writes it: `1.5s`, `1m30s`, `100us`.
@@ -391,40 +259,6 @@ mod tests {
             ("5 s", None),
         ] {
             assert_eq!(go_duration(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_are_whole_and_know_anything() {
-        for (text, pattern, expected) in [
-            ("cart", "cart|catalog", true),
-            ("cart", "car", false),
-            ("shop:cart/cart.get", ".*cart.*", true),
-            ("shop:cart", "shop:.*", true),
-            ("shop:cart", ".*cart", true),
-            ("shop", ".*cart", false),
-            ("aXbYc", "a.*b.*c", true),
-        ] {
-            assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_there_is_nil_and_nothing_else() {
-        let one = AnyValue::Int(1);
-        for (value, op, literal, expected) in [
-            (None, Op::Eq, Literal::Nil, true),
-            (None, Op::Ne, Literal::Text("x".into()), false),
-            (Some(&one), Op::Ne, Literal::Nil, true),
-            (Some(&one), Op::Eq, Literal::Text("1".into()), true),
-            (Some(&one), Op::Ge, Literal::Number(1.0), true),
-            (Some(&one), Op::Lt, Literal::Number(1.0), false),
-        ] {
-            assert_eq!(
-                compare(value, op, &literal),
-                expected,
-                "{value:?} {op:?} {literal:?}"
-            );
         }
     }
 }

@@ -6,19 +6,21 @@
 mod legacy;
 mod question;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use protocol::api::traces::TraceSummary;
 use serde_json::{Value, json};
 
 use super::api::Shared;
 use super::error::Failure;
 use super::found::{self, Hit, Wanted};
 use crate::otlp::TracesData;
+use crate::traces::Skeleton;
 use question::{Parameters, wanted_v3};
 
 /// Everything below `/jaeger`.
@@ -79,7 +81,8 @@ async fn operations(State(shared): State<Shared>, Query(parameters): Query<Param
 }
 
 async fn search(shared: &Shared, wanted: &Wanted) -> Result<Vec<Hit>, Told> {
-    Ok(found::find(&shared.context.traces, wanted).await?)
+    let traces = &shared.context.traces;
+    Ok(found::read(traces, &found::find(traces, wanted).await?).await?)
 }
 
 async fn traces(State(shared): State<Shared>, Query(parameters): Query<Parameters>) -> Answer {
@@ -97,34 +100,36 @@ async fn trace(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
 }
 
 async fn summaries(State(shared): State<Shared>, Query(parameters): Query<Parameters>) -> Answer {
-    let hits = search(&shared, &wanted_v3(&parameters)?).await?;
-    let summaries: Vec<Value> = hits.iter().map(summary).collect();
+    let traces = &shared.context.traces;
+    let mut summaries = Vec::new();
+    for found in found::find(traces, &wanted_v3(&parameters)?)
+        .await
+        .map_err(Told)?
+    {
+        // It may have been deleted meanwhile.
+        if let Some(skeleton) = traces.skeleton(found.trace_id).await.map_err(Failure::from)? {
+            summaries.push(summary(&found, &skeleton));
+        }
+    }
     Ok(axum::Json(json!({ "summaries": summaries })))
 }
 
-fn summary(hit: &Hit) -> Value {
-    let mut services: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    let ids: std::collections::BTreeSet<_> = hit.whole.spans.iter().map(|span| span.span_id).collect();
-    let mut orphans = 0;
-    for span in &hit.whole.spans {
-        let (count, failed) = services.entry(span.handler.as_str()).or_default();
-        *count += 1;
-        *failed += u32::from(matches!(span.status, protocol::SpanStatus::Failed { .. }));
-        orphans += u32::from(span.parent_id.is_some_and(|parent| !ids.contains(&parent)));
-    }
-    let services: Vec<Value> = services
+fn summary(of: &TraceSummary, skeleton: &Skeleton) -> Value {
+    let ids: BTreeSet<u64> = skeleton.id.iter().copied().collect();
+    let parents = skeleton.parent.iter().filter(|parent| **parent != 0);
+    let orphans = parents.filter(|parent| !ids.contains(parent)).count();
+    let services: Vec<Value> = found::spans_by_handler(skeleton)
         .into_iter()
         .map(|(name, (count, failed))| json!({ "name": name, "spanCount": count, "errorSpanCount": failed }))
         .collect();
-    let whole = &hit.whole.summary;
     json!({
-        "traceId": whole.trace_id,
-        "rootServiceName": whole.handler,
-        "rootOperationName": whole.name,
-        "minStartTimeUnixNano": whole.start_unix_ns.to_string(),
-        "maxEndTimeUnixNano": whole.start_unix_ns.saturating_add(whole.duration_ns).to_string(),
-        "spanCount": whole.spans,
-        "errorSpanCount": whole.errors,
+        "traceId": of.trace_id,
+        "rootServiceName": of.handler,
+        "rootOperationName": of.name,
+        "minStartTimeUnixNano": of.start_unix_ns.to_string(),
+        "maxEndTimeUnixNano": of.start_unix_ns.saturating_add(of.duration_ns).to_string(),
+        "spanCount": of.spans,
+        "errorSpanCount": of.errors,
         "orphanSpanCount": orphans,
         "services": services,
     })

@@ -1,8 +1,8 @@
 //! `/metrics`: what Cleave counts, in OpenMetrics 1.0, for Prometheus and those that read what it reads.
 //!
 //! Every call is counted here, sampled or not. Latencies are histograms from 1 µs to 100 s: calls within a process take
-//! microseconds. Their sums are made of buckets and up to 1.6 % off. Exemplars are not here: the counters are on the path
-//! of every call, and know no trace.
+//! microseconds. Their sums are made of buckets and up to 1.6 % off. Buckets of latencies have the
+//! newest trace that was stored of such a call as their exemplar: the counters know no traces, the trace store does.
 
 mod text;
 
@@ -15,6 +15,7 @@ use protocol::api::nodes::NodeState;
 use super::api::Shared;
 use super::error::Failure;
 use crate::edges::Latencies;
+use crate::traces::Exemplar;
 use text::{Kind, Text};
 
 /// What it is sent as.
@@ -210,27 +211,37 @@ fn edges(text: &mut Text, shared: &Shared) {
             ("callee", key.callee.to_string()),
             ("interface", key.interface.to_string()),
         ];
-        histogram(text, &own, &latencies);
+        let exemplars = shared.context.traces.exemplars(&key.name(), &key.callee);
+        histogram(text, &own, &latencies, &exemplars);
     }
 }
 
-fn histogram(text: &mut Text, labels: &[(&str, String)], latencies: &Latencies) {
+fn histogram(text: &mut Text, labels: &[(&str, String)], latencies: &Latencies, exemplars: &[Exemplar]) {
     let (mut count, mut sum_ns) = (0u64, 0.0);
     let mut pairs = latencies.iter().peekable();
+    let mut exemplars = exemplars.iter().peekable();
     for (bound, written) in BOUNDS_NS {
         while let Some((ns, calls)) = pairs.next_if(|(ns, _)| *ns <= bound) {
             count += calls;
             sum_ns += *ns as f64 * *calls as f64;
         }
-        text.sample_of("_bucket", labels, &[("le", written)], count as f64);
+        text.bucket(labels, written, count, within(&mut exemplars, bound));
     }
     for (ns, calls) in pairs {
         count += calls;
         sum_ns += *ns as f64 * *calls as f64;
     }
-    text.sample_of("_bucket", labels, &[("le", "+Inf")], count as f64);
+    text.bucket(labels, "+Inf", count, within(&mut exemplars, u64::MAX));
     text.sample_of("_count", labels, &[], count as f64);
     text.sample_of("_sum", labels, &[], sum_ns / 1e9);
+}
+
+/// The exemplar of a bucket: the longest that is within its bound and beyond the one before.
+fn within<'e>(
+    exemplars: &mut std::iter::Peekable<impl Iterator<Item = &'e Exemplar>>,
+    bound_ns: u64,
+) -> Option<&'e Exemplar> {
+    std::iter::from_fn(|| exemplars.next_if(|one| one.latency_ns <= bound_ns)).last()
 }
 
 async fn queues(text: &mut Text, shared: &Shared) -> Result<(), Failure> {

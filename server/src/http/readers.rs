@@ -1,4 +1,5 @@
-//! The APIs of Jaeger and Tempo, and files of traces: requests as their clients send them, answers as snapshots.
+//! The APIs of Jaeger and Tempo, files of traces, and what our own page of a trace asks for: requests as their clients send
+//! them, answers as snapshots.
 //!
 //! The trace is stored anew in each test, a few seconds old; its second is written as 1700000000 in the snapshots.
 
@@ -184,4 +185,45 @@ async fn a_trace_that_was_exported_imports_as_it_was() {
         let answer = doors.json("POST", "/api/v1/traces/import", bad).await;
         assert_eq!(answer.status.as_u16(), status, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn our_own_page_of_a_trace_is_answered() {
+    let (doors, second) = stored().await;
+    let get = async |path: &str| shown(&doors.get(&format!("/api/v1/{path}")).await, &second);
+    insta::assert_json_snapshot!("page_rows", get(&format!("traces/{TRACE}/rows?head=true")).await);
+    let strip = format!("traces/{TRACE}/overview?columns=16&names=true");
+    insta::assert_json_snapshot!("page_overview", get(&strip).await);
+    insta::assert_json_snapshot!("page_path", get(&format!("traces/{TRACE}/path")).await);
+    let call = format!("traces/{TRACE}/spans/00000000000000a1");
+    insta::assert_json_snapshot!("page_call", get(&call).await);
+    insta::assert_json_snapshot!("page_diff", get(&format!("diff?a={TRACE}&b={TRACE}")).await);
+}
+
+#[tokio::test]
+async fn what_the_page_of_a_trace_cannot_have_is_told_with_its_reason() {
+    let (doors, _) = stored().await;
+    let mut told = serde_json::Map::new();
+    let nobody = format!("{:032x}", 77);
+    for (path, status) in [
+        (format!("traces/{nobody}/rows"), 404),
+        (format!("traces/{nobody}/overview"), 404),
+        (format!("traces/{nobody}/path"), 404),
+        (format!("traces/{nobody}/spans/00000000000000a1"), 404),
+        (format!("traces/{TRACE}/spans/00000000000000ee"), 404),
+        (format!("traces/{TRACE}/spans/zz"), 400),
+        (format!("traces/{TRACE}/rows?count=0"), 400),
+        (format!("traces/{TRACE}/rows?count=501"), 400),
+        (format!("traces/{TRACE}/rows?collapsed=r12,x"), 400),
+        (format!("traces/{TRACE}/rows?colour=red"), 400),
+        (format!("traces/{TRACE}/overview?columns=15"), 400),
+        (format!("diff?a={TRACE}"), 400),
+        (format!("diff?a={TRACE}&b={nobody}"), 400),
+        (format!("diff?a={TRACE}&b=colour%3Dred"), 400),
+    ] {
+        let answer = doors.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text());
+        told.insert(path, answer.json());
+    }
+    insta::assert_json_snapshot!("page_problems", told);
 }

@@ -13,12 +13,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
+use protocol::Span;
+use protocol::api::traces::TraceSummary;
 use serde_json::{Value, json};
 
 use super::api::Shared;
 use super::error::Failure;
-use super::found::{self, Hit, Literal, Op, Test, Wanted, go_duration};
-use crate::otlp::{self, Encoding};
+use super::found::{self, Wanted, attribute_equals, equals, go_duration};
+use crate::otlp::{self, Encoding, service_name};
+use crate::traces::{self, Column, Condition, Field, Literal, Op, Skeleton};
 
 const LIMIT_DEFAULT: usize = 20;
 const LIMIT_MAX: usize = 500;
@@ -144,84 +147,89 @@ async fn search(
         let ns = (number(&parameters, name, 0)? as u64).saturating_mul(1_000_000_000);
         Ok(ns)
     };
-    let mut tests = Vec::new();
     let given = parameters.get("q").map_or("", String::as_str);
-    tests.extend(
-        query::read(given).map_err(|reason| Failure::invalid(format!("invalid TraceQL query: {reason}")))?,
-    );
-    if let Some(tags) = parameters.get("tags") {
-        tests.extend(tagged(tags));
-    }
-    for (name, op) in [("minDuration", Op::Ge), ("maxDuration", Op::Le)] {
+    let mut query =
+        query::read(given).map_err(|reason| Failure::invalid(format!("invalid TraceQL query: {reason}")))?;
+    let mut also = parameters.get("tags").map_or(Condition::All, |tags| tagged(tags));
+    for (name, op) in [("minDuration", Op::AtLeast), ("maxDuration", Op::AtMost)] {
         if let Some(text) = parameters.get(name).filter(|text| !text.is_empty()) {
             let length = go_duration(text);
             let ns =
                 length.ok_or_else(|| Failure::invalid(format!("invalid {name}: `{text}` is no length")))?;
-            tests.push(Test::Is(found::Field::TraceDurationNs, op, Literal::Number(ns)));
+            let field = Field::Known(Column::TraceDuration);
+            also = also.and(Condition::Compare(field, op, Literal::Duration(ns as u64)));
         }
     }
-    let test = Test::All(tests);
+    if also != Condition::All {
+        query = match query {
+            traces::Query::Spans(condition) => traces::Query::Spans(condition.and(also)),
+            sets => traces::Query::And(Box::new(sets), Box::new(traces::Query::Spans(also))),
+        };
+    }
     let wanted = Wanted {
-        handler: None,
-        test: Some(test.clone()),
+        query,
         from_ns: seconds("start")?,
         to_ns: seconds("end")?,
         limit: number(&parameters, "limit", LIMIT_DEFAULT)?.clamp(1, LIMIT_MAX),
     };
     let shown = number(&parameters, "spss", SPANS_DEFAULT)?.clamp(1, SPANS_MAX);
-    let hits = found::find(&shared.context.traces, &wanted).await?;
-    let traces: Vec<Value> = hits.iter().map(|hit| summary(hit, &test, shown)).collect();
+    let store = &shared.context.traces;
+    let found = found::find(store, &wanted).await?;
+    let asked = wanted.query.to_string();
+    let mut rows = Vec::with_capacity(found.len());
+    for of in &found {
+        // It may have been deleted meanwhile.
+        if let Some((skeleton, matched)) = store.find(of.trace_id, &asked).await.map_err(Failure::from)? {
+            let first: Vec<usize> = matched.iter().take(shown).map(|at| *at as usize).collect();
+            let spans = store.spans_at(&skeleton, &first).await.map_err(Failure::from)?;
+            rows.push(summary(of, &skeleton, matched.len(), &spans));
+        }
+    }
     Ok(axum::Json(
-        json!({ "traces": traces, "metrics": { "inspectedTraces": hits.len(), "completedJobs": 1, "totalJobs": 1 } }),
+        json!({ "traces": rows, "metrics": { "inspectedTraces": found.len(), "completedJobs": 1, "totalJobs": 1 } }),
     ))
 }
 
 /// `service.name=cart http.method="GET"`, as the search of before has it.
-fn tagged(tags: &str) -> Vec<Test> {
+fn tagged(tags: &str) -> Condition {
     let pairs = tags.split_whitespace().filter_map(|pair| pair.split_once('='));
-    pairs
-        .map(|(key, value)| {
-            let value = value.trim_matches('"').to_owned();
-            let field = found::Field::Attribute(found::Scope::Either, key.to_owned());
-            Test::Is(field, Op::Eq, Literal::Text(value))
+    pairs.fold(Condition::All, |all, (key, value)| {
+        let value = value.trim_matches('"');
+        all.and(match key {
+            "service.name" => equals(Column::Handler, service_name(value).as_str()),
+            "name" => equals(Column::Name, value),
+            key => attribute_equals(key, value),
         })
-        .collect()
+    })
 }
 
-fn summary(hit: &Hit, test: &Test, shown: usize) -> Value {
-    let matched = hit.matched(test);
-    let spans: Vec<Value> = matched
+fn summary(of: &TraceSummary, skeleton: &Skeleton, matched: usize, spans: &[Span]) -> Value {
+    let spans: Vec<Value> = spans
         .iter()
-        .take(shown)
-        .map(|(resource, span)| {
-            let service = resource.attributes.iter().find(|pair| pair.key == "service.name");
+        .map(|span| {
+            // Under its own name, which is not always one of ours.
+            let resource = otlp::resource_attributes(span).into_iter();
+            let service = resource.filter(|pair| pair.key == "service.name");
             json!({
                 "spanID": span.span_id,
                 "name": span.name,
-                "startTimeUnixNano": span.start_time_unix_nano.to_string(),
-                "durationNanos": span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano).to_string(),
-                "attributes": service.into_iter().collect::<Vec<_>>(),
+                "startTimeUnixNano": span.start_unix_ns.to_string(),
+                "durationNanos": span.duration_ns.to_string(),
+                "attributes": service.collect::<Vec<_>>(),
             })
         })
         .collect();
-    let mut services: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for span in &hit.whole.spans {
-        let (count, failed) = services.entry(span.handler.as_str()).or_default();
-        *count += 1;
-        *failed += u32::from(matches!(span.status, protocol::SpanStatus::Failed { .. }));
-    }
-    let services: BTreeMap<&str, Value> = services
+    let services: BTreeMap<&str, Value> = found::spans_by_handler(skeleton)
         .into_iter()
         .map(|(name, (count, failed))| (name, json!({ "spanCount": count, "errorCount": failed })))
         .collect();
-    let whole = &hit.whole.summary;
-    let set = json!({ "spans": spans, "matched": matched.len() });
+    let set = json!({ "spans": spans, "matched": matched });
     json!({
-        "traceID": whole.trace_id,
-        "rootServiceName": whole.handler,
-        "rootTraceName": whole.name,
-        "startTimeUnixNano": whole.start_unix_ns.to_string(),
-        "durationMs": whole.duration_ns / 1_000_000,
+        "traceID": of.trace_id,
+        "rootServiceName": of.handler,
+        "rootTraceName": of.name,
+        "startTimeUnixNano": of.start_unix_ns.to_string(),
+        "durationMs": of.duration_ns / 1_000_000,
         "spanSet": set,
         "spanSets": [set],
         "serviceStats": services,

@@ -67,7 +67,8 @@ async fn run(birth: Birth) -> anyhow::Result<()> {
     let clock = Clock::system();
     let (recorder, spans) = Recorder::channel(birth.node.clone(), clock.clone());
     let edges = Arc::new(Edges::new(clock.clone()));
-    let router = Arc::new(Router::new(Arc::clone(&recorder), Arc::clone(&edges)));
+    let router = Router::new(Arc::clone(&recorder), Arc::clone(&edges));
+    let router = Arc::new(router.keeping_arguments(birth.arguments));
     let dispatcher: Dispatcher = Arc::clone(&router) as Dispatcher;
     let runtime = Arc::new(Runtime::new(&birth.cache, dispatcher, Arc::clone(&recorder))?);
     runtime.start(&tasks);

@@ -57,6 +57,7 @@ pub(super) struct Nodes {
     pub(super) cache: PathBuf,
     pub(super) sockets: PathBuf,
     pub(super) sampling: String,
+    pub(super) arguments: bool,
     pub(super) started_unix_ms: u64,
     pub(super) chronicle: Arc<Chronicle>,
     clock: Clock,
@@ -77,6 +78,7 @@ pub(super) struct Parts {
     pub(super) cache: PathBuf,
     pub(super) sockets: PathBuf,
     pub(super) sampling: String,
+    pub(super) arguments: bool,
     pub(super) clock: Clock,
 }
 
@@ -95,6 +97,7 @@ impl Nodes {
             cache: parts.cache,
             sockets: parts.sockets,
             sampling: parts.sampling,
+            arguments: parts.arguments,
             started_unix_ms,
             held: Mutex::default(),
             waiting: Mutex::default(),
@@ -344,6 +347,7 @@ impl Fleet for Nodes {
             cache: self.cache.clone(),
             sockets: self.sockets.clone(),
             sampling: self.sampling.clone(),
+            arguments: self.arguments,
         };
         let child = self
             .children

@@ -157,11 +157,12 @@ impl Home {
         let Stores { recorder, queues, .. } = &stores;
         let edge = Arc::new(QueueEdge::new(queues.clone(), Arc::clone(recorder)));
         let built_ins = built_ins(&stores, &config, &edge);
+        let router = Router::new(Arc::clone(recorder), Arc::clone(&edges));
         let seat = Seat {
             data,
             config: &config,
             recorder,
-            router: Arc::new(Router::new(Arc::clone(recorder), Arc::clone(&edges))),
+            router: Arc::new(router.keeping_arguments(config.traces.arguments)),
             work: &work,
         };
         let seated = match seat.take(built_ins, placement) {

@@ -100,6 +100,7 @@ impl Seat<'_> {
             cache,
             sockets,
             sampling: config.traces.sampling.to_string(),
+            arguments: config.traces.arguments,
             clock: clock.clone(),
         });
         let renewals = renewal::keep_renewed(Arc::clone(&nodes), clock);

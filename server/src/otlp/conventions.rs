@@ -151,6 +151,12 @@ pub const TABLE: &[Row] = &[
         Own,
         "whether an instance was made for the call",
     ),
+    row(
+        fields::ARGS,
+        Span,
+        Own,
+        "the arguments, base64 of their wire form, where `[traces] arguments` is on",
+    ),
     row(fields::ARGS_BYTES, Span, Own, "bytes of the arguments"),
     row(fields::VALUE_BYTES, Span, Own, "bytes of the result"),
     row(

@@ -136,6 +136,7 @@ mod tests {
             cache: PathBuf::from("cache"),
             sockets: PathBuf::new(),
             sampling: "100/s".to_owned(),
+            arguments: false,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use protocol::control::Routes;
 use protocol::ladder::Course;
-use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport};
+use protocol::{CallError, ErrorCode, HandlerName, InterfaceName, NodeName, Transport, edge_name};
 use rustc_hash::FxHashMap;
 
 use super::replica::Replicas;
@@ -64,13 +64,8 @@ pub(super) struct Route {
 impl Route {
     /// `checkout -> shop:email/email`.
     pub(super) fn edge(&self, caller: &HandlerName, interface: &InterfaceName) -> &Arc<str> {
-        self.edge.get_or_init(|| edge_name(caller, interface))
+        self.edge.get_or_init(|| edge_name(caller, interface).into())
     }
-}
-
-/// An edge as spans name it.
-pub(super) fn edge_name(caller: &HandlerName, interface: &InterfaceName) -> Arc<str> {
-    format!("{caller} -> {}", interface.unversioned()).into()
 }
 
 /// A handler that is served.

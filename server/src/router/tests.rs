@@ -202,6 +202,41 @@ async fn a_sampled_call_leaves_a_span_whose_stages_add_up() {
 }
 
 #[tokio::test]
+async fn arguments_are_kept_where_it_was_asked_for_and_they_are_short() {
+    let long = Bytes::from(vec![7; ARGUMENTS_KEPT_MAX + 1]);
+    let short = Bytes::from_static(b"abc");
+    for (keeps, sampled, args, expected) in [
+        (false, true, &short, None),
+        (true, false, &short, None),
+        (true, true, &long, None),
+        (true, true, &short, Some("YWJj")),
+    ] {
+        let clock = Clock::system();
+        let (recorder, mut spans) = Recorder::channel(NodeName::home(), clock.clone());
+        let router = Router::new(recorder, Arc::new(Edges::new(clock))).keeping_arguments(keeps);
+        router.swap(table(1, fake(async |_| Err(refused(ErrorCode::Trapped))), None));
+        let call = Call {
+            args: args.clone(),
+            ..call(sampled)
+        };
+        router.dispatch(call).await.unwrap_err();
+        // Also of a call that fails: it is those that one wants to make again.
+        let span = spans.recv().await.unwrap();
+        let kept = span
+            .attributes
+            .iter()
+            .find(|(key, _)| key.as_ref() == fields::ARGS);
+        let expected = expected.map(|text| Value::Text(text.into()));
+        assert_eq!(
+            kept.map(|(_, value)| value.clone()),
+            expected,
+            "{keeps} {sampled} {}",
+            args.len()
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unsampled_call_leaves_a_span_without_stages_only_where_it_fails() {
     let mut house = house();
     let callee = fake(async |call: Call| {

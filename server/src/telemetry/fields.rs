@@ -30,6 +30,8 @@ pub const PLACEMENT: &str = "cleave.placement";
 pub const COLD: &str = "cleave.cold";
 /// `ok` or `err`.
 pub const RESULT: &str = "cleave.result";
+/// The arguments themselves, base64 of their wire form, where `[traces] arguments` is on.
+pub const ARGS: &str = "cleave.args";
 /// Bytes of arguments.
 pub const ARGS_BYTES: &str = "cleave.args.bytes";
 /// Bytes of the result.

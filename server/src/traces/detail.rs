@@ -110,6 +110,8 @@ impl Traces {
             own,
             server,
             linked,
+            // Who knows the functions' types adds them.
+            arguments: None,
         }))
     }
 

@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-pub(super) use field::{Column, Field};
+pub(crate) use field::{Column, Field};
 
 /// The longest query, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 4_096;
@@ -93,6 +93,24 @@ impl Query {
         parser::parse(text)
     }
 
+    /// Puts another condition in each one's place.
+    pub(crate) fn rewrite<E>(
+        self,
+        change: &mut impl FnMut(Condition) -> Result<Condition, E>,
+    ) -> Result<Self, E> {
+        let mut both = |left: Box<Self>, right: Box<Self>| -> Result<_, E> {
+            let left = Box::new(left.rewrite(change)?);
+            Ok((left, Box::new(right.rewrite(change)?)))
+        };
+        Ok(match self {
+            Self::Spans(condition) => Self::Spans(condition.rewrite(change)?),
+            Self::And(left, right) => both(left, right).map(|(left, right)| Self::And(left, right))?,
+            Self::Or(left, right) => both(left, right).map(|(left, right)| Self::Or(left, right))?,
+            Self::Child(left, right) => both(left, right).map(|(left, right)| Self::Child(left, right))?,
+            Self::Below(left, right) => both(left, right).map(|(left, right)| Self::Below(left, right))?,
+        })
+    }
+
     /// Its conditions, in the order in which they stand.
     pub(super) fn conditions(&self) -> Vec<&Condition> {
         match self {
@@ -106,6 +124,38 @@ impl Query {
                 all
             }
         }
+    }
+}
+
+impl Condition {
+    /// What holds where both do.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, one) | (one, Self::All) => one,
+            (left, right) => Self::And(Box::new(left), Box::new(right)),
+        }
+    }
+
+    /// What holds where either does.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self::Or(Box::new(self), Box::new(other))
+    }
+
+    /// Puts another condition in each comparison's place.
+    fn rewrite<E>(self, change: &mut impl FnMut(Self) -> Result<Self, E>) -> Result<Self, E> {
+        Ok(match self {
+            Self::All => Self::All,
+            Self::Not(inner) => Self::Not(Box::new(inner.rewrite(change)?)),
+            Self::And(left, right) => {
+                let left = Box::new(left.rewrite(change)?);
+                Self::And(left, Box::new(right.rewrite(change)?))
+            }
+            Self::Or(left, right) => {
+                let left = Box::new(left.rewrite(change)?);
+                Self::Or(left, Box::new(right.rewrite(change)?))
+            }
+            compare @ Self::Compare(..) => change(compare)?,
+        })
     }
 }
 

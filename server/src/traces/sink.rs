@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::exemplars::Exemplars;
 use super::held::Held;
 use super::store::{Store, Stored};
 use super::{Retention, tap};
@@ -49,6 +50,7 @@ pub(super) struct Tally {
     pub(super) stored: Mutex<Stored>,
     /// Spans in batches that wait.
     pub(super) waiting: AtomicUsize,
+    pub(super) exemplars: Exemplars,
     pub(super) live: broadcast::Sender<Arc<[TraceSummary]>>,
     /// Who gets what was stored.
     pub(super) tap: tap::Place,
@@ -190,6 +192,7 @@ impl Sink {
         }
         self.unmeasured += 1;
         let taken = batch.len() as u64;
+        self.tally.exemplars.take(&batch);
         let copy = self.tally.tap.get().map(|tap| (tap, batch.clone()));
         match self.store.write(batch).await {
             Ok(written) => {

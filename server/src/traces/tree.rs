@@ -95,11 +95,13 @@ impl Tree {
             .filter(|at| !layout.seen[*at as usize])
             .collect();
         left.sort_by_key(|at| (bars.start_ns[*at as usize], bars.id[*at as usize]));
+        // Where there is no top, the first that is cut is the root.
         let mut cut = 0;
+        let mut is_root = tops.is_empty();
         for at in left {
             if !layout.seen[at as usize] {
                 layout.descend(at);
-                cut += 1;
+                cut += usize::from(!std::mem::take(&mut is_root));
             }
         }
         let mut tree = layout.finish();

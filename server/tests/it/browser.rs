@@ -9,27 +9,22 @@
 )]
 
 mod axe;
-mod chromium;
 mod cleave;
-mod connection;
 mod gallery;
 mod handlers;
 mod learn;
-mod page;
+mod odd;
 mod seeing;
 mod shop;
 mod trace;
 mod traces;
 
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use self::chromium::Chromium;
+use chromium::{Chromium, Page, Theme};
+
 use self::gallery::Gallery;
-use self::page::{Page, Theme};
 use crate::support::{Home, SHOP};
-
-/// Far beyond what anything here takes, even on a loaded machine.
-const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Handlers without which there is no checkout.
 const TAKING_PART: [&str; 6] = ["frontend", "checkout", "cart", "catalog", "payment", "shipping"];
@@ -50,7 +45,7 @@ async fn a_page_that_misbehaves_is_noticed() {
         </script>";
     std::fs::write(&file, text).unwrap();
 
-    let mut chromium = Chromium::start().await;
+    let mut chromium = Chromium::start(screenshots()).await;
     let mut page = chromium.open().await;
     page.goto(&format!("file://{}", file.display())).await;
     page.click("#button").await;
@@ -98,7 +93,7 @@ fn a_purchase_is_followed_together_and_apart() {
 fn a_handler_is_called_by_hand_and_another_one_uploaded() {
     let home = Home::with(&["currency"]).start();
     on_this_thread(async {
-        let mut chromium = Chromium::start().await;
+        let mut chromium = Chromium::start(screenshots()).await;
         let mut page = chromium.open().await;
         page.goto(&home.url()).await;
         handlers::call_by_hand(&mut page).await;
@@ -113,7 +108,7 @@ fn a_handler_is_called_by_hand_and_another_one_uploaded() {
 fn the_tour_is_walked_by_keyboard_alone() {
     let home = Home::shop().start();
     on_this_thread(async {
-        let mut chromium = Chromium::start().await;
+        let mut chromium = Chromium::start(screenshots()).await;
         let mut page = chromium.open().await;
         page.goto(&home.url()).await;
         learn::walk(&mut page).await;
@@ -156,6 +151,25 @@ fn traces_are_searched_selected_saved_and_compared() {
     });
 }
 
+/// Scenario: a person opens a trace that another program sent, and that makes no sense.
+#[test]
+fn a_trace_without_sense_is_shown_as_it_is() {
+    let home = Home::with(&["currency"]).start();
+    odd::import(&home);
+    on_this_thread(async {
+        let mut chromium = Chromium::start(screenshots()).await;
+        let mut page = chromium.open().await;
+        odd::look(&mut page, &Gallery::new(), &home.url()).await;
+        let complaints = page.complaints().await;
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    });
+}
+
+/// `target/screenshots`
+fn screenshots() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots")
+}
+
 /// Runs a scenario: this thread drives the browser.
 fn on_this_thread(scenario: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -176,7 +190,7 @@ struct Tour {
 
 impl Tour {
     async fn start(shop_url: String, ui: &str) -> Self {
-        let mut chromium = Chromium::start().await;
+        let mut chromium = Chromium::start(screenshots()).await;
         let shop = chromium.open().await;
         let mut cleave = chromium.open().await;
         cleave.goto(ui).await;

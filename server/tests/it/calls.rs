@@ -1,5 +1,6 @@
 //! Functions called by hand, and the shop bought through the ingress.
 
+use protocol::SpanKind;
 use serde_json::{Value, json};
 
 use crate::support::{Home, Req, SHOP, between};
@@ -71,6 +72,48 @@ fn every_type_comes_back(home: &Home) {
         .call("hostile:guests/echo", "echo-everything", &json!([everything]))
         .expect();
     assert_eq!(answer["result"], everything);
+}
+
+#[test]
+fn a_recorded_call_is_looked_at_and_made_again() {
+    // The caller is in a child, which has to know it too.
+    let home = Home::with(&["recommendation", "catalog"])
+        .rules("[traces]\nsampling = \"all\"\narguments = true\n")
+        .placement("apart")
+        .start();
+    const INTERFACE: &str = "shop:recommendation/recommendation";
+    let answer: Value = home
+        .call(INTERFACE, "list-recommendations", &json!([["OLJCESPC7Z"]]))
+        .expect();
+    let id = answer["trace_id"].as_str().expect("a trace's id");
+    let detail = crate::traces::wait_trace(&home, id);
+    let calls: Vec<_> = detail
+        .spans
+        .iter()
+        .filter(|row| row.span.kind == SpanKind::Client)
+        .collect();
+    assert!(calls.len() >= 2, "{} calls", calls.len());
+    for call in calls {
+        let span = &call.span;
+        let told: Value = home
+            .api
+            .get(&format!("/api/v1/traces/{id}/spans/{}", span.span_id));
+        let arguments = &told["arguments"];
+        if span.name.starts_with(INTERFACE) {
+            assert_eq!(*arguments, json!({"product-ids": ["OLJCESPC7Z"]}));
+        }
+        let (interface, function) = span.name.rsplit_once('.').expect("a function's name");
+        let again: Value = home.call(interface, function, arguments).expect();
+        assert_ne!(again["trace_id"], answer["trace_id"]);
+        let peer = span.peer.as_ref().expect("who was called");
+        let recorded: Value = home
+            .api
+            .get(&format!("/api/v1/call/{peer}@{interface}/{function}/recorded"));
+        let items = recorded["items"].as_array().expect("a list");
+        let own = items.iter().find(|item| item["trace_id"] == answer["trace_id"]);
+        let own = own.unwrap_or_else(|| panic!("{recorded}"));
+        assert_eq!((&own["arguments"], &own["failed"]), (arguments, &json!(false)));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use protocol::span::{Attribute, CallerStages, Link, Log, Stages, Value};
 use protocol::{
     CalleeStages, ErrorCode, HandlerName, NodeName, Span, SpanId, SpanKind, SpanStatus, TraceId, Transport,
 };
+use server::clock::Clock;
 use server::telemetry::fields;
 
 /// Handlers with the function that each is called by, and the edge from the one before.
@@ -46,6 +47,9 @@ static PLACEMENT: LazyLock<Arc<str>> = LazyLock::new(|| "together".into());
 static HOME: LazyLock<NodeName> = LazyLock::new(NodeName::home);
 static INGRESS: LazyLock<HandlerName> = LazyLock::new(HandlerName::ingress);
 
+/// An hour ago: retention takes nothing of it while it is measured, and nothing lies in the future.
+static BEGAN_NS: LazyLock<u64> = LazyLock::new(|| Clock::system().unix_ns() - 3_600_000_000_000);
+
 fn id(trace: u128, at: u64) -> SpanId {
     let mixed = (trace as u64 ^ 0x9e37_79b9_7f4a_7c15)
         .wrapping_mul(0xbf58_476d_1ce4_e5b9)
@@ -62,7 +66,7 @@ fn root(trace: u128, at: u64) -> Span {
         handler: INGRESS.clone(),
         node: HOME.clone(),
         name: "GET /cart".into(),
-        start_unix_ns: 1_790_000_000_000_000_000 + at * 3_000_000,
+        start_unix_ns: *BEGAN_NS + at * 3_000_000,
         duration_ns: 3_000_000,
         status: SpanStatus::Ok,
         peer: None,
@@ -138,19 +142,19 @@ fn call(trace: u128, (at, parent): (u64, SpanId), start_ns: u64) -> [Span; 2] {
     [client, server]
 }
 
-/// Some callees fail, some write.
+/// Some callees fail, some write; their numbers are odd.
 fn mark(server: &mut Span, at: u64) {
-    if at % 1_000 == 6 {
+    if at % 1_000 == 7 {
         server.status = SpanStatus::Failed {
             code: ErrorCode::Trapped,
             message: "it divided by zero".into(),
         };
     }
-    if at % 500 == 12 {
+    if at % 500 == 13 {
         server.logs.push(Log {
             unix_ns: server.start_unix_ns + 5,
             level: "warn".into(),
-            message: if at % 5_000 == 12 {
+            message: if at % 5_000 == 13 {
                 "the payment was refused"
             } else {
                 "two in the cart"

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::trace::TraceId;
+use crate::name::HandlerName;
+use crate::trace::{SpanId, TraceId};
 
 /// What to call it with. `args` is an array by position, or an object by parameter name.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -26,4 +27,21 @@ pub struct CallReply {
     pub trace_id: TraceId,
     /// How long it took.
     pub duration_ns: u64,
+}
+
+/// `call/{interface}/{function}/recorded`: a call that kept what it was made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordedCall {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// Its span: the caller's.
+    pub span_id: SpanId,
+    /// When it began.
+    pub start_unix_ns: u64,
+    /// Who called.
+    pub caller: HandlerName,
+    /// Whether it failed.
+    pub failed: bool,
+    /// The arguments, by parameter name.
+    pub arguments: Value,
 }

@@ -341,6 +341,9 @@ pub struct CallDetail {
     pub linked: Vec<LinkedTrace>,
     /// The rows above it, the nearest first, at most 64: span and what it does.
     pub above: Vec<(SpanId, String)>,
+    /// What was passed, where `[traces] arguments` was on and the function still has the same type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<serde_json::Value>,
 }
 
 #[cfg(test)]

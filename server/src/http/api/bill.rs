@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use protocol::api::bill::Bill;
+use protocol::edge_name;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -49,7 +50,7 @@ impl Cashier {
         let listed = super::edges(context).await?;
         let names: Vec<String> = listed
             .iter()
-            .map(|edge| format!("{} -> {}", edge.caller, edge.interface.unversioned()))
+            .map(|edge| edge_name(&edge.caller, &edge.interface))
             .collect();
         let requests = context.traces.requests(&names).await?;
         let requests: Vec<_> = requests

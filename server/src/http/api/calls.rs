@@ -120,7 +120,7 @@ fn timeout(request: &CallRequest) -> Result<Duration, Failure> {
 }
 
 /// Reads `[HANDLER@]INTERFACE`. The version's `@` comes after the slash, the handler's before.
-fn find(context: &Context, text: &str, function: &str) -> Result<CallableFunction, Failure> {
+pub(super) fn find(context: &Context, text: &str, function: &str) -> Result<CallableFunction, Failure> {
     let slash = text.find('/').unwrap_or(text.len());
     let (handler, interface) = match text[..slash].split_once('@') {
         Some((handler, _)) => (Some(handler), &text[handler.len() + 1..]),

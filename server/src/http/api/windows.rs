@@ -8,6 +8,7 @@ use protocol::{SpanId, TraceId};
 
 use super::Shared;
 use super::extract::{Named, Parameters};
+use super::recorded;
 use super::traces::missing;
 use crate::http::error::Failure;
 
@@ -44,8 +45,11 @@ pub(super) async fn call(
     let id: TraceId = parse(&id)?;
     let span: SpanId = parse(&span)?;
     let call = shared.context.traces.call(id, span).await?;
-    call.map(Json)
-        .ok_or_else(|| Failure::not_found(format!("there is no span {span} in a trace {id}")))
+    let told = call.map(|mut call| {
+        call.arguments = recorded::arguments(&shared.context, &call.own.span);
+        Json(call)
+    });
+    told.ok_or_else(|| Failure::not_found(format!("there is no span {span} in a trace {id}")))
 }
 
 fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Failure> {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use protocol::HandlerName;
 
 use super::super::error::Failure;
-use super::super::found::{Field, Literal, Op, Scope, Test, Wanted, go_duration};
+use super::super::found::{Wanted, attribute_equals, equals, go_duration};
 use super::moment;
 use crate::otlp::service_name;
+use crate::traces::{Column, Condition, Field, Literal, Op, Query};
 
 /// A query's parameters; of one that comes twice, the last.
 pub(super) type Parameters = BTreeMap<String, String>;
@@ -96,10 +97,14 @@ struct Asked<'a> {
     limit: Option<&'a str>,
 }
 
+/// All of it holds of one span.
 fn build(asked: Asked<'_>) -> Result<Wanted, Failure> {
-    let mut tests = Vec::new();
+    let mut all = Condition::All;
+    if let Some(service) = asked.service {
+        all = all.and(equals(Column::Handler, handler(service).as_str()));
+    }
     if let Some(operation) = asked.operation {
-        tests.push(Test::Is(Field::Name, Op::Eq, Literal::Text(operation.to_owned())));
+        all = all.and(equals(Column::Name, operation));
     }
     if let Some(tags) = asked.tags {
         let tags: BTreeMap<String, String> = serde_json::from_str(tags).map_err(|_| {
@@ -109,15 +114,18 @@ fn build(asked: Asked<'_>) -> Result<Wanted, Failure> {
                 "a JSON object of texts, as {\"http.status_code\":\"200\"}",
             )
         })?;
-        tests.extend(tags.into_iter().map(|(key, value)| tag(key, value)));
+        for (key, value) in tags {
+            all = all.and(tag(&key, &value)?);
+        }
     }
     for (name, length, op) in [
-        ("minDuration", asked.min, Op::Ge),
-        ("maxDuration", asked.max, Op::Le),
+        ("minDuration", asked.min, Op::AtLeast),
+        ("maxDuration", asked.max, Op::AtMost),
     ] {
         if let Some(text) = length {
             let ns = go_duration(text).ok_or_else(|| unreadable(name, text, "a length, as 1.5ms"))?;
-            tests.push(Test::Is(Field::DurationNs, op, Literal::Number(ns)));
+            let field = Field::Known(Column::Duration);
+            all = all.and(Condition::Compare(field, op, Literal::Duration(ns as u64)));
         }
     }
     let limit = match asked.limit {
@@ -125,8 +133,7 @@ fn build(asked: Asked<'_>) -> Result<Wanted, Failure> {
         Some(text) => text.parse().map_err(|_| unreadable("limit", text, "a number"))?,
     };
     Ok(Wanted {
-        handler: asked.service.map(handler),
-        test: (!tests.is_empty()).then_some(Test::All(tests)),
+        query: Query::Spans(all),
         from_ns: asked.from_ns,
         to_ns: asked.to_ns,
         limit: limit.clamp(1, LIMIT_MAX),
@@ -134,13 +141,18 @@ fn build(asked: Asked<'_>) -> Result<Wanted, Failure> {
 }
 
 /// A tag; `error` and `span.kind` are tags in Jaeger's eyes.
-fn tag(key: String, value: String) -> Test {
-    match (key.as_str(), value.as_str()) {
-        ("error", "true") => Test::Is(Field::Status, Op::Eq, Literal::Text("error".to_owned())),
-        ("error", "false") => Test::Is(Field::Status, Op::Ne, Literal::Text("error".to_owned())),
-        ("span.kind", _) => Test::Is(Field::Kind, Op::Eq, Literal::Text(value)),
-        _ => Test::Is(Field::Attribute(Scope::Either, key), Op::Eq, Literal::Text(value)),
-    }
+fn tag(key: &str, value: &str) -> Result<Condition, Failure> {
+    let failed = |op| Condition::Compare(Field::Known(Column::Status), op, Literal::Word("error"));
+    Ok(match (key, value) {
+        ("error", "true") => failed(Op::Equal),
+        ("error", "false") => failed(Op::Unequal),
+        ("span.kind", _) => {
+            let kind = super::super::found::KINDS.into_iter().find(|kind| *kind == value);
+            let kind = kind.ok_or_else(|| unreadable("span.kind", value, "a kind of spans, as server"))?;
+            Condition::Compare(Field::Known(Column::Kind), Op::Equal, Literal::Word(kind))
+        }
+        _ => attribute_equals(key, value),
+    })
 }
 
 fn unreadable(name: &str, value: &str, expected: &str) -> Failure {

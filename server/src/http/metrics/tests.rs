@@ -10,6 +10,8 @@ use crate::http::testing::{Doors, request};
 struct Read {
     kinds: BTreeMap<String, String>,
     samples: BTreeMap<String, f64>,
+    /// Traces.
+    exemplars: Vec<String>,
 }
 
 /// Reads OpenMetrics 1.0; panics at what it does not allow.
@@ -41,7 +43,15 @@ fn read(text: &str) -> Read {
             continue;
         }
         has_samples = true;
-        let (name, value) = line.rsplit_once(' ').unwrap();
+        let (sample, exemplar) = match line.split_once(" # ") {
+            Some((sample, exemplar)) => (sample, Some(exemplar)),
+            None => (line, None),
+        };
+        if let Some(exemplar) = exemplar {
+            assert!(sample.contains("_bucket{"), "{line}");
+            read.exemplars.push(check_exemplar(sample, exemplar));
+        }
+        let (name, value) = sample.rsplit_once(' ').unwrap();
         let (bare, labels) = name.split_once('{').map_or((name, ""), |(bare, labels)| {
             (bare, labels.strip_suffix('}').expect("labels end"))
         });
@@ -65,6 +75,20 @@ fn read(text: &str) -> Read {
         );
     }
     read
+}
+
+/// The trace of an exemplar that is within its bucket.
+fn check_exemplar(sample: &str, exemplar: &str) -> String {
+    let (labels, values) = exemplar.strip_prefix('{').unwrap().split_once("} ").unwrap();
+    check_labels(labels);
+    assert!(labels.len() <= 128);
+    let (took, at) = values.split_once(' ').unwrap();
+    let (took, at): (f64, f64) = (took.parse().unwrap(), at.parse().unwrap());
+    let (_, bound) = sample.split_once("le=\"").unwrap();
+    let bound = bound.split('"').next().unwrap().replace("+Inf", "inf");
+    assert!(took <= bound.parse().unwrap() && at > 1e9, "{sample} {exemplar}");
+    let id = labels.strip_prefix("trace_id=\"").unwrap();
+    id.trim_end_matches('"').to_owned()
 }
 
 fn check_labels(labels: &str) {
@@ -103,6 +127,7 @@ async fn what_was_called_is_counted_and_the_document_is_strict() {
             .send(request("GET", &format!("{}{path}", doors.ingress), &[], ""))
             .await;
     }
+    doors.context.traces.flush().await.unwrap();
     let answer = doors.get("/metrics").await;
     assert_eq!(answer.status.as_u16(), 200);
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -140,6 +165,13 @@ async fn what_was_called_is_counted_and_the_document_is_strict() {
         2.0
     );
     assert!(sample(format!("cleave_edge_latency_seconds_sum{{{edge}}}")) > 0.0);
+    // What failed was stored in any case.
+    let traces = read.exemplars.iter().map(|id| id.parse().unwrap());
+    let traces: Vec<protocol::TraceId> = traces.collect();
+    assert!(!traces.is_empty());
+    for id in traces {
+        assert!(doors.context.traces.get(id).await.unwrap().is_some(), "{id}");
+    }
     assert_eq!(sample("cleave_node_up{node=\"home\"}".to_owned()), 1.0);
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::traces::Exemplar;
+
 /// What a family is.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
@@ -61,6 +63,24 @@ impl Text {
         let family = self.family;
         // A String takes whatever is written.
         let _ = writeln!(self.text, "{family}{suffix}{labels} {value}");
+    }
+
+    /// A bucket of a histogram, with a call that is in it.
+    pub(super) fn bucket(
+        &mut self,
+        labels: &[(&str, String)],
+        bound: &str,
+        count: u64,
+        exemplar: Option<&Exemplar>,
+    ) {
+        self.sample_of("_bucket", labels, &[("le", bound)], count as f64);
+        if let Some(one) = exemplar {
+            self.text.pop();
+            let (took, at) = (one.latency_ns as f64 / 1e9, one.unix_ns as f64 / 1e9);
+            let id = one.trace_id;
+            // A String takes whatever is written.
+            let _ = writeln!(self.text, " # {{trace_id=\"{id}\"}} {took} {at:.3}");
+        }
     }
 
     /// The whole document.

@@ -1,205 +1,71 @@
-//! TraceQL, as far as it is answered: one spanset filter, `{ resource.service.name = "cart" && duration > 5ms || … }`.
+//! TraceQL as Grafana sends it: the store's query language follows it, and here is what differs.
 //!
-//! Comparisons, `&&`, `||` and parentheses; `=~` with `|` and `.*` alone; `| select(…)` is read and has no effect. What is
-//! not answered (structure, aggregates, metrics) is refused with its name, never answered wrongly.
+//! `=~` is a regular expression there, of which `|` and `.*` alone are answered; services have their own names; and
+//! `| select(…)` is read and has no effect. What is not answered (aggregates, metrics) is refused, never answered wrongly.
 
-use super::super::found::{Field, Literal, Op, Scope, Test, go_duration};
+use crate::otlp::service_name;
+use crate::traces::{Column, Condition, Field, Literal, Op, Query};
 
-/// The longest query, and the deepest.
-const BYTES_MAX: usize = 4_096;
-const DEPTH_MAX: usize = 32;
-
-/// Reads a query; `None` where everything fits.
-pub(super) fn read(text: &str) -> Result<Option<Test>, String> {
-    if text.len() > BYTES_MAX {
-        return Err(format!("a query has at most {BYTES_MAX} bytes"));
-    }
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let inner = text.strip_prefix('{').ok_or("a query begins with `{`")?;
-    let mut reader = Reader(inner);
-    let test = if reader.takes("}") {
-        None
-    } else {
-        let test = reader.any(0)?;
-        if !reader.takes("}") {
-            return Err(format!("`}}` is missing before `{}`", reader.near()));
-        }
-        Some(test)
+/// Reads a query.
+pub(super) fn read(text: &str) -> Result<Query, String> {
+    let query = match text.trim().split_once('|') {
+        Some((query, rest)) if is_select(rest) => query,
+        _ => text,
     };
-    let rest = reader.0.trim();
-    if rest.is_empty() || (rest.starts_with("| select(") && rest.ends_with(')') && !rest[1..].contains('|')) {
-        Ok(test)
-    } else {
-        Err(format!("`{rest}` is not answered here: write one `{{ … }}`"))
+    let query = Query::parse(query).map_err(|fault| fault.to_string())?;
+    query.rewrite(&mut |condition| match condition {
+        Condition::Compare(field, op @ (Op::Like | Op::Unlike), Literal::Text(pattern)) => {
+            fitting(&field, op, &pattern)
+        }
+        Condition::Compare(field, op, Literal::Text(text)) => Ok(Condition::Compare(
+            field.clone(),
+            op,
+            Literal::Text(named(&field, &text)),
+        )),
+        other => Ok(other),
+    })
+}
+
+/// Whether what stands behind the first `|` is a choice of fields.
+fn is_select(rest: &str) -> bool {
+    let rest = rest.trim();
+    rest.starts_with("select(") && rest.ends_with(')') && !rest.contains('|')
+}
+
+/// The name under which a service is stored.
+fn named(field: &Field, text: &str) -> String {
+    match field {
+        Field::Known(Column::Handler | Column::RootHandler) => service_name(text).as_str().to_owned(),
+        _ => text.to_owned(),
     }
 }
 
-struct Reader<'a>(&'a str);
-
-impl<'a> Reader<'a> {
-    fn takes(&mut self, token: &str) -> bool {
-        let trimmed = self.0.trim_start();
-        match trimmed.strip_prefix(token) {
-            Some(rest) => {
-                self.0 = rest;
-                true
-            }
-            None => false,
+/// A whole text that is one of several patterns, or none of them.
+fn fitting(field: &Field, op: Op, pattern: &str) -> Result<Condition, String> {
+    let one = |pattern: &str| {
+        let plain = pattern.replace(".*", "");
+        if plain.contains(['(', ')', '[', ']', '+', '?', '*', '^', '$', '\\', '{', '}']) {
+            return Err(format!(
+                "`{pattern}`: of regular expressions `|` and `.*` alone are answered here"
+            ));
         }
-    }
-
-    fn near(&self) -> &'a str {
-        let text = self.0.trim_start();
-        &text[..text.floor_char_boundary(24)]
-    }
-
-    fn any(&mut self, depth: usize) -> Result<Test, String> {
-        let mut tests = vec![self.all(depth)?];
-        while self.takes("||") {
-            tests.push(self.all(depth)?);
-        }
-        Ok(if tests.len() == 1 {
-            tests.remove(0)
-        } else {
-            Test::Any(tests)
-        })
-    }
-
-    fn all(&mut self, depth: usize) -> Result<Test, String> {
-        let mut tests = vec![self.one(depth)?];
-        while self.takes("&&") {
-            tests.push(self.one(depth)?);
-        }
-        Ok(if tests.len() == 1 {
-            tests.remove(0)
-        } else {
-            Test::All(tests)
-        })
-    }
-
-    fn one(&mut self, depth: usize) -> Result<Test, String> {
-        if depth > DEPTH_MAX {
-            return Err("the query is nested too deeply".to_owned());
-        }
-        if self.takes("(") {
-            let test = self.any(depth + 1)?;
-            return match self.takes(")") {
-                true => Ok(test),
-                false => Err(format!("`)` is missing before `{}`", self.near())),
-            };
-        }
-        // Grafana writes `{ true }` for everything.
-        if self.takes("true") {
-            return Ok(Test::All(Vec::new()));
-        }
-        let field = self.field()?;
-        let op = [
-            ("=~", Op::Like),
-            ("!~", Op::Unlike),
-            ("!=", Op::Ne),
-            (">=", Op::Ge),
-            ("<=", Op::Le),
-            ("=", Op::Eq),
-            (">", Op::Gt),
-            ("<", Op::Lt),
-        ]
-        .into_iter()
-        .find_map(|(token, op)| self.takes(token).then_some(op));
-        let op = op.ok_or_else(|| format!("a comparison is missing before `{}`", self.near()))?;
-        let literal = self.literal()?;
-        if let (Op::Like | Op::Unlike, Literal::Text(pattern)) = (op, &literal) {
-            let plain = pattern.replace(".*", "");
-            if plain.contains(['(', ')', '[', ']', '+', '?', '*', '^', '$', '\\', '{', '}']) {
-                return Err(format!(
-                    "`{pattern}`: of regular expressions `|` and `.*` alone are answered here"
-                ));
-            }
-        }
-        Ok(Test::Is(field, op, literal))
-    }
-
-    fn word(&mut self) -> &'a str {
-        let text = self.0.trim_start();
-        let is_part = |c: char| c.is_alphanumeric() || "._-:/@".contains(c);
-        let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
-        let (word, rest) = text.split_at(end);
-        self.0 = rest;
-        word
-    }
-
-    fn field(&mut self) -> Result<Field, String> {
-        let near = self.near();
-        let mut word = self.word().to_owned();
-        // A name with other characters is quoted: `span."a b"`.
-        if word.ends_with('.') && self.0.starts_with('"') {
-            word.push_str(&self.quoted('"')?);
-        }
-        let field = match word.as_str() {
-            "name" | "span:name" => Field::Name,
-            "kind" | "span:kind" => Field::Kind,
-            "status" | "span:status" => Field::Status,
-            "duration" | "span:duration" => Field::DurationNs,
-            "rootName" | "trace:rootName" => Field::RootName,
-            "rootServiceName" | "trace:rootService" => Field::RootService,
-            "traceDuration" | "trace:duration" => Field::TraceDurationNs,
-            word => {
-                let scopes = [
-                    ("span.", Scope::Span),
-                    ("resource.", Scope::Resource),
-                    (".", Scope::Either),
-                ];
-                let found = scopes
-                    .iter()
-                    .find_map(|(prefix, scope)| Some((word.strip_prefix(prefix)?, *scope)));
-                match found {
-                    Some((key, scope)) if !key.is_empty() => Field::Attribute(scope, key.to_owned()),
-                    _ => return Err(format!("`{near}` is no field that is answered here")),
-                }
-            }
+        let is_plain = plain.len() == pattern.len();
+        let (op, text) = match (op, is_plain) {
+            (Op::Like, true) => (Op::Equal, named(field, pattern)),
+            (_, true) => (Op::Unequal, named(field, pattern)),
+            (op, false) => (op, pattern.replace(".*", "*")),
         };
-        Ok(field)
-    }
-
-    fn quoted(&mut self, quote: char) -> Result<String, String> {
-        let mut chars = self.0.char_indices().skip(1);
-        let mut text = String::new();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '\\' if quote == '"' => match chars.next() {
-                    Some((_, 'n')) => text.push('\n'),
-                    Some((_, 't')) => text.push('\t'),
-                    Some((_, c)) => text.push(c),
-                    None => break,
-                },
-                c if c == quote => {
-                    self.0 = &self.0[at + c.len_utf8()..];
-                    return Ok(text);
-                }
-                c => text.push(c),
-            }
-        }
-        Err("a text has no end".to_owned())
-    }
-
-    fn literal(&mut self) -> Result<Literal, String> {
-        self.0 = self.0.trim_start();
-        if let Some(quote) = ['"', '`'].into_iter().find(|quote| self.0.starts_with(*quote)) {
-            return self.quoted(quote).map(Literal::Text);
-        }
-        let near = self.near();
-        let is_negative = self.takes("-");
-        let word = self.word();
-        let number = word.parse().ok().or_else(|| go_duration(word));
-        match number {
-            Some(number) => Ok(Literal::Number(if is_negative { -number } else { number })),
-            None if word == "nil" => Ok(Literal::Nil),
-            None if !word.is_empty() && !is_negative => Ok(Literal::Text(word.to_owned())),
-            None => Err(format!("a value is missing before `{near}`")),
-        }
-    }
+        Ok(Condition::Compare(field.clone(), op, Literal::Text(text)))
+    };
+    let mut patterns = pattern.split('|').map(one);
+    let first = patterns.next().unwrap_or(Ok(Condition::All))?;
+    patterns.try_fold(first, |all, next| {
+        Ok(if op == Op::Like {
+            all.or(next?)
+        } else {
+            all.and(next?)
+        })
+    })
 }
 
 #[cfg(test)]
@@ -208,34 +74,35 @@ mod tests {
 
     use super::*;
 
-    fn is(field: Field, op: Op, literal: Literal) -> Test {
-        Test::Is(field, op, literal)
-    }
-
     #[test]
     fn queries_of_grafana_are_read() {
-        let service = is(
-            Field::Attribute(Scope::Resource, "service.name".into()),
-            Op::Eq,
-            Literal::Text("cart".into()),
-        );
-        let slow = is(Field::DurationNs, Op::Gt, Literal::Number(5e6));
-        let failed = is(Field::Status, Op::Eq, Literal::Text("error".into()));
         for (text, expected) in [
-            ("", None),
-            ("{}", None),
-            ("{ true }", Some(Test::All(vec![]))),
-            ("{resource.service.name=\"cart\"}", Some(service.clone())),
+            ("", "{ }"),
+            ("{}", "{ }"),
+            ("{ true }", "{ }"),
+            (
+                "{resource.service.name=\"Cart Service\"}",
+                "{ handler = \"cart-service\" }",
+            ),
             (
                 "{resource.service.name=`cart` && duration>5ms} | select(status, span.x)",
-                Some(Test::All(vec![service.clone(), slow.clone()])),
+                "{ handler = \"cart\" && duration > 5ms }",
             ),
             (
-                "{ duration > 5ms && (status = error || resource.service.name = \"cart\") }",
-                Some(Test::All(vec![slow, Test::Any(vec![failed, service])])),
+                "{ duration > 5ms && (status = unset || .http.response.status_code >= 500) }",
+                "{ duration > 5ms && (status != error || attr.\"http.response.status_code\" >= 500) }",
+            ),
+            (
+                "{ name =~ \"GET.*|shop:cart/cart.get\" }",
+                "{ name =~ \"GET*\" || name = \"shop:cart/cart.get\" }",
+            ),
+            (
+                "{ rootServiceName !~ \"cart|ad.*\" } >> { kind = server }",
+                "{ root.handler != \"cart\" && root.handler !~ \"ad*\" } >> { kind = server }",
             ),
         ] {
-            assert_eq!(read(text), Ok(expected), "{text}");
+            let query = read(text).unwrap();
+            assert_eq!(query.to_string(), expected, "{text}");
         }
     }
 
@@ -248,8 +115,7 @@ mod tests {
             "{ name = }",
             "{ name = \"x }",
             "{} | rate()",
-            "{} >> {}",
-            "{ event:name = \"x\" }",
+            "{} | select(x) | rate()",
             "{ name =~ \"a[bc]\" }",
             "{ (name = \"x\" }",
         ] {

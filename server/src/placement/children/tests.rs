@@ -70,6 +70,7 @@ fn cart() -> Birth {
         cache: PathBuf::from("cache"),
         sockets: PathBuf::new(),
         sampling: "off".to_owned(),
+        arguments: false,
     }
 }
 

@@ -73,12 +73,15 @@ pub(in crate::traces) fn median(values: &mut [u64]) -> u64 {
     *values.select_nth_unstable(middle).1
 }
 
+/// Of two, what lies between them: so that the sides exchanged give the same difference the other way round.
 fn middle(values: &mut [i64]) -> i64 {
     if values.is_empty() {
         return 0;
     }
-    let middle = (values.len() - 1) / 2;
-    *values.select_nth_unstable(middle).1
+    let is_even = values.len().is_multiple_of(2);
+    let (below, upper, _) = values.select_nth_unstable(values.len() / 2);
+    let lower = below.iter().max().filter(|_| is_even).unwrap_or(upper);
+    lower.midpoint(*upper)
 }
 
 fn signed(value: u64) -> i64 {
@@ -133,6 +136,13 @@ mod tests {
         let few = of(&[1, 2], &[900, 901]);
         assert_eq!((few.interval_ns, few.verdict), (None, Verdict::Inconclusive));
         assert_eq!(few.samples, (2, 2));
+    }
+
+    #[test]
+    fn sides_exchanged_differ_the_other_way_round() {
+        assert_eq!(of(&[40], &[30, 50]).by_ns, 0);
+        assert_eq!((of(&[40], &[30, 60]).by_ns, of(&[30, 60], &[40]).by_ns), (5, -5));
+        assert_eq!(of(&[10, 20, 30], &[25]).by_ns, -of(&[25], &[10, 20, 30]).by_ns);
     }
 
     #[test]

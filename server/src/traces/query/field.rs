@@ -49,7 +49,7 @@ pub(crate) enum Level {
     Any,
 }
 
-const STATUSES: &[&str] = &["ok", "err", "error"];
+pub(super) const STATUSES: &[&str] = &["ok", "err", "error"];
 const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer"];
 const TRANSPORTS: &[&str] = &["direct", "quic", "queue", "codec", "uds", "tcp"];
 const PLACEMENTS: &[&str] = &["together", "apart", "groups"];
@@ -88,21 +88,26 @@ const NAMES: [(Column, &[&str]); 20] = [
 ];
 
 impl Field {
-    /// The field of a name; a name with a point in front, or below `span.` or `resource.`, is an attribute's key.
+    /// The field of a name; a name with a point in front, or below `span.`, is an attribute's key, and so is one below
+    /// `resource.`, whole, as the resource's attributes of foreign spans are kept.
     pub(super) fn of(name: &str) -> Option<Self> {
         let known = NAMES.iter().find(|(_, names)| names.contains(&name));
         if let Some((column, _)) = known {
             return Some(Self::Known(*column));
         }
-        let key = [".", "span.", "resource.", "attr."]
+        let key = [".", "span.", "attr."]
             .into_iter()
-            .find_map(|scope| name.strip_prefix(scope))?;
+            .find_map(|scope| name.strip_prefix(scope))
+            .or_else(|| name.starts_with("resource.").then_some(name))?;
         // What stands in a column is no attribute of its own.
         match key {
-            "" => None,
-            "service.name" => Some(Self::Known(Column::Handler)),
+            "" | "resource." => None,
+            "service.name" | "resource.service.name" => Some(Self::Known(Column::Handler)),
+            "cleave.node" | "resource.cleave.node" => Some(Self::Known(Column::Node)),
             "cleave.edge" => Some(Self::Known(Column::Edge)),
             "cleave.placement" => Some(Self::Known(Column::Placement)),
+            "cleave.transport" => Some(Self::Known(Column::Transport)),
+            "cleave.cold" => Some(Self::Known(Column::Cold)),
             _ => Some(Self::Attribute(key.to_owned())),
         }
     }

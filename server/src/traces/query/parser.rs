@@ -1,6 +1,6 @@
 //! From words to a query, by descent; how deep is bounded.
 
-use super::field::Level;
+use super::field::{Level, STATUSES};
 use super::lexer::{Token, tokens};
 use super::{Condition, Fault, Field, Literal, Op, QUERY_BYTES_MAX, Query};
 
@@ -190,6 +190,16 @@ impl Parser {
         self.take();
         let level = field.level();
         let op = self.op(level)?;
+        // TraceQL's word for a span that did not fail.
+        let is_unset = matches!(self.peek(), Token::Name(word) | Token::Text(word) if word == "unset");
+        if is_unset && level == Level::Words(STATUSES) {
+            self.take();
+            let op = match op {
+                Op::Unequal => Op::Equal,
+                _ => Op::Unequal,
+            };
+            return Ok(Condition::Compare(field, op, Literal::Word("error")));
+        }
         let value = self.value(level, op)?;
         Ok(Condition::Compare(field, op, value))
     }

@@ -23,6 +23,11 @@ fn a_query_is_printed_in_one_form() {
             "{ duration >= 1500ms && status = error }",
         ),
         ("{ status = failed }", "{ status = error }"),
+        ("{ status = unset }", "{ status != error }"),
+        (
+            "{ resource.service.version = 7 }",
+            "{ attr.\"resource.service.version\" = 7 }",
+        ),
         (
             "{ .http.status_code >= 500 }",
             "{ attr.\"http.status_code\" >= 500 }",

@@ -1,5 +1,7 @@
 //! Rows of traces: pairing, runs, folding, windows, and that every span has its row.
 
+mod odd;
+
 use proptest::prelude::*;
 use protocol::api::rows::{Rows, RowsQuery};
 use protocol::{HandlerName, NodeName, Span, TraceId};

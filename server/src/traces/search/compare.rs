@@ -9,6 +9,7 @@ use super::super::query::{Column, Field, Literal, Op};
 use super::super::skeleton::{NONE, Skeleton};
 use super::Whole;
 use super::pattern::Pattern;
+use crate::telemetry::fields::RESOURCE;
 
 const KINDS: [(&str, SpanKind); 5] = [
     ("internal", SpanKind::Internal),
@@ -234,8 +235,8 @@ impl InRest {
 /// The same comparison in one block.
 #[derive(Debug)]
 pub(super) struct InBlock {
-    /// The key's place in the dictionary, where there is one.
-    key: Option<u32>,
+    /// The key's places in the dictionary, where there are: of the span, and of its resource.
+    keys: [Option<u32>; 2],
     /// Which texts of the dictionary are meant.
     hits: Vec<bool>,
     holds_nowhere: bool,
@@ -243,17 +244,21 @@ pub(super) struct InBlock {
 
 impl InBlock {
     pub(super) fn of(test: &InRest, rest: &Rest<'_>) -> Self {
-        let key = match &test.part {
-            Part::Attribute(key) => {
-                let place = rest.texts.iter().position(|text| text == key);
-                place.and_then(|place| u32::try_from(place).ok())
-            }
-            Part::Message | Part::Log => None,
+        let place = |fits: &dyn Fn(&str) -> bool| {
+            let place = rest.texts.iter().position(|text| fits(text));
+            place.and_then(|place| u32::try_from(place).ok())
         };
-        let lacks_key = matches!(test.part, Part::Attribute(_)) && key.is_none();
+        let keys = match &test.part {
+            Part::Attribute(key) => [
+                place(&|text| text == key),
+                place(&|text| text.strip_prefix(RESOURCE) == Some(key)),
+            ],
+            Part::Message | Part::Log => [None; 2],
+        };
+        let lacks_key = matches!(test.part, Part::Attribute(_)) && keys == [None; 2];
         if lacks_key {
             return Self {
-                key,
+                keys,
                 hits: Vec::new(),
                 holds_nowhere: !holds_of_none(test.op, &test.value),
             };
@@ -265,7 +270,7 @@ impl InBlock {
         };
         let holds_nowhere = is_text && !test.op.is_negative() && !hits.contains(&true);
         Self {
-            key,
+            keys,
             hits,
             holds_nowhere,
         }
@@ -287,7 +292,8 @@ impl InBlock {
                 holds(test.op, &test.value, any)
             }
             Part::Attribute(_) => {
-                let found = record.attributes.iter().find(|(key, _)| Some(*key) == self.key);
+                let held = |of: Option<u32>| record.attributes.iter().find(|(key, _)| Some(*key) == of);
+                let found = held(self.keys[0]).or_else(|| held(self.keys[1]));
                 match found {
                     None => holds_of_none(test.op, &test.value),
                     Some((_, held)) => self.compares(test, held),

@@ -3,7 +3,7 @@
 //! The script is third-party and fetched by `cargo xtask test`, which names it in CLEAVE_AXE; without it nothing is
 //! checked here, and the log says so.
 
-use super::page::Page;
+use chromium::Page;
 
 /// What axe finds serious or critical becomes a complaint of the page: so one run of the tests tells all of it.
 pub(super) async fn check(page: &mut Page, what: &str) {

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use chromium::Page;
 use serde_json::json;
-
-use super::page::Page;
 
 /// Goes to a page by the navigation.
 pub(super) async fn visit(page: &mut Page, name: &str) {

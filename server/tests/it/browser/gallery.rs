@@ -6,8 +6,10 @@
 
 use std::path::Path;
 
+use chromium::{Page, Theme};
+
 use super::axe;
-use super::page::{Page, Theme, screenshots};
+use super::screenshots;
 
 const WIDTHS: [(u32, u32); 2] = [(1280, 800), (390, 844)];
 

@@ -1,8 +1,9 @@
 //! What a person does on the handlers' pages: reads a contract, fills a form, calls, uploads, deletes.
 
+use chromium::Page;
+
 use super::cleave;
 use super::gallery::Gallery;
-use super::page::Page;
 use crate::support::component;
 
 /// Fills the form of `currency.convert`, wrongly and then rightly, and reads the answer.

@@ -1,7 +1,8 @@
 //! The tour, by keyboard alone: each step is done, its proof is there, and what it changed is undone at the end.
 
+use chromium::Page;
+
 use super::gallery::Gallery;
-use super::page::Page;
 
 /// Walks from the first step to the last.
 pub(super) async fn walk(page: &mut Page) {

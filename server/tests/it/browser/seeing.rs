@@ -1,8 +1,7 @@
 //! What a person does on the map and with the bill: drags, undoes, chooses from a menu, looks back, opens an edge.
 
+use chromium::Page;
 use serde_json::json;
-
-use super::page::Page;
 
 const ENTER: u32 = 13;
 const LEFT: u32 = 37;

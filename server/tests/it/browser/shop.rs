@@ -2,8 +2,9 @@
 //!
 //! Promises: everything is clicked and typed; what each page must show is asserted on the way.
 
+use chromium::Page;
+
 use super::gallery::Gallery;
-use super::page::Page;
 
 /// As many as a curious person opens within the seconds that rates look back on.
 const VISITS: usize = 40;

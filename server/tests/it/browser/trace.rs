@@ -1,7 +1,8 @@
 //! What a person does with a trace: folds, zooms, looks at it in other ways, follows a message, compares it.
 
+use chromium::Page;
+
 use super::gallery::Gallery;
-use super::page::Page;
 
 /// Looks at the open trace in every way.
 pub(super) async fn look_around(page: &mut Page, gallery: &Gallery) {

@@ -1,9 +1,9 @@
 //! What a person does in the list of traces: types a query, selects on the map, counts, saves, compares, reads on.
 
+use chromium::Page;
 use serde_json::json;
 
 use super::gallery::Gallery;
-use super::page::Page;
 
 const ROW: &str = "tr[data-trace]";
 

@@ -4,6 +4,7 @@
 //! changed it, until it is put back.
 
 mod acts;
+mod peak;
 mod proof;
 mod shop;
 

@@ -4,6 +4,7 @@
 //! that come late are added without a jump. Not here: rows (`chart`), other ways to look at them (`flame`,
 //! `sequence`), the selected call (`details`).
 
+mod again;
 mod chart;
 mod details;
 mod find;
@@ -81,10 +82,7 @@ fn read(stage: Stage, attempt: usize) {
     spawn_local(async move {
         let path = format!("traces/{}/overview?columns={COLUMNS}", stage.id);
         if let Ok(overview) = api::get::<Overview>(&path).await {
-            stage.with_chart(|chart| {
-                chart.overview = Some(overview);
-                chart.schedule();
-            });
+            stage.with_chart(|chart| chart.survey(overview));
         }
     });
     spawn_local(async move {

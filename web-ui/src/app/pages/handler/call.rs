@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use protocol::HandlerName;
 use protocol::api::Page;
-use protocol::api::calls::{CallReply, CallRequest};
+use protocol::api::calls::{CallReply, CallRequest, RecordedCall};
 use protocol::api::problem::Problem;
 use protocol::api::queues::{Message, MessageState};
 use protocol::api::wit::{Interface, Side};
@@ -55,7 +55,9 @@ struct Caller {
     json: RwSignal<String>,
     broken: RwSignal<Option<String>>,
     answer: RwSignal<Answer>,
-    recorded: RwSignal<Vec<Message>>,
+    messages: RwSignal<Vec<Message>>,
+    /// Of the chosen function.
+    calls: RwSignal<Vec<RecordedCall>>,
 }
 
 /// The card; nothing where nothing can be called.
@@ -74,7 +76,8 @@ pub fn card(handler: &HandlerName, interfaces: &Arc<Vec<Interface>>) -> AnyView 
         json: RwSignal::new(String::new()),
         broken: RwSignal::new(None),
         answer: RwSignal::new(Answer::None),
-        recorded: RwSignal::new(Vec::new()),
+        messages: RwSignal::new(Vec::new()),
+        calls: RwSignal::new(Vec::new()),
     };
     // The JSON follows the form, and what is wrong follows both.
     Effect::new(move |_| {
@@ -88,7 +91,8 @@ pub fn card(handler: &HandlerName, interfaces: &Arc<Vec<Interface>>) -> AnyView 
         caller.form.faults.set(faults);
         caller.broken.set(None);
     });
-    caller.read_recorded();
+    caller.read_messages();
+    caller.read_calls();
     caller.view()
 }
 
@@ -169,6 +173,7 @@ impl Caller {
         if let Some(callable) = self.now() {
             self.params.set_value(callable.params);
         }
+        self.read_calls();
         self.answer.set(Answer::None);
         self.reset();
     }
@@ -190,17 +195,12 @@ impl Caller {
         let Some(callable) = self.now() else { return };
         self.answer.set(Answer::Waiting);
         let args = self.form.draft.get_untracked();
+        let path = self.path(&callable);
         spawn_local(async move {
             let request = CallRequest {
                 args,
                 timeout_ms: None,
             };
-            let handler = self.handler.get_value();
-            let path = format!(
-                "call/{}/{}",
-                encode(&format!("{handler}@{}", callable.interface)),
-                encode(&callable.function)
-            );
             let answer = match api::send::<CallReply>("POST", &path, &request).await {
                 Ok(reply) => Answer::Came(reply),
                 Err(problem) => {
@@ -263,8 +263,34 @@ impl Caller {
         }
     }
 
-    /// Reads the newest messages for this handler: of queued calls the arguments are kept, of others they are not.
-    fn read_recorded(self) {
+    fn path(self, callable: &Callable) -> String {
+        let handler = self.handler.get_value();
+        format!(
+            "call/{}/{}",
+            encode(&format!("{handler}@{}", callable.interface)),
+            encode(&callable.function)
+        )
+    }
+
+    /// Reads the newest calls of the chosen function that kept their arguments; none where `[traces] arguments` is off.
+    fn read_calls(self) {
+        self.calls.set(Vec::new());
+        let Some(callable) = self.now() else { return };
+        let chosen = self.chosen.get_untracked();
+        let path = format!("{}/recorded", self.path(&callable));
+        spawn_local(async move {
+            let page = api::get::<Page<RecordedCall>>(&path).await;
+            // Another may have been chosen meanwhile, or the page left.
+            if self.chosen.try_get_untracked() == Some(chosen) {
+                let _ = self
+                    .calls
+                    .try_set(page.map(|page| page.items).unwrap_or_default());
+            }
+        });
+    }
+
+    /// Reads the newest messages for this handler: of queued calls the arguments are always kept.
+    fn read_messages(self) {
         let name = self.handler.get_value();
         let queues: Vec<String> = live().queues.with_untracked(|list| {
             let queues = list.ready().map(Vec::as_slice).unwrap_or_default().iter();
@@ -288,7 +314,7 @@ impl Caller {
                     }
                 }
             }
-            let _ = self.recorded.try_set(recorded);
+            let _ = self.messages.try_set(recorded);
         });
     }
 
@@ -299,7 +325,10 @@ impl Caller {
             let interface = callable.interface.split('@').next().unwrap_or_default();
             Some(format!("{interface}.{}", callable.function))
         });
-        let offers: Vec<AnyView> = self.recorded.with(|recorded| {
+        let mut offers: Vec<AnyView> = self
+            .calls
+            .with(|calls| calls.iter().map(|call| self.offer_call(call)).collect());
+        let messages: Vec<AnyView> = self.messages.with(|recorded| {
             let own = recorded
                 .iter()
                 .filter(|message| Some(unversioned(&message.function)) == wanted);
@@ -307,16 +336,24 @@ impl Caller {
                 .map(|message| self.offer(message))
                 .collect()
         });
+        offers.extend(messages);
         if offers.is_empty() {
             return ().into_any();
         }
         view! {
             <details class="recorded" data-recorded="">
-                <summary class="small soft">"Call again what was recorded: messages of its queue"</summary>
+                <summary class="small soft">"Call again what was recorded"</summary>
                 <ul>{offers}</ul>
             </details>
         }
         .into_any()
+    }
+
+    fn offer_call(self, call: &RecordedCall) -> AnyView {
+        let when = shell::time_of_day(call.start_unix_ns / 1_000_000);
+        let ended = if call.failed { "failed" } else { "called" };
+        let words = format!("{ended} by {}, {when}", call.caller);
+        self.offer_words(words, call.arguments.clone())
     }
 
     fn offer(self, message: &Message) -> AnyView {
@@ -326,7 +363,14 @@ impl Caller {
             _ => "done",
         };
         let when = shell::time_of_day(u64::try_from(message.enqueued_unix_ms).unwrap_or_default());
-        let words = format!("{state}, of {when}, {}", format::bytes(message.body_bytes));
+        let words = format!(
+            "message, {state}, of {when}, {}",
+            format::bytes(message.body_bytes)
+        );
+        self.offer_words(words, arguments)
+    }
+
+    fn offer_words(self, words: String, arguments: Value) -> AnyView {
         view! {
             <li>
                 <span class="num-left">{words}</span>

@@ -11,34 +11,31 @@ use protocol::api::Page;
 use protocol::api::nodes::{Node, NodeState};
 use protocol::api::placement::{Accepted, PlacementStatus};
 use protocol::api::problem::Problem;
-use protocol::api::queues::{Message, Queue};
+use protocol::api::queues::Message;
 use protocol::api::traces::TypicalSteps;
 use protocol::span::Stages;
 use serde_json::{Value, json};
 use wasm_bindgen_futures::JsFuture;
 
 use super::proof::Proof;
-use super::{shop, store, stored};
+use super::{peak, shop, store, stored};
 use crate::app::api;
 use crate::format;
 use crate::route::encode;
-use crate::series::Series;
 use crate::steps;
 
 const BEFORE_KEY: &str = "cleave.learn.before";
 /// How long anything may take to come about, looked at in these pauses.
-const PATIENCE_MS: u64 = 90_000;
+pub(super) const PATIENCE_MS: u64 = 90_000;
 const LOOK_MS: u64 = 300;
 /// Calls of a measurement.
 const CALLS: usize = 12;
-/// Purchases of the peak.
-const PEAK: usize = 20;
 /// The edges that the tour speaks of.
 const ASKING: &str = "recommendation -> shop:catalog/catalog";
-const MAILING: &str = "checkout -> shop:email/email";
-const MAIL_QUEUE: &str = "checkout.email";
+pub(super) const MAILING: &str = "checkout -> shop:email/email";
+pub(super) const MAIL_QUEUE: &str = "checkout.email";
 
-type Say<'a> = &'a dyn Fn(String);
+pub(super) type Say<'a> = &'a dyn Fn(String);
 
 /// Does a step.
 pub async fn act(number: u8, say: Say<'_>) -> Result<Proof, String> {
@@ -47,7 +44,7 @@ pub async fn act(number: u8, say: Say<'_>) -> Result<Proof, String> {
         2 => both(say).await,
         3 => split(say).await,
         4 => kill(say).await,
-        5 => peak(say).await,
+        5 => peak::shave(say).await,
         6 => dead(say).await,
         7 => follow(say).await,
         8 => distance(say).await,
@@ -72,7 +69,7 @@ pub async fn pause(ms: u64) {
     let _ = JsFuture::from(promise).await;
 }
 
-async fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
+pub(super) async fn get<T: serde::de::DeserializeOwned>(path: &str) -> Result<T, String> {
     api::get(path).await.map_err(|problem| words(&problem))
 }
 
@@ -101,7 +98,7 @@ pub fn was_moved() -> bool {
 }
 
 /// Asks for a placement and waits until it is in force; the one before is remembered.
-async fn place(mode: &str, groups: Value, edges: Value) -> Result<(), String> {
+pub(super) async fn place(mode: &str, groups: Value, edges: Value) -> Result<(), String> {
     let status: PlacementStatus = get("placement").await?;
     if !was_moved() {
         let mut before = serde_json::to_value(&status.desired).unwrap_or_default();
@@ -268,60 +265,6 @@ async fn kill(say: Say<'_>) -> Result<Proof, String> {
         .number("starts", format::count(after.incarnation))
         .link("/nodes", "What happened")
         .link("/traces?status=error", "Failed calls"))
-}
-
-async fn mail_queue() -> Result<Option<Queue>, String> {
-    let queues: Page<Queue> = get("queues").await?;
-    Ok(queues
-        .items
-        .into_iter()
-        .find(|queue| queue.name.as_str() == MAIL_QUEUE))
-}
-
-fn depth(queue: Option<&Queue>) -> u64 {
-    queue.map_or(0, |queue| queue.ready + queue.delayed + queue.leased)
-}
-
-async fn peak(say: Say<'_>) -> Result<Proof, String> {
-    say("The e-mail handler moves out, far away …".to_owned());
-    let slow = json!({ MAILING: { "delay": "180ms" } });
-    place("groups", json!([["email"]]), slow).await?;
-    let product = shop::product().await?;
-    let (mut line, mut highest, mut waited) = (Series::default(), 0, 0);
-    let began = js_sys::Date::now();
-    for number in 1..=PEAK {
-        say(format!("Purchase {number} of {PEAK} …"));
-        let reply = shop::buy(&product, &shop::customer(number), "wren@harbour.example").await?;
-        waited += reply.duration_ns;
-        let now = depth(mail_queue().await?.as_ref());
-        (highest, _) = (highest.max(now), line.push(now as f64));
-    }
-    let bought = js_sys::Date::now();
-    loop {
-        let now = depth(mail_queue().await?.as_ref());
-        (highest, _) = (highest.max(now), line.push(now as f64));
-        if now == 0 {
-            break;
-        }
-        if js_sys::Date::now() - bought > PATIENCE_MS as f64 {
-            return Err(format!("{now} letters are still in the queue."));
-        }
-        say(format!("{now} letters wait …"));
-        pause(100).await;
-    }
-    let worked_off = (js_sys::Date::now() - bought) as u64;
-    let finding = format!("{highest} letters piled up and nobody waited for them.");
-    let mut proof = Proof::of(finding)
-        .number("a purchase took", format::duration(waited / PEAK as u64))
-        .number("all purchases", format::age((bought - began) as u64))
-        .number(
-            "the queue was empty",
-            format!("{} later", format::age(worked_off)),
-        )
-        .link("/queues/checkout.email", "The queue")
-        .link("/", "The map");
-    proof.line = Some(line);
-    Ok(proof)
 }
 
 async fn dead(say: Say<'_>) -> Result<Proof, String> {

@@ -9,6 +9,7 @@ mod draw;
 mod hands;
 mod pen;
 mod slots;
+mod strip;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -24,6 +25,7 @@ pub use self::colours::{Colours, class, take_palette};
 pub use self::hands::{keys, view};
 pub use self::pen::{CHAR, Face, Pen};
 use self::slots::Slots;
+use self::strip::Strip;
 use super::stage::Stage;
 use crate::app::api;
 use crate::route::with_query;
@@ -34,9 +36,8 @@ use crate::waterfall::{Scroll, Zoom};
 pub const ROW: f64 = 33.0;
 /// Rows that are seen at once, at most.
 const ROWS_MAX: u64 = 22;
-/// The axis's and the strip's height.
+/// The axis's height.
 const AXIS: f64 = 26.0;
-const STRIP: f64 = 46.0;
 
 /// The elements that are drawn on.
 struct Dom {
@@ -60,7 +61,7 @@ pub struct Chart {
     offset: f64,
     /// The row that keys act on.
     cursor: u64,
-    pub overview: Option<Overview>,
+    strip: Strip,
     /// The spans that a search found.
     pub matches: Rc<HashSet<SpanId>>,
     /// The folds of the rows that are here.
@@ -71,8 +72,14 @@ pub struct Chart {
     lane: (f64, f64),
     height: f64,
     hover: Option<(f64, f64)>,
+    /// A frame was asked for; and the rows are to be drawn in it, not only what is told beside the pointer.
     is_due: bool,
+    are_rows_due: bool,
     is_moved: bool,
+    /// What the axis shows.
+    marked: Option<Zoom>,
+    /// What is told beside the pointer.
+    tip: String,
     /// Counts changes of the zoom, so that only the last of several is asked for.
     zooms: u32,
 }
@@ -85,7 +92,7 @@ impl Default for Chart {
             zoom: Zoom::all(1),
             offset: 0.0,
             cursor: 0,
-            overview: None,
+            strip: Strip::default(),
             matches: Rc::default(),
             folds: Vec::new(),
             colours: Colours::default(),
@@ -94,7 +101,10 @@ impl Default for Chart {
             height: ROW,
             hover: None,
             is_due: false,
+            are_rows_due: false,
             is_moved: true,
+            marked: None,
+            tip: String::new(),
             zooms: 0,
         }
     }
@@ -139,8 +149,20 @@ impl Chart {
         }
     }
 
+    /// Takes the whole in a strip.
+    pub fn survey(&mut self, overview: Overview) {
+        self.strip.survey(overview);
+        self.schedule();
+    }
+
     /// Draws in the next frame.
     pub fn schedule(&mut self) {
+        self.are_rows_due = true;
+        self.wake();
+    }
+
+    /// Asks for a frame, once.
+    fn wake(&mut self) {
         let Some(stage) = self.stage.filter(|_| !self.is_due && self.dom.is_some()) else {
             return;
         };
@@ -259,6 +281,13 @@ impl Chart {
         if self.dom.is_none() {
             return;
         }
+        if std::mem::take(&mut self.are_rows_due) {
+            self.paint_rows();
+        }
+        self.tell_tip();
+    }
+
+    fn paint_rows(&mut self) {
         if std::mem::take(&mut self.is_moved) {
             self.measure();
         }
@@ -274,15 +303,14 @@ impl Chart {
         if let Some(pen) = Pen::on(&dom.bars, self.lane.1, self.height) {
             draw::rows(self, &pen);
         }
-        if let Some(pen) = Pen::on(&dom.axis, self.lane.1, AXIS) {
+        if self.marked != Some(self.zoom)
+            && let Some(pen) = Pen::on(&dom.axis, self.lane.1, AXIS)
+        {
             draw::axis(&pen, self.zoom, &self.colours);
+            self.marked = Some(self.zoom);
         }
-        let width = f64::from(dom.strip.client_width()).max(1.0);
-        if let Some(pen) = Pen::on(&dom.strip, width, STRIP) {
-            draw::strip(self, &pen);
-        }
+        self.strip.show(&dom.strip, self.zoom, &mut self.colours);
         self.dom = Some(dom);
-        self.tell_tip();
     }
 
     /// Sizes what scrolls to the rows, and finds the lane's place.
@@ -305,6 +333,8 @@ impl Chart {
         let _ = style.set_property("height", &px(self.height));
         let style = HtmlElement::style(&dom.axis);
         let _ = style.set_property("width", &format!("{:.2}px", self.lane.1));
+        self.marked = None;
+        self.strip.measure(f64::from(dom.strip.client_width()));
     }
 
     /// Wears the colours of the theme, and looks handlers up again.
@@ -313,6 +343,7 @@ impl Chart {
             self.colours = Colours::read(&dom.stage);
             self.colours.forget();
         }
+        self.strip.forget();
         self.is_moved = true;
         self.schedule();
     }

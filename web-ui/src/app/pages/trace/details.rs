@@ -9,10 +9,10 @@ use protocol::api::traces::{SpanRow, StepsQuery};
 use protocol::span::{Stages, Value};
 use protocol::{CalleeStages, CallerStages, HandlerName, Span, SpanStatus, Transport};
 
-use super::is_caller;
 use super::nine_steps::{self, Other};
 use super::stage::Stage;
 use super::typical::Typical;
+use super::{again, is_caller};
 use crate::app::live::Remote;
 use crate::app::parts::tags;
 use crate::app::{api, shell};
@@ -73,7 +73,7 @@ fn details(stage: Stage, detail: &CallDetail, typical: Typical) -> AnyView {
     view! {
         <div class="columns details" data-details=detail.key.span.to_string()>
             {above(stage, detail)}
-            <div class="stack">{telling} {facts(own, server)}</div>
+            <div class="stack">{telling} {again::card(detail)} {facts(own, server)}</div>
             <div class="stack">{table} {links(detail)} {logs(own, server)}</div>
         </div>
     }
@@ -249,7 +249,8 @@ fn facts(own: &SpanRow, server: Option<&SpanRow>) -> AnyView {
         .iter()
         .chain(server.iter().flat_map(|server| &server.span.attributes));
     for (name, value) in both {
-        if known.insert(name.clone()) {
+        // The arguments have a card of their own.
+        if name.as_ref() != "cleave.args" && known.insert(name.clone()) {
             rows.push(fact(name.to_string(), value_text(value)));
         }
     }

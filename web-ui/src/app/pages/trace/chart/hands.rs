@@ -245,6 +245,7 @@ impl Chart {
     fn attach(&mut self, root: &HtmlElement) {
         self.dom = Dom::below(root);
         self.is_due = false;
+        self.tip.clear();
         self.dress();
     }
 
@@ -266,12 +267,12 @@ impl Chart {
     fn scrolled(&mut self) {
         let Some(dom) = &self.dom else { return };
         let (scroll, top) = (self.scroll(), f64::from(dom.frame.scroll_top()));
-        // Where the bar stands because it was put there, the list stands more exactly.
-        if (scroll.top(self.offset) - top).abs() > 1.0 || !scroll.is_scaled() {
+        // Where the bar stands because it was put there, the list stands more exactly, and is drawn already.
+        if (scroll.top(self.offset) - top).abs() >= 1.0 {
             self.offset = scroll.offset(top);
+            self.schedule();
         }
-        self.hover = None;
-        self.schedule();
+        self.point(None);
     }
 
     fn go_to(&mut self, offset: f64) {
@@ -320,6 +321,10 @@ impl Chart {
             .target()
             .and_then(|target| target.dyn_into::<Element>().ok());
         let is_twist = target.is_some_and(|target| target.has_attribute("data-twist"));
+        if is_twist && let Some(dom) = &self.dom {
+            // The button leaves with its row; the keys stay with the rows. Fails for no element of a page.
+            let _ = dom.stage.focus();
+        }
         self.cursor = place;
         self.schedule();
         if is_twist {
@@ -422,12 +427,12 @@ impl Chart {
     fn point(&mut self, at: Option<(f64, f64)>) {
         if self.hover != at {
             self.hover = at;
-            self.schedule();
+            self.wake();
         }
     }
 
     /// Tells of the row below the pointer, beside it.
-    pub(super) fn tell_tip(&self) {
+    pub(super) fn tell_tip(&mut self) {
         let Some(dom) = &self.dom else { return };
         let told = self.hover.and_then(|(x, y)| {
             let frame = dom.stage.get_bounding_client_rect();
@@ -437,12 +442,12 @@ impl Chart {
         });
         let style = dom.tip.style();
         let Some((told, x, y, right)) = told else {
-            let _ = style.set_property("display", "none");
+            if !std::mem::take(&mut self.tip).is_empty() {
+                let _ = style.set_property("display", "none");
+            }
             return;
         };
         let text = format!("{} {}\n{}", told.handler(), told.label(), told.words());
-        dom.tip.set_text_content(Some(&text));
-        let _ = style.set_property("display", "block");
         let left = if x + 340.0 > right {
             x - 320.0 - TIP
         } else {
@@ -450,5 +455,12 @@ impl Chart {
         };
         let place = format!("translate({:.0}px, {:.0}px)", left.max(4.0), y + TIP);
         let _ = style.set_property("transform", &place);
+        if self.tip != text {
+            dom.tip.set_text_content(Some(&text));
+            if self.tip.is_empty() {
+                let _ = style.set_property("display", "block");
+            }
+            self.tip = text;
+        }
     }
 }

@@ -46,6 +46,18 @@ impl Pen {
         })
     }
 
+    /// Lays down another canvas over all of this one.
+    pub fn picture(&self, canvas: &HtmlCanvasElement) {
+        // Fails only for a canvas without any size.
+        let _ = self.context.draw_image_with_html_canvas_element_and_dw_and_dh(
+            canvas,
+            0.0,
+            0.0,
+            self.width,
+            self.height,
+        );
+    }
+
     pub fn fill(&self, colour: &str) {
         self.context.set_fill_style_str(colour);
     }

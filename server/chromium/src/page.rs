@@ -2,7 +2,7 @@
 //!
 //! Promises: a click lands on what is seen at that place, or it waits; every wait is for a condition, ends within the
 //! watchdog, and leaves `failure.png` and the page's text when it gives up; a navigation in between only begins a wait
-//! anew. Not here: which pages there are (`../browser.rs`).
+//! anew. Not here: which pages there are.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::WATCHDOG;
-use super::connection::{Connection, exception};
+use crate::WATCHDOG;
+use crate::connection::{Connection, exception};
 
 /// How long one look from inside the page lasts; between looks, the watchdog is asked.
 const LOOK_MS: u32 = 1_000;
@@ -20,17 +20,22 @@ const LOOK_MS: u32 = 1_000;
 /// How often the condition is tried during a look.
 const TRY_MS: u32 = 30;
 
+/// What is read of a record at once.
+const RECORD_BYTES: u32 = 4 << 20;
+
 /// Beyond this, a page's picture ends.
 const HEIGHT_MAX: f64 = 4_000.0;
 
+/// What the system says about colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Theme {
+pub enum Theme {
     Light,
     Dark,
 }
 
 impl Theme {
-    pub(super) fn name(self) -> &'static str {
+    /// As style sheets call it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Light => "light",
             Self::Dark => "dark",
@@ -38,14 +43,18 @@ impl Theme {
     }
 }
 
-pub(super) struct Page {
+/// One window.
+pub struct Page {
     connection: Connection,
+    /// Where it leaves its picture when it waits in vain.
+    pictures: PathBuf,
 }
 
 impl Page {
-    pub(super) async fn attach(url: &str) -> Self {
+    pub(crate) async fn attach(url: &str, pictures: PathBuf) -> Self {
         let mut page = Self {
             connection: Connection::open(url).await,
+            pictures,
         };
         for domain in ["Page", "Runtime", "Log", "Network", "Audits"] {
             page.command(&format!("{domain}.enable"), json!({})).await;
@@ -55,18 +64,32 @@ impl Page {
         page
     }
 
-    /// Loads an address and everything that its page names.
-    pub(super) async fn goto(&mut self, url: &str) {
+    /// Runs a script in every document from now on, before its own.
+    pub async fn prepare(&mut self, script: &str) {
+        self.command(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": script }),
+        )
+        .await;
+    }
+
+    /// Goes to an address, and does not wait for it.
+    pub async fn head_for(&mut self, url: &str) {
         let answer = self.command("Page.navigate", json!({ "url": url })).await;
         if let Some(error) = answer["errorText"].as_str() {
             panic!("cannot open {url}: {error}");
         }
+    }
+
+    /// Loads an address and everything that its page names.
+    pub async fn goto(&mut self, url: &str) {
+        self.head_for(url).await;
         self.wait_until("the page to be loaded", "document.readyState === 'complete'")
             .await;
     }
 
     /// The window's inner size in CSS pixels, and how many pixels a screenshot has for each.
-    pub(super) async fn size(&mut self, width: u32, height: u32, scale: f64) {
+    pub async fn size(&mut self, width: u32, height: u32, scale: f64) {
         // Not `mobile`: a phone's layout grows with what sticks out, which would hide that something does.
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
@@ -74,21 +97,21 @@ impl Page {
     }
 
     /// What the system says about colours.
-    pub(super) async fn theme(&mut self, theme: Theme) {
+    pub async fn theme(&mut self, theme: Theme) {
         let features = json!([{ "name": "prefers-color-scheme", "value": theme.name() }]);
         self.command("Emulation.setEmulatedMedia", json!({ "features": features }))
             .await;
     }
 
     /// Waits until an element is there.
-    pub(super) async fn wait_for(&mut self, selector: &str) {
+    pub async fn wait_for(&mut self, selector: &str) {
         let what = format!("`{selector}`");
         self.wait_until(&what, &format!("!!{}", query(selector))).await;
     }
 
     /// Waits until an expression (it may be a promise) is truthy, and gives its value. A failing expression is not
     /// true yet.
-    pub(super) async fn wait_until(&mut self, what: &str, expression: &str) -> Value {
+    pub async fn wait_until(&mut self, what: &str, expression: &str) -> Value {
         let script = format!(
             "(async () => {{
                 const end = Date.now() + {LOOK_MS};
@@ -117,7 +140,7 @@ impl Page {
     }
 
     /// The value of an expression, now.
-    pub(super) async fn evaluate(&mut self, expression: &str) -> Value {
+    pub async fn evaluate(&mut self, expression: &str) -> Value {
         match self.try_evaluate(expression).await {
             Ok(value) => value,
             Err(reason) => panic!("`{expression}`: {reason}"),
@@ -125,21 +148,21 @@ impl Page {
     }
 
     /// Waits for an element and gives its text as it is shown, trimmed.
-    pub(super) async fn text(&mut self, selector: &str) -> String {
+    pub async fn text(&mut self, selector: &str) -> String {
         let expression = format!("{}.innerText.trim()", query(selector));
         let text = self
             .wait_until(&format!("a text in `{selector}`"), &expression)
             .await;
-        text.as_str().unwrap().to_owned()
+        text.as_str().unwrap_or_default().to_owned()
     }
 
     /// The texts of all elements of a selector.
-    pub(super) async fn texts(&mut self, selector: &str) -> Vec<String> {
+    pub async fn texts(&mut self, selector: &str) -> Vec<String> {
         self.all(selector, "element.innerText.trim()").await
     }
 
     /// An attribute of all elements of a selector that have it.
-    pub(super) async fn attributes(&mut self, selector: &str, name: &str) -> Vec<String> {
+    pub async fn attributes(&mut self, selector: &str, name: &str) -> Vec<String> {
         self.all(
             &format!("{selector}[{name}]"),
             &format!("element.getAttribute('{name}')"),
@@ -150,11 +173,11 @@ impl Page {
     async fn all(&mut self, selector: &str, each: &str) -> Vec<String> {
         let all = json!(selector);
         let expression = format!("Array.from(document.querySelectorAll({all}), element => {each})");
-        serde_json::from_value(self.evaluate(&expression).await).unwrap()
+        serde_json::from_value(self.evaluate(&expression).await).expect("a list of texts")
     }
 
     /// Clicks the first element of a selector with the mouse, once it rests in sight and nothing lies over it.
-    pub(super) async fn click(&mut self, selector: &str) {
+    pub async fn click(&mut self, selector: &str) {
         let element = query(selector);
         let place = format!(
             "(async () => {{
@@ -186,7 +209,7 @@ impl Page {
 
     /// Drags from the middle of an element to a point that an expression gives, by ten steps; `meanwhile` must hold before
     /// the button is let go.
-    pub(super) async fn drag(&mut self, selector: &str, to: &str, meanwhile: &str) {
+    pub async fn drag(&mut self, selector: &str, to: &str, meanwhile: &str) {
         let from = format!(
             "(box => box && [box.left + box.width / 2, box.top + box.height / 2])({}?.getBoundingClientRect())",
             query(selector)
@@ -213,7 +236,8 @@ impl Page {
         self.mouse("mouseReleased", at(1.0), 1).await;
     }
 
-    async fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u32) {
+    /// Moves the pointer, presses or lets go at a point of the window.
+    pub async fn mouse(&mut self, kind: &str, (x, y): (f64, f64), buttons: u32) {
         let button = if buttons == 0 { "none" } else { "left" };
         let event =
             json!({ "type": kind, "x": x, "y": y, "button": button, "buttons": buttons, "clickCount": 1 });
@@ -221,7 +245,7 @@ impl Page {
     }
 
     /// Presses a key that writes nothing: `Enter`, `ArrowLeft`.
-    pub(super) async fn press_named(&mut self, key: &str, code: u32) {
+    pub async fn press_named(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
             let event = json!({ "type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code });
             self.command("Input.dispatchKeyEvent", event).await;
@@ -229,14 +253,14 @@ impl Page {
     }
 
     /// Types a text into a field, in place of what stands there.
-    pub(super) async fn type_into(&mut self, selector: &str, text: &str) {
+    pub async fn type_into(&mut self, selector: &str, text: &str) {
         self.click(selector).await;
         self.evaluate(&format!("{}.select()", query(selector))).await;
         self.command("Input.insertText", json!({ "text": text })).await;
     }
 
     /// Chooses an option of a select.
-    pub(super) async fn choose(&mut self, selector: &str, value: &str) {
+    pub async fn choose(&mut self, selector: &str, value: &str) {
         self.wait_for(selector).await;
         let (element, value) = (query(selector), json!(value));
         let choose = format!(
@@ -252,7 +276,7 @@ impl Page {
     }
 
     /// Presses a key that writes a character.
-    pub(super) async fn press(&mut self, key: char) {
+    pub async fn press(&mut self, key: char) {
         let key = key.to_string();
         self.command(
             "Input.dispatchKeyEvent",
@@ -264,7 +288,7 @@ impl Page {
     }
 
     /// Presses a key that writes nothing, or acts beside writing: `Tab`, `Enter`.
-    pub(super) async fn key(&mut self, name: &str) {
+    pub async fn key(&mut self, name: &str) {
         let text = if name == "Enter" { "\r" } else { "" };
         let code = match name {
             "Enter" => 13,
@@ -279,7 +303,7 @@ impl Page {
     }
 
     /// Presses Tab until an element has the focus, and then Enter: as a person without a mouse does.
-    pub(super) async fn press_by_keyboard(&mut self, selector: &str) {
+    pub async fn press_by_keyboard(&mut self, selector: &str) {
         const STOPS_MAX: usize = 200;
         self.wait_for(&format!("{selector}:not([disabled])")).await;
         for _ in 0..STOPS_MAX {
@@ -293,7 +317,7 @@ impl Page {
     }
 
     /// Chooses a file for a file field.
-    pub(super) async fn choose_file(&mut self, selector: &str, file: &Path) {
+    pub async fn choose_file(&mut self, selector: &str, file: &Path) {
         self.wait_for(selector).await;
         let document = self.command("DOM.getDocument", json!({})).await;
         let root = &document["root"]["nodeId"];
@@ -308,7 +332,7 @@ impl Page {
     }
 
     /// What sticks out sideways and lets the page scroll; nothing, if it cannot be scrolled.
-    pub(super) async fn sticks_out(&mut self) -> Vec<String> {
+    pub async fn sticks_out(&mut self) -> Vec<String> {
         let elements = self.evaluate(
             "document.scrollingElement.scrollWidth <= innerWidth ? [] :
              [`page ${document.scrollingElement.scrollWidth} of ${innerWidth}`].concat(
@@ -318,23 +342,56 @@ impl Page {
                         + ` to ${Math.round(element.getBoundingClientRect().right)}`)
                     .slice(0, 8))",
         );
-        serde_json::from_value(elements.await).unwrap()
+        serde_json::from_value(elements.await).expect("a list of texts")
+    }
+
+    /// Records what the browser does from now on: events of these categories.
+    pub async fn record(&mut self, categories: &str) {
+        let params = json!({ "categories": categories, "transferMode": "ReturnAsStream" });
+        self.command("Tracing.start", params).await;
+    }
+
+    /// Ends the record, and gives its events.
+    pub async fn recorded(&mut self) -> Vec<Value> {
+        self.command("Tracing.end", json!({})).await;
+        let ended = self.connection.event("Tracing.tracingComplete").await;
+        let mut text = String::new();
+        loop {
+            let params = json!({ "handle": ended["stream"], "size": RECORD_BYTES });
+            let part = self.command("IO.read", params).await;
+            text.push_str(part["data"].as_str().unwrap_or_default());
+            if part["eof"] == json!(true) {
+                break;
+            }
+        }
+        self.command("IO.close", json!({ "handle": ended["stream"] }))
+            .await;
+        let mut record: Value = serde_json::from_str(&text).expect("a record is JSON");
+        match record["traceEvents"].take() {
+            Value::Array(events) => events,
+            other => panic!("a record without events: {other}"),
+        }
+    }
+
+    /// Closes the window.
+    pub async fn close(mut self) {
+        self.command("Page.close", json!({})).await;
     }
 
     /// Adds a complaint.
-    pub(super) fn complain(&mut self, what: String) {
+    pub fn complain(&mut self, what: String) {
         self.connection.complain(what);
     }
 
     /// What the page complained about since the last time: errors, exceptions, violations of its security policy.
-    pub(super) async fn complaints(&mut self) -> Vec<String> {
+    pub async fn complaints(&mut self) -> Vec<String> {
         // An answer comes after the events before it.
         self.evaluate("0").await;
         self.connection.complaints()
     }
 
     /// Writes a picture of the whole page, once pictures are loaded and movements that end have ended.
-    pub(super) async fn photograph(&mut self, file: &Path) {
+    pub async fn photograph(&mut self, file: &Path) {
         self.evaluate("scrollTo(0, 0)").await;
         self.wait_until(
             "pictures and movements",
@@ -367,7 +424,8 @@ impl Page {
         std::fs::write(file, picture).expect("a screenshot can be written");
     }
 
-    async fn command(&mut self, method: &str, params: Value) -> Value {
+    /// A command of the protocol; what it refuses is told by a panic.
+    pub async fn command(&mut self, method: &str, params: Value) -> Value {
         match self.connection.command(method, params).await {
             Ok(result) => result,
             Err(reason) => panic!("{method}: {reason}"),
@@ -387,7 +445,7 @@ impl Page {
     }
 
     async fn give_up(&mut self, what: &str, last: &str) -> ! {
-        let file = screenshots().join("failure.png");
+        let file = self.pictures.join("failure.png");
         self.capture(&file, json!({ "format": "png" })).await;
         let seen = self
             .try_evaluate("`${location.href}\n${document.title}\n${document.body.innerText.slice(0, 3000)}`")
@@ -404,9 +462,4 @@ impl Page {
 
 fn query(selector: &str) -> String {
     format!("document.querySelector({})", json!(selector))
-}
-
-/// `target/screenshots`
-pub(super) fn screenshots() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots")
 }

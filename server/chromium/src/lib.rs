@@ -1,22 +1,29 @@
-//! `Chromium`: a headless browser of our own, with a profile of its own.
+//! `Chromium`: a headless browser of our own, with a profile of its own, for the browser's tests and benchmarks.
 //!
 //! Promises: it is `$CHROME`, else the first of the usual names on `PATH`; it reaches no network but loopback; it is
-//! gone, with its profile, when this is dropped. What it wrote to its log is told when it does not start.
+//! gone, with its profile, when this is dropped. What it wrote to its log is told when it does not start. It serves
+//! tests: what cannot go on panics and says why.
 //! Not here: what is done in a page (`page.rs`).
+
+mod connection;
+mod page;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::WATCHDOG;
-use super::connection::Connection;
-use super::page::Page;
+use self::connection::Connection;
+pub use self::page::{Page, Theme};
+
+/// Far beyond what anything here takes, even on a loaded machine.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
 
 const NAMES: [&str; 4] = [
     "chromium",
@@ -46,21 +53,25 @@ const LOG_LINES: usize = 20;
 
 type Log = Arc<Mutex<VecDeque<String>>>;
 
-pub(super) struct Chromium {
+/// The browser.
+pub struct Chromium {
     process: Child,
     connection: Connection,
     /// `ws://127.0.0.1:PORT`
     address: String,
+    /// Where a page that waits in vain leaves its picture.
+    pictures: PathBuf,
     /// Dropped last: the process writes to it.
     _profile: TempDir,
 }
 
 impl Chromium {
-    pub(super) async fn start() -> Self {
+    /// Starts one; a page of it that waits in vain leaves `failure.png` in the folder.
+    pub async fn start(pictures: impl Into<PathBuf>) -> Self {
         let profile = tempfile::Builder::new()
             .prefix("cleave-chromium-")
             .tempdir()
-            .unwrap();
+            .expect("a folder for a profile");
         let program = program();
         let mut process = Command::new(&program)
             .args(FLAGS)
@@ -72,34 +83,56 @@ impl Chromium {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start `{}`: {error}", program.display()));
         let log = Log::default();
-        let url = read_log(process.stderr.take().unwrap(), log.clone());
+        let url = read_log(process.stderr.take().expect("its log is piped"), log.clone());
         let url = match tokio::time::timeout(WATCHDOG, url).await {
             Ok(Ok(url)) => url,
             _ => {
                 let _ = process.kill();
-                let log: Vec<String> = log.lock().unwrap().drain(..).collect();
+                let log: Vec<String> = log
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .drain(..)
+                    .collect();
                 panic!("`{}` did not start:\n{}", program.display(), log.join("\n"));
             }
         };
-        let address = url.split("/devtools/").next().unwrap().to_owned();
+        let address = url.split("/devtools/").next().unwrap_or_default().to_owned();
         Self {
             process,
             connection: Connection::open(&url).await,
             address,
+            pictures: pictures.into(),
             _profile: profile,
         }
     }
 
     /// Opens a window. Each page has its own, so that none is in the background, where timers are slowed.
-    pub(super) async fn open(&mut self) -> Page {
-        let target = json!({ "url": "about:blank", "newWindow": true });
-        let target = self
-            .connection
-            .command("Target.createTarget", target)
-            .await
-            .unwrap();
-        let id = target["targetId"].as_str().unwrap();
-        Page::attach(&format!("{}/devtools/page/{id}", self.address)).await
+    pub async fn open(&mut self) -> Page {
+        self.window(None).await
+    }
+
+    /// Opens a window that shares nothing with others: no cache, no compiled code, no storage.
+    pub async fn open_apart(&mut self) -> Page {
+        let context = self.command("Target.createBrowserContext", json!({})).await;
+        self.window(context["browserContextId"].as_str()).await
+    }
+
+    async fn window(&mut self, context: Option<&str>) -> Page {
+        let mut target = json!({ "url": "about:blank", "newWindow": true });
+        if let Some(context) = context {
+            target["browserContextId"] = json!(context);
+        }
+        let target = self.command("Target.createTarget", target).await;
+        let id = target["targetId"].as_str().unwrap_or_default();
+        let url = format!("{}/devtools/page/{id}", self.address);
+        Page::attach(&url, self.pictures.clone()).await
+    }
+
+    async fn command(&mut self, method: &str, params: Value) -> Value {
+        match self.connection.command(method, params).await {
+            Ok(result) => result,
+            Err(reason) => panic!("{method}: {reason}"),
+        }
     }
 }
 
@@ -136,7 +169,7 @@ fn read_log(log: ChildStderr, kept: Log) -> oneshot::Receiver<String> {
                 // Nobody listens any more where the start was given up.
                 let _ = found.send(url.trim().to_owned());
             }
-            let mut kept = kept.lock().unwrap();
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.len() == LOG_LINES {
                 kept.pop_front();
             }
@@ -146,6 +179,6 @@ fn read_log(log: ChildStderr, kept: Log) -> oneshot::Receiver<String> {
     std::thread::Builder::new()
         .name("chromium-log".to_owned())
         .spawn(read)
-        .unwrap();
+        .expect("a thread for its log");
     url
 }

@@ -1,6 +1,6 @@
 //! `Connection`: the DevTools protocol over one WebSocket, one command at a time.
 //!
-//! Promises: a command is answered within the watchdog, or the test ends with its name; every complaint of the page
+//! Promises: a command is answered within the watchdog, or this panics with its name; every complaint of the page
 //! that comes by meanwhile (an error in the console, an exception, a violation of the content security policy, a
 //! resource that failed) is kept. Not here: what the commands mean (`page.rs`).
 
@@ -10,16 +10,16 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::WATCHDOG;
+use crate::WATCHDOG;
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
     complaints: Vec<String>,
 }
 
 impl Connection {
-    pub(super) async fn open(url: &str) -> Self {
+    pub(crate) async fn open(url: &str) -> Self {
         let (socket, _) = connect_async(url)
             .await
             .unwrap_or_else(|error| panic!("cannot reach the browser at {url}: {error}"));
@@ -31,11 +31,12 @@ impl Connection {
     }
 
     /// The command's result, or the browser's reason why there is none.
-    pub(super) async fn command(&mut self, method: &str, params: Value) -> Result<Value, String> {
+    pub(crate) async fn command(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.last_id += 1;
         let id = self.last_id;
         let command = json!({ "id": id, "method": method, "params": params }).to_string();
-        self.socket.send(Message::text(command)).await.unwrap();
+        let sent = self.socket.send(Message::text(command)).await;
+        sent.unwrap_or_else(|error| panic!("the browser was lost before {method}: {error}"));
         let answer = async {
             loop {
                 let message = self.read(method).await;
@@ -55,19 +56,36 @@ impl Connection {
         }
     }
 
-    /// What the page complained about since the last time.
-    /// Adds one.
-    pub(super) fn complain(&mut self, what: String) {
+    /// Waits for an event, and gives what it says.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        let event = async {
+            loop {
+                let mut message = self.read(name).await;
+                if message["method"] == name {
+                    return message["params"].take();
+                }
+                self.complaints.extend(complaint(&message));
+            }
+        };
+        match tokio::time::timeout(WATCHDOG, event).await {
+            Ok(params) => params,
+            Err(_) => panic!("the browser did not tell {name} within {WATCHDOG:?}"),
+        }
+    }
+
+    /// Adds a complaint.
+    pub(crate) fn complain(&mut self, what: String) {
         self.complaints.push(what);
     }
 
-    pub(super) fn complaints(&mut self) -> Vec<String> {
+    /// What the page complained about since the last time.
+    pub(crate) fn complaints(&mut self) -> Vec<String> {
         std::mem::take(&mut self.complaints)
     }
 
     async fn read(&mut self, method: &str) -> Value {
         match self.socket.next().await {
-            Some(Ok(Message::Text(text))) => serde_json::from_str(&text).unwrap(),
+            Some(Ok(Message::Text(text))) => serde_json::from_str(&text).expect("the browser speaks JSON"),
             Some(Ok(_)) => Value::Null,
             Some(Err(error)) => panic!("the browser was lost during {method}: {error}"),
             None => panic!("the browser ended during {method}"),
@@ -110,7 +128,7 @@ fn complaint(event: &Value) -> Option<String> {
 }
 
 /// An exception's stack, or what there is instead.
-pub(super) fn exception(details: &Value) -> String {
+pub(crate) fn exception(details: &Value) -> String {
     let description = details["exception"]["description"].as_str();
     description.map_or_else(|| details.to_string(), str::to_owned)
 }
