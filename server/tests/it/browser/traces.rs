@@ -107,9 +107,11 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
 /// Narrows by a count, which becomes a chip, and takes the chip off.
 pub(super) async fn count(page: &mut Page) {
     let entry = "[data-facet='request'] [data-value]";
-    page.wait_for(entry).await;
-    let name = page.attributes(entry, "data-value").await.swap_remove(0);
     page.click(entry).await;
+    // What stood first may have moved since it was looked at; what is pressed says which one it was.
+    let pressed = format!("{entry}[aria-pressed='true']");
+    page.wait_for(&pressed).await;
+    let name = page.attributes(&pressed, "data-value").await.swap_remove(0);
     page.wait_for("[data-chip='request']").await;
     let query = json!(format!("?q={{ root.name = \"{name}\" }}"));
     page.wait_until(
