@@ -203,6 +203,10 @@ pub(super) async fn scroll_away(page: &mut Page) -> serde_json::Value {
             .await
             .starts_with("Paused while you read")
     );
+    let is_full = format!(
+        "Array.from(document.querySelectorAll('{ROW}')).some(row => row.getBoundingClientRect().bottom >= innerHeight)"
+    );
+    page.wait_until("rows down to the window's end", &is_full).await;
     page.evaluate(&place()).await
 }
 
