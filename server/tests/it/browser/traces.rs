@@ -106,19 +106,29 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
 
 /// Narrows by a count, which becomes a chip, and takes the chip off.
 pub(super) async fn count(page: &mut Page) {
-    page.click("[data-facet='request'] [data-value='POST /cart/checkout']")
-        .await;
+    let entry = "[data-facet='request'] [data-value]";
+    page.click(entry).await;
+    // What stood first may have moved since it was looked at; what is pressed says which one it was.
+    let pressed = format!("{entry}[aria-pressed='true']");
+    page.wait_for(&pressed).await;
+    let name = page.attributes(&pressed, "data-value").await.swap_remove(0);
     page.wait_for("[data-chip='request']").await;
-    let query = "location.search === '?q=%7B%20root.name%20%3D%20%22POST%20%2Fcart%2Fcheckout%22%20%7D'";
-    page.wait_until("the request in the address", query).await;
+    let query = json!(format!("?q={{ root.name = \"{name}\" }}"));
+    page.wait_until(
+        "the request in the address",
+        &format!("decodeURIComponent(location.search) === {query}"),
+    )
+    .await;
     let only = format!(
-        "(rows => rows.length > 0 && rows.every(row => row.innerText.includes('POST /cart/checkout')))(Array.from(document.querySelectorAll('{ROW}')))"
+        "(rows => rows.length > 0 && rows.every(row => row.innerText.includes({})))(Array.from(document.querySelectorAll('{ROW}')))",
+        json!(name)
     );
     page.wait_until("only that request", &only).await;
     assert_eq!(
         page.evaluate("document.querySelector('[data-query]').value")
             .await,
-        ""
+        "",
+        "what a count adds is not in the way of what is typed"
     );
     page.click("[data-chip='request']").await;
     page.wait_until("no filter", "location.search === ''").await;
@@ -193,6 +203,10 @@ pub(super) async fn scroll_away(page: &mut Page) -> serde_json::Value {
             .await
             .starts_with("Paused while you read")
     );
+    let is_full = format!(
+        "Array.from(document.querySelectorAll('{ROW}')).some(row => row.getBoundingClientRect().bottom >= innerHeight)"
+    );
+    page.wait_until("rows down to the window's end", &is_full).await;
     page.evaluate(&place()).await
 }
 

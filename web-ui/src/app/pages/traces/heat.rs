@@ -5,6 +5,7 @@
 //! the maths (`crate::heat`), what is drawn (`draw.rs`).
 
 mod draw;
+mod legend;
 
 use std::sync::Arc;
 
@@ -12,17 +13,13 @@ use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
 use protocol::api::heat::Heat;
-use wasm_bindgen::JsCast;
-use web_sys::{Element, KeyboardEvent, PointerEvent};
+use web_sys::{KeyboardEvent, PointerEvent};
 
 use super::{Traces, here};
 use crate::app::navigation::navigation;
 use crate::app::pages::trace::{Colours, Pen, colours};
 use crate::filters::{Part, with};
-use crate::format;
-use crate::heat::{
-    Plot, SHADES, Selection, carried, cell_at, counted, most, narrowed, rows, sentence, slices, told,
-};
+use crate::heat::{Plot, Selection, carried, cell_at, counted, narrowed, rows, sentence, told};
 use crate::route::Route;
 
 /// A press that moved less is no drag, in px.
@@ -81,7 +78,7 @@ pub fn view(traces: Traces) -> AnyView {
         <section class="card heat-card" class:stale=move || is_stale.get() aria-label="Latency over time">
             <div class="heat-head">
                 <p class="heat-words" id="heat-words">{words}{loading}</p>
-                {legend(traces)}
+                {legend::shades(traces)}
             </div>
             <div
                 class="heat-frame"
@@ -102,70 +99,8 @@ pub fn view(traces: Traces) -> AnyView {
                 <canvas class="heat-canvas" aria-hidden="true" node_ref=map.canvas></canvas>
             </div>
             {map.readout()}
-            {table(traces)}
+            {legend::table(traces)}
         </section>
-    }
-    .into_any()
-}
-
-/// What the shades mean.
-fn legend(traces: Traces) -> AnyView {
-    let shades = (1..=SHADES)
-        .map(|shade| view! { <i class=format!("heat-shade shade-{shade}")></i> })
-        .collect_view();
-    let most = move || traces.heat.with(|heat| heat.as_deref().map_or(1, most).max(1));
-    view! {
-        <ul class="legend small soft heat-legend" aria-label="Shades of the map">
-            <li>"1"<span class="heat-shades" aria-hidden="true">{shades}</span>{move || format::plural(most().into(), "trace", "traces")}</li>
-            <li><i class="heat-shade heat-failed" aria-hidden="true"></i>"failed"</li>
-        </ul>
-    }
-    .into_any()
-}
-
-/// The map for who does not see it.
-fn table(traces: Traces) -> AnyView {
-    let is_open = RwSignal::new(false);
-    let body = move || {
-        let heat = traces.heat.get().filter(|_| is_open.get())?;
-        let here = here();
-        let rows = slices(&heat).into_iter().map(|slice| {
-            let middle = if slice.traces == 0 {
-                "–".to_owned()
-            } else {
-                format!(
-                    "{} to {}",
-                    format::duration(slice.middle_ns.0),
-                    format::duration(slice.middle_ns.1)
-                )
-            };
-            view! {
-                <tr>
-                    <td class="num-left">{format::moment(slice.from_ms, here.now_ms, here.offset_min)}</td>
-                    <td class="num">{format::count(slice.traces)}</td>
-                    <td class="num" class:bad=slice.failed.gt(&0)>{format::count(slice.failed)}</td>
-                    <td class="num">{middle}</td>
-                </tr>
-            }
-        });
-        Some(view! {
-            <table class="heat-rows">
-                <thead><tr><th>"from"</th><th class="num">"traces"</th><th class="num">"failed"</th><th class="num">"the middle one took"</th></tr></thead>
-                <tbody>{rows.collect_view()}</tbody>
-            </table>
-        })
-    };
-    let toggled = move |event: ev::Event| {
-        let details = event
-            .target()
-            .and_then(|target| target.dyn_into::<Element>().ok());
-        is_open.set(details.is_some_and(|details| details.has_attribute("open")));
-    };
-    view! {
-        <details class="heat-table" on:toggle=toggled>
-            <summary class="small soft">"The same as a table"</summary>
-            {body}
-        </details>
     }
     .into_any()
 }

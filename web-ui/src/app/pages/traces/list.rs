@@ -77,45 +77,7 @@ pub fn view(traces: Traces) -> AnyView {
             .collect::<Vec<_>>()
         })
     });
-    let gap = move |rows: usize| format!("{}px", rows as f64 * frame.row.get());
-    let before = move || gap(seen.with(|seen| seen.first().map_or(0, |row| row.index)));
-    let after = move || {
-        gap(count
-            .get()
-            .saturating_sub(seen.with(|seen| seen.last().map_or(0, |row| row.index + 1))))
-    };
-    // How many rows there will be is not known while there are older ones.
-    let rows = move || {
-        if traces.next.with(Option::is_some) {
-            "-1".to_owned()
-        } else {
-            (count.get() + 1).to_string()
-        }
-    };
-    view! {
-        <table class="rows traces" aria-rowcount=rows>
-            <thead>
-                <tr aria-rowindex="1">
-                    <th class="choice"><span class="by-ear">"compare"</span></th>
-                    <th class="when">"ended"</th>
-                    <th>"trace"</th>
-                    <th class="num took">"took"</th>
-                    <th class="wide length"><span class="by-ear">"length"</span></th>
-                    <th class="num wide count">"spans"</th>
-                    <th class="num wide count nodes">"nodes"</th>
-                    <th class="wide placed">"placement"</th>
-                    <th class="wide taking">"handlers"</th>
-                </tr>
-            </thead>
-            <tbody node_ref=frame.body>
-                <tr class="gap" aria-hidden="true"><td style:height=before></td></tr>
-                <For each=move || seen.get() key=|row| (row.id, row.grown) children=move |row| frame.row(&row, seen, longest) />
-                <tr class="gap" aria-hidden="true"><td style:height=after></td></tr>
-            </tbody>
-        </table>
-        {move || end(traces, count.get())}
-    }
-    .into_any()
+    view! { {frame.table(count, seen, longest)}{move || end(traces, count.get())} }.into_any()
 }
 
 /// What is below the last row.
@@ -178,6 +140,49 @@ impl Frame {
         if is_scrolled && range.1 + NEAR >= count {
             self.traces.older();
         }
+    }
+
+    /// The rows that are seen, between gaps as high as the others.
+    fn table(self, count: Memo<usize>, seen: Memo<Vec<Seen>>, longest: Memo<u64>) -> AnyView {
+        let (frame, traces) = (self, self.traces);
+        let gap = move |rows: usize| format!("{}px", rows as f64 * frame.row.get());
+        let before = move || gap(seen.with(|seen| seen.first().map_or(0, |row| row.index)));
+        let after = move || {
+            gap(count
+                .get()
+                .saturating_sub(seen.with(|seen| seen.last().map_or(0, |row| row.index + 1))))
+        };
+        // How many rows there will be is not known while there are older ones.
+        let rows = move || {
+            if traces.next.with(Option::is_some) {
+                "-1".to_owned()
+            } else {
+                (count.get() + 1).to_string()
+            }
+        };
+        view! {
+            <table class="rows traces" aria-rowcount=rows>
+                <thead>
+                    <tr aria-rowindex="1">
+                        <th class="choice"><span class="by-ear">"compare"</span></th>
+                        <th class="when">"ended"</th>
+                        <th>"trace"</th>
+                        <th class="num took">"took"</th>
+                        <th class="wide length"><span class="by-ear">"length"</span></th>
+                        <th class="num wide count">"spans"</th>
+                        <th class="num wide count nodes">"nodes"</th>
+                        <th class="wide placed">"placement"</th>
+                        <th class="wide taking">"handlers"</th>
+                    </tr>
+                </thead>
+                <tbody node_ref=frame.body>
+                    <tr class="gap" aria-hidden="true"><td style:height=before></td></tr>
+                    <For each=move || seen.get() key=|row| (row.id, row.grown) children=move |row| frame.row(&row, seen, longest) />
+                    <tr class="gap" aria-hidden="true"><td style:height=after></td></tr>
+                </tbody>
+            </table>
+        }
+        .into_any()
     }
 
     fn row(self, row: &Seen, seen: Memo<Vec<Seen>>, longest: Memo<u64>) -> AnyView {

@@ -81,7 +81,7 @@ pub fn button(traces: Traces) -> AnyView {
         <button
             class="btn live-button"
             data-action="pause"
-            title="p"
+            title="Pause and resume (p)"
             aria-pressed=move || traces.paused.get().is_some().to_string()
             on:click=press
         >
