@@ -19,6 +19,8 @@ mod jaeger;
 mod metrics;
 mod otlp;
 #[cfg(test)]
+mod pictured;
+#[cfg(test)]
 mod readers;
 mod tempo;
 #[cfg(test)]

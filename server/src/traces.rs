@@ -12,14 +12,17 @@ mod critical;
 mod detail;
 mod diff;
 mod exemplars;
+mod facets;
 mod finding;
 #[cfg(test)]
 mod golden;
+mod heat;
 mod held;
 mod ids;
 mod keep;
 mod limits;
 mod logs;
+mod newest;
 mod overview;
 mod path;
 mod query;

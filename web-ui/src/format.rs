@@ -104,6 +104,37 @@ pub fn time_of_day(unix_ms: u64, offset_min: i64) -> String {
     )
 }
 
+/// A moment, as near to now as it is: `14:02:31`, `14:02:31.5`, `22 Nov 14:02`.
+pub fn moment(unix_ms: u64, now_ms: u64, offset_min: i64) -> String {
+    let local = |ms: u64| ms as i64 + offset_min * 60_000;
+    let time = time_of_day(unix_ms, offset_min);
+    let day = local(unix_ms).div_euclid(86_400_000);
+    if day == local(now_ms).div_euclid(86_400_000) {
+        return time.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    let (month, day) = date(day);
+    format!("{day} {} {}", MONTHS[month], time.get(..8).unwrap_or(&time))
+}
+
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
+/// Month (from 0) and day of a day since 1970: years are counted from March, so that leap days end them.
+fn date(day: i64) -> (usize, i64) {
+    let day = day + 719_468;
+    let of_era = day.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let month = if from_march < 10 {
+        from_march + 2
+    } else {
+        from_march - 10
+    };
+    (month as usize, of_year - (153 * from_march + 2) / 5 + 1)
+}
+
 /// `1 span`, `3 spans`.
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
@@ -236,6 +267,19 @@ mod tests {
         assert_eq!(time_of_day(1_000, 0), "00:00:01.000");
         assert_eq!(time_of_day(1_000, -60), "23:00:01.000");
         assert_eq!(time_of_day(86_399_999, 120), "01:59:59.999");
+    }
+
+    #[test]
+    fn moments_of_other_days_have_their_date() {
+        let now = 1_790_000_000_000;
+        assert_eq!(moment(now, now, 0), "14:13:20");
+        assert_eq!(moment(now + 500, now, 0), "14:13:20.5");
+        assert_eq!(moment(now - 800_000, now, 0), "14:00:00");
+        assert_eq!(moment(now - 800_000, now, 60), "15:00:00");
+        assert_eq!(moment(now - 86_400_000, now, 0), "20 Sep 14:13:20");
+        assert_eq!(moment(1_709_164_800_000, now, 0), "29 Feb 00:00:00");
+        assert_eq!(moment(1_709_251_200_000, now, 0), "1 Mar 00:00:00");
+        assert_eq!(moment(0, now, 0), "1 Jan 00:00:00");
     }
 
     #[test]

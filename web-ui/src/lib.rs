@@ -8,17 +8,23 @@
 #![forbid(unsafe_code)]
 
 pub mod bill;
+pub mod changes;
 pub mod comparison;
+pub mod completion;
+pub mod filters;
 pub mod finding;
 pub mod form;
 pub mod format;
+pub mod heat;
 pub mod learn;
 pub mod map;
 pub mod palette;
 pub mod route;
+pub mod searches;
 pub mod series;
 pub mod shape;
 pub mod steps;
+pub mod viewport;
 pub mod waterfall;
 
 #[cfg(target_arch = "wasm32")]

@@ -158,14 +158,25 @@ pub fn trace_parameters(query: &TraceQuery) -> Vec<(&'static str, String)> {
     if let Some(edge) = &query.edge {
         out.push(("edge", edge.clone()));
     }
-    if let Some(min_ms) = query.min_ms {
-        out.push(("min_ms", min_ms.to_string()));
-    }
     if let Some(status) = &query.status {
         out.push(("status", status.clone()));
     }
-    if let Some(limit) = query.limit {
-        out.push(("limit", limit.to_string()));
+    if let Some(placement) = &query.placement {
+        out.push(("placement", placement.clone()));
+    }
+    for (name, number) in [
+        ("min_ms", query.min_ms),
+        ("max_ms", query.max_ms),
+        ("min_us", query.min_us),
+        ("max_us", query.max_us),
+        ("from", query.from),
+        ("to", query.to),
+        ("limit", query.limit.map(u64::from)),
+    ] {
+        out.extend(number.map(|number| (name, number.to_string())));
+    }
+    if let Some(q) = &query.q {
+        out.push(("q", q.clone()));
     }
     if let Some(before) = &query.before {
         out.push(("before", before.clone()));
@@ -222,11 +233,20 @@ fn edges_parameters(address: &EdgesAddress) -> Vec<(&'static str, String)> {
 }
 
 fn trace_query(query: &str) -> TraceQuery {
+    let text = |name| parameter(query, name).filter(|text| !text.trim().is_empty());
+    let number = |name| parameter(query, name).and_then(|number| number.parse().ok());
     TraceQuery {
         handler: parameter(query, "handler").and_then(|name| HandlerName::parse(&name).ok()),
-        edge: parameter(query, "edge").filter(|edge| !edge.is_empty()),
-        min_ms: parameter(query, "min_ms").and_then(|ms| ms.parse().ok()),
-        status: parameter(query, "status").filter(|status| matches!(status.as_str(), "ok" | "error")),
+        edge: text("edge"),
+        min_ms: number("min_ms"),
+        max_ms: number("max_ms"),
+        min_us: number("min_us"),
+        max_us: number("max_us"),
+        status: text("status").filter(|status| matches!(status.as_str(), "ok" | "error")),
+        placement: text("placement"),
+        from: number("from"),
+        to: number("to"),
+        q: text("q"),
         ..TraceQuery::default()
     }
 }
@@ -252,7 +272,8 @@ pub fn encode(text: &str) -> String {
     out
 }
 
-fn decode(text: &str) -> String {
+/// Undoes that; a blank may stand as `+`.
+pub fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -291,6 +312,13 @@ mod tests {
             handler: Some(HandlerName::parse("checkout").unwrap()),
             edge: Some("checkout -> shop:email/email".to_owned()),
             min_ms: Some(20),
+            max_ms: Some(2_000),
+            min_us: Some(20_500),
+            max_us: Some(1_999_500),
+            placement: Some("apart".to_owned()),
+            from: Some(1_790_000_000_000),
+            to: Some(1_790_000_060_000),
+            q: Some("{ name =~ \"a+b & c\" }".to_owned()),
             status: Some("error".to_owned()),
             ..TraceQuery::default()
         };

@@ -9,7 +9,9 @@ mod chronicle;
 mod diff;
 mod edges;
 mod extract;
+mod facets;
 mod handlers;
+mod heat;
 mod map;
 mod nodes;
 mod placement;
@@ -81,6 +83,8 @@ pub(super) fn router(context: Arc<Context>, hub: Arc<Hub>, port: u16, token: Can
         .route("/queues/{name}/messages", get(queues::messages))
         .route("/queues/{name}/retry", post(queues::retry))
         .route("/traces", get(traces::list))
+        .route("/heat", get(heat::show))
+        .route("/facets", get(facets::show))
         .route("/traces/{id}", get(traces::show))
         .route("/traces/{id}/export", get(transfer::export))
         .route("/traces/import", post(transfer::import))

@@ -313,12 +313,18 @@ fn filter(query: &TraceQuery) -> Result<Filter, Error> {
         Some(other) => return Err(fault("status", other, "status: write `ok` or `error`")),
     };
     let ns = |ms: u64| i64::try_from(ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+    let fine = |us: u64| i64::try_from(us.saturating_mul(1_000)).unwrap_or(i64::MAX);
     let handler = query.handler.as_ref().map(|handler| handler.as_str().to_owned());
     Ok(Filter {
         // An edge is rarer than a handler, and the first word leads.
         words: query.edge.clone().into_iter().chain(handler).collect(),
-        min_ns: query.min_ms.map(ns),
-        max_ns: query.max_ms.map(ns),
+        min_ns: query.min_ms.map(ns).max(query.min_us.map(fine)),
+        max_ns: query
+            .max_ms
+            .map(ns)
+            .into_iter()
+            .chain(query.max_us.map(fine))
+            .min(),
         has_failed,
         placement: query.placement.clone(),
         from_ns: query.from.map(ns),

@@ -4,6 +4,7 @@ mod found;
 mod lines;
 mod listed;
 mod packed;
+mod pictured;
 mod retained;
 mod typical;
 

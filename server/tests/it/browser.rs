@@ -17,6 +17,7 @@ mod odd;
 mod seeing;
 mod shop;
 mod trace;
+mod traces;
 
 use std::path::{Path, PathBuf};
 
@@ -137,6 +138,19 @@ fn a_handler_is_dragged_out_and_the_bill_is_read() {
     });
 }
 
+/// Scenario: a person looks for something among the traces: by a query, on the map, by counts and by a saved search,
+/// compares what was found, and reads further down while more comes.
+#[test]
+fn traces_are_searched_selected_saved_and_compared() {
+    let home = Home::shop().start();
+    let (shop, ui) = (format!("http://{}/", home.ingress.address()), home.url());
+    on_this_thread(async {
+        let mut tour = Tour::start(shop, &ui).await;
+        tour.search().await;
+        tour.read_on().await;
+    });
+}
+
 /// Scenario: a person opens a trace that another program sent, and that makes no sense.
 #[test]
 fn a_trace_without_sense_is_shown_as_it_is() {
@@ -245,6 +259,34 @@ impl Tour {
         self.gallery.document(cleave, "trace.png", Theme::Light).await;
         trace::look_around(cleave, &self.gallery).await;
         self.calm("the purchase apart").await;
+    }
+
+    async fn search(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        shop::buy(shop, &self.shop_url, "Wren Thimble").await;
+        shop::crowd(shop, &self.shop_url).await;
+        cleave::visit(cleave, "traces").await;
+        traces::ask(cleave, &self.gallery).await;
+        traces::select(cleave, &self.gallery).await;
+        traces::count(cleave).await;
+        traces::save(cleave, &self.gallery).await;
+        traces::compare(cleave).await;
+        cleave.size(2560, 1200, 1.0).await;
+        cleave.wait_for("tr[data-trace]").await;
+        let wide = cleave.sticks_out().await;
+        assert!(wide.is_empty(), "scrolls sideways at 2560: {wide:#?}");
+        cleave.size(1280, 800, 1.0).await;
+    }
+
+    async fn read_on(&mut self) {
+        let (shop, cleave) = (&mut self.shop, &mut self.cleave);
+        let before = traces::scroll_away(cleave).await;
+        shop::change_currency(shop, &self.shop_url).await;
+        traces::come_back(cleave, &before).await;
+        let mut complaints = cleave.complaints().await;
+        // A query that cannot be read is refused, of which the browser complains.
+        complaints.retain(|complaint| !(complaint.contains(" 400 ") && complaint.contains("duration")));
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
 
     async fn drag_and_undo(&mut self) {

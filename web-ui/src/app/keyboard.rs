@@ -12,7 +12,7 @@ use crate::route::Route;
 /// How long `g` waits for its letter, in ms.
 const PREFIX_MS: f64 = 1_200.0;
 
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 19] = [
     ("g m", "Map"),
     ("g t", "Traces"),
     ("g e", "Edges"),
@@ -23,6 +23,7 @@ const KEYS: [(&str, &str); 18] = [
     ("/", "Filter the list"),
     ("j  k", "Next and previous row"),
     ("Enter", "Open or select the row"),
+    ("x", "Choose the row's trace to compare it"),
     (
         "[  ]",
         "Previous and next: span or find of a trace, step of the tour",
@@ -67,6 +68,7 @@ pub fn start(navigation: Navigation, help: RwSignal<bool>) {
             "k" => step(-1),
             "p" => click("[data-action=pause]"),
             "m" => menu(),
+            "x" => choose(),
             "l" => click("[data-action=present]"),
             "[" => click("[data-action=previous-span], [data-action=previous]"),
             "]" => click("[data-action=next-span], [data-action=next]"),
@@ -155,6 +157,16 @@ fn focus(selector: &str) -> bool {
 
 fn click(selector: &str) -> bool {
     find(selector).map(|element| element.click()).is_some()
+}
+
+/// The box of the row that has the focus.
+fn choose() -> bool {
+    let row = focused_row().and_then(|row| row.closest("tr").ok().flatten());
+    let field = row.and_then(|row| row.query_selector("[data-choose]").ok().flatten());
+    field
+        .and_then(|field| field.dyn_into::<HtmlElement>().ok())
+        .map(|field| field.click())
+        .is_some()
 }
 
 /// The menu of the row that has the focus.

@@ -48,6 +48,13 @@ impl Navigation {
         }
     }
 
+    /// Another state of the same page, which the back button undoes.
+    pub fn push(self, route: &Route) {
+        if here() != *route {
+            self.write(route, false);
+        }
+    }
+
     /// Changes the address of the same page: a selection, a filter.
     pub fn replace(self, route: &Route) {
         self.write(route, true);

@@ -13,7 +13,12 @@ pub(super) async fn visit(page: &mut Page, name: &str) {
 
 /// Lists only the traces in which a handler took part.
 pub(super) async fn filter(page: &mut Page, handler: &str) {
-    page.choose("[data-filter='handler']", handler).await;
+    page.wait_for("[data-facet='handler'] [data-value]").await;
+    let value = format!("[data-facet='handler'] [data-value='{handler}']");
+    if page.texts(&value).await.is_empty() {
+        page.click("[data-facet='handler'] .facet-more").await;
+    }
+    page.click(&value).await;
     page.wait_until(
         "the filter in the address",
         &format!("location.search === '?handler={handler}'"),

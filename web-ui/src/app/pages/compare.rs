@@ -1,5 +1,7 @@
 //! Two traces, or two sets of them, side by side: which is quicker, by how much, and where it comes from.
 
+mod divided;
+
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -17,6 +19,17 @@ use crate::route::{Route, with_query};
 /// The page.
 pub fn page(a: String, b: String) -> AnyView {
     shell::title("Compare");
+    if a.is_empty() && b.is_empty() {
+        return view! {
+            <section class="card">{faces::empty(
+                "Two sides are needed",
+                "Choose two traces, or two searches, in the list of traces; or a change of this run, if there was one.",
+                "",
+            )}</section>
+            {divided::card()}
+        }
+        .into_any();
+    }
     take_palette();
     let state: RwSignal<Remote<Arc<Diff>>> = RwSignal::new(Remote::Loading);
     let order = RwSignal::new(Order::default());
@@ -36,6 +49,7 @@ pub fn page(a: String, b: String) -> AnyView {
         {faces::one(state, read, move || {
             state.with(|state| state.ready().map(|diff| body(diff.clone(), sides.get_value(), order))).into_any()
         })}
+        {divided::card()}
     }
     .into_any()
 }

@@ -27,7 +27,7 @@ use protocol::api::rows::{Overview, Rows, TraceHead};
 use protocol::api::traces::LinkedTrace;
 use protocol::{SpanKind, TraceId};
 
-pub use self::chart::{class, take_palette};
+pub use self::chart::{CHAR, Colours, Face, Pen, class, colours, take_palette};
 use self::stage::Stage;
 use crate::app::keyboard;
 use crate::app::live::{keep, live};

@@ -21,8 +21,7 @@ use protocol::api::rows::{Overview, Rows};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlCanvasElement, HtmlElement};
 
-use self::colours::Colours;
-pub use self::colours::{class, take_palette};
+pub use self::colours::{Colours, class, take_palette};
 pub use self::hands::{keys, view};
 pub use self::pen::{CHAR, Face, Pen};
 use self::slots::Slots;
