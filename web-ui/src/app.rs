@@ -5,6 +5,7 @@
 //! set through CSSOM).
 
 mod api;
+mod chunks;
 mod keyboard;
 mod live;
 mod navigation;
@@ -16,6 +17,7 @@ mod theme;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use self::chunks::Chunks;
 use self::live::Live;
 use self::navigation::Navigation;
 use crate::route::Route;
@@ -46,20 +48,8 @@ fn app() -> impl IntoView {
         Route::Edges(_) => Route::Edges(Default::default()),
         other => other,
     });
-    let page = move || match place.get() {
-        Route::Map(_) => pages::map::page(),
-        Route::Traces(_) => pages::traces::page(),
-        Route::Trace(id, _) => pages::trace::page(id),
-        Route::Compare(a, b) => pages::compare::page(a, b),
-        Route::Edges(_) => pages::edges::page(),
-        Route::Queues => pages::queues::page(),
-        Route::Queue(name) => pages::queue::page(name),
-        Route::Handlers => pages::handlers::page(),
-        Route::Handler(name) => pages::handler::page(name),
-        Route::Nodes => pages::nodes::page(),
-        Route::Learn(step) => pages::learn::page(step),
-        Route::Missing(path) => pages::missing(&path),
-    };
+    let chunks = Chunks::start(&place.get_untracked());
+    let page = move || chunks.draw(place.get());
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         {shell::rail(navigation, help)}

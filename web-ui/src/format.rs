@@ -2,6 +2,21 @@
 //!
 //! Promises: at most four significant digits and always a unit, so that a column of live values keeps its width.
 
+/// Signs that turn the direction of writing, of all that follows them.
+const TURNS: [char; 9] = [
+    '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+    '\u{2069}',
+];
+
+/// A text that turns nothing around it: names of other programs may hold signs that are not seen and make another text
+/// of what stands beside them. They are shown as signs that are not known; letters of any script stay.
+pub fn upright(text: String) -> String {
+    match text.contains(TURNS) {
+        true => text.replace(TURNS, "\u{fffd}"),
+        false => text,
+    }
+}
+
 /// A duration from ns: `840 ns`, `2.1 µs`, `1.24 ms`, `3.42 s`, `4 min 10 s`.
 pub fn duration(ns: u64) -> String {
     let value = ns as f64;
@@ -198,6 +213,12 @@ pub fn signature(whole: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signs_that_turn_the_writing_are_seen() {
+        assert_eq!(upright("a\u{202e}b\u{2066}".to_owned()), "a\u{fffd}b\u{fffd}");
+        assert_eq!(upright("مرحبا \u{200d}🙂".to_owned()), "مرحبا \u{200d}🙂");
+    }
 
     #[test]
     fn durations_choose_their_unit() {

@@ -16,6 +16,7 @@ pub mod finding;
 pub mod form;
 pub mod format;
 pub mod heat;
+pub mod json;
 pub mod learn;
 pub mod map;
 pub mod palette;

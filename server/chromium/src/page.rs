@@ -390,9 +390,8 @@ impl Page {
         self.connection.complaints()
     }
 
-    /// Writes a picture of the whole page, once pictures are loaded and movements that end have ended.
-    pub async fn photograph(&mut self, file: &Path) {
-        self.evaluate("scrollTo(0, 0)").await;
+    /// Waits until pictures are loaded and movements that end have ended.
+    pub async fn rest(&mut self) {
         self.wait_until(
             "pictures and movements",
             "new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))
@@ -403,6 +402,12 @@ impl Page {
              .then(ready => !!ready)",
         )
         .await;
+    }
+
+    /// Writes a picture of the whole page, at rest.
+    pub async fn photograph(&mut self, file: &Path) {
+        self.evaluate("scrollTo(0, 0)").await;
+        self.rest().await;
         let size = self
             .evaluate("[innerWidth, Math.max(innerHeight, document.documentElement.scrollHeight)]")
             .await;

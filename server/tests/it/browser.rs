@@ -10,9 +10,11 @@
 
 mod axe;
 mod cleave;
+mod frozen;
 mod gallery;
 mod handlers;
 mod learn;
+mod mishaps;
 mod odd;
 mod seeing;
 mod shop;
@@ -85,6 +87,7 @@ fn a_purchase_is_followed_together_and_apart() {
         tour.press_apart().await;
         tour.buy_apart().await;
         tour.look_at_lists().await;
+        frozen::record(&mut tour.cleave, &ui, &tour.purchases[1], &tour.purchases[0]).await;
     });
 }
 
@@ -165,6 +168,49 @@ fn a_trace_without_sense_is_shown_as_it_is() {
     });
 }
 
+/// Scenario: the server is killed and comes back, at last without its traces, while a list and a trace are open.
+#[test]
+fn a_server_that_comes_back_finds_its_pages_waiting() {
+    let mut home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::restart(&mut home));
+}
+
+/// Scenario: every page, with data that stand still, beside the pictures of the documents.
+#[test]
+fn the_pages_look_as_they_did() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(frozen::compare(&home));
+}
+
+/// Scenario: a person has Cleave open twice.
+#[test]
+fn two_tabs_live_side_by_side() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::two_tabs(&home));
+}
+
+/// Scenario: Cleave is looked at over the line of a phone.
+#[test]
+fn a_slow_line_shows_a_face_at_once() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::slow(&home));
+}
+
+/// Scenario: a part of the UI does not come through.
+#[test]
+fn a_chunk_that_is_lost_is_tried_again() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::lost_chunk(&home));
+}
+
+/// Scenario: another program sends spans whose names are markup, control characters and turned writing.
+#[test]
+fn odd_names_are_shown_as_what_they_are() {
+    let rules = "[traces]\nsampling = \"all\"\n[otlp]\nlisten = \"127.0.0.1:0\"\n";
+    let home = Home::with(&["currency"]).rules(rules).start();
+    on_this_thread(mishaps::odd_names(&home));
+}
+
 /// `target/screenshots`
 fn screenshots() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots")
@@ -186,6 +232,8 @@ struct Tour {
     cleave: Page,
     shop_url: String,
     gallery: Gallery,
+    /// The traces of what was bought.
+    purchases: Vec<String>,
 }
 
 impl Tour {
@@ -201,6 +249,7 @@ impl Tour {
             cleave,
             shop_url,
             gallery: Gallery::new(),
+            purchases: Vec::new(),
         }
     }
 
@@ -212,7 +261,8 @@ impl Tour {
         shop::change_currency(shop, &self.shop_url).await;
         shop::buy(shop, &self.shop_url, "Wren Thimble").await;
 
-        cleave::open_checkout(cleave, "together").await;
+        self.purchases
+            .push(cleave::open_checkout(cleave, "together").await);
         let nodes = cleave::read_waterfall(cleave, &TAKING_PART).await;
         assert_eq!(nodes.into_iter().collect::<Vec<_>>(), ["home"]);
         cleave::read_steps(cleave, "payment").await;
@@ -251,7 +301,7 @@ impl Tour {
         cleave.wait_for("tr[data-trace]").await;
         self.gallery.take(cleave, "traces").await;
         cleave::filter(cleave, "payment").await;
-        cleave::open_checkout(cleave, "apart").await;
+        self.purchases.push(cleave::open_checkout(cleave, "apart").await);
         let nodes = cleave::read_waterfall(cleave, &TAKING_PART).await;
         assert!(nodes.len() >= 5, "{nodes:?}");
         cleave::read_steps(cleave, "payment").await;

@@ -11,6 +11,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ProgressEvent, RequestInit, Response, XmlHttpRequest};
 
+use crate::format::upright;
+use crate::json;
+
 const BASE: &str = "/api/v1/";
 
 /// Longer than any answer takes; a placement change is accepted at once and then watched.
@@ -80,7 +83,7 @@ pub async fn upload<T: DeserializeOwned>(
 
 /// What the server says to a request that it does not carry out.
 fn refusal(text: &str, status: u16, request: &str) -> Problem {
-    serde_json::from_str(text).unwrap_or_else(|_| Problem {
+    json::from_str(text).unwrap_or_else(|_| Problem {
         title: format!("The server answered {status}"),
         status,
         code: "unexpected".to_owned(),
@@ -91,7 +94,7 @@ fn refusal(text: &str, status: u16, request: &str) -> Problem {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
-    serde_json::from_str(text).map_err(|error| unreadable(&error.to_string()))
+    json::from_str(text).map_err(|error| unreadable(&error.to_string()))
 }
 
 async fn request(method: &str, path: &str, body: Option<String>) -> Result<String, Problem> {
@@ -117,6 +120,7 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
         .map_err(unreachable)?
         .as_string()
         .unwrap_or_default();
+    let text = upright(text);
     if response.ok() {
         return Ok(text);
     }

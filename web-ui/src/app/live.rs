@@ -24,6 +24,8 @@ use wasm_bindgen::prelude::Closure;
 use web_sys::{EventSource, MessageEvent};
 
 use super::api;
+use crate::format::upright;
+use crate::json;
 use crate::palette::Palette;
 use crate::series::Series;
 
@@ -61,6 +63,11 @@ pub enum Remote<T> {
 }
 
 impl<T> Remote<T> {
+    /// Whether it is on its way for the first time.
+    pub fn is_loading(&self) -> bool {
+        matches!(self, Self::Loading)
+    }
+
     /// The value, once it is here.
     pub fn ready(&self) -> Option<&T> {
         match self {
@@ -183,7 +190,7 @@ impl Live {
         vec![
             on(source, "handlers", self, |live, text| set(live.handlers, text)),
             on(source, "nodes", self, |live, text| {
-                let Ok(nodes) = serde_json::from_str::<Vec<Node>>(text) else {
+                let Ok(nodes) = json::from_str::<Vec<Node>>(text) else {
                     return;
                 };
                 live.measure(&nodes);
@@ -193,12 +200,12 @@ impl Live {
             on(source, "queues", self, |live, text| set(live.queues, text)),
             on(source, "placement", self, |live, text| set(live.placement, text)),
             on(source, "traces", self, |live, text| {
-                if let Ok(traces) = serde_json::from_str(text) {
+                if let Ok(traces) = json::from_str(text) {
                     live.fresh.set(traces);
                 }
             }),
             on(source, "status", self, |live, text| {
-                if let Ok(status) = serde_json::from_str(text) {
+                if let Ok(status) = json::from_str(text) {
                     live.status.set(Some(status));
                 }
             }),
@@ -249,7 +256,7 @@ impl Live {
 fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Heard {
     let heard = Heard::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
-            act(live, &text);
+            act(live, &upright(text));
         }
     });
     // Fails only where the browser has no events at all.
@@ -258,7 +265,7 @@ fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Hear
 }
 
 fn set<T: DeserializeOwned + Send + Sync + 'static>(signal: RwSignal<Remote<T>>, text: &str) {
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Ok(value) = json::from_str(text) {
         signal.set(Remote::Ready(value));
     }
 }

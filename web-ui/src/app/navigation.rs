@@ -87,8 +87,12 @@ fn clicked(event: &web_sys::MouseEvent) -> Option<Route> {
     if event.default_prevented() || event.button() != 0 || modified {
         return None;
     }
-    let target: web_sys::Element = event.target()?.dyn_into().ok()?;
-    let link = target.closest("a[href]").ok()??;
+    leads_to(event.target()?.dyn_into().ok()?)
+}
+
+/// The page of our own that the link around an element leads to.
+pub fn leads_to(element: web_sys::Element) -> Option<Route> {
+    let link = element.closest("a[href]").ok()??;
     let href = link.get_attribute("href")?;
     if !href.starts_with('/') || link.has_attribute("download") || link.has_attribute("target") {
         return None;

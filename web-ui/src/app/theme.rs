@@ -1,5 +1,6 @@
 //! Light, dark, or as the system says; the choice is remembered in this browser.
 
+use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
@@ -83,6 +84,12 @@ pub fn toggle() -> impl IntoView {
     let theme = RwSignal::new(Theme::stored());
     Effect::new(move |_| theme.get().wear());
     system_changes();
+    // Another tab has chosen: storing is heard by all others.
+    window_event_listener(ev::storage, move |event| {
+        if event.key().as_deref() == Some(KEY) && theme.get_untracked() != Theme::stored() {
+            theme.set(Theme::stored());
+        }
+    });
     view! {
         <button
             class="rail-button"

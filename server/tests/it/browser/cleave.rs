@@ -27,7 +27,8 @@ pub(super) async fn filter(page: &mut Page, handler: &str) {
 }
 
 /// Waits in the list of traces for a checkout in a placement, which comes without a reload, and opens it.
-pub(super) async fn open_checkout(page: &mut Page, placement: &str) {
+/// Gives the trace's id.
+pub(super) async fn open_checkout(page: &mut Page, placement: &str) -> String {
     page.wait_for("main[data-page='traces']").await;
     let row = format!(
         "Array.from(document.querySelectorAll('tr[data-trace]')).find(row =>
@@ -40,7 +41,8 @@ pub(super) async fn open_checkout(page: &mut Page, placement: &str) {
     let id = id.as_str().expect("an id").to_owned();
     page.click(&format!("tr[data-trace='{id}'] .row-link")).await;
     page.wait_for("main[data-page='trace'] [data-span]").await;
-    assert_eq!(page.attributes("code", "data-trace-id").await, [id]);
+    assert_eq!(page.attributes("code", "data-trace-id").await, [id.as_str()]);
+    id
 }
 
 /// Waits until the waterfall shows these handlers (nodes send their spans a little later), and gives the nodes that it

@@ -245,8 +245,19 @@ impl Home {
 
     /// Starts again on the same data, with the same arguments.
     pub(crate) fn start_again(&mut self) {
+        self.start_again_with(&[]);
+    }
+
+    /// The same, where a page that is open looks for it: at its former address.
+    pub(crate) fn start_again_in_place(&mut self) {
+        let address = self.api.address().to_string();
+        self.start_again_with(&["--ui".to_owned(), address]);
+    }
+
+    fn start_again_with(&mut self, more: &[String]) {
         assert!(self.running.is_none(), "home still runs");
-        let (running, api, ingress) = start(self.directory.path(), &self.arguments);
+        let arguments = [&self.arguments, more].concat();
+        let (running, api, ingress) = start(self.directory.path(), &arguments);
         self.running = Some(running);
         (self.api, self.ingress) = (api, ingress);
         self.wait_placed(1);
@@ -338,7 +349,8 @@ impl HomeBuilder {
 fn start(directory: &Path, arguments: &[String]) -> (Running, Client, Client) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_cleave"))
         .args(["up", "--data", "data", "--config", "cleave.toml"])
-        .args(["--ui", "127.0.0.1:0", "--ingress", "127.0.0.1:0"])
+        .args(["--ingress", "127.0.0.1:0"])
+        .args((!arguments.iter().any(|argument| argument == "--ui")).then_some("--ui=127.0.0.1:0"))
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")

@@ -74,12 +74,12 @@ pub fn page() -> AnyView {
             {faces::list(live.handlers, move || live.read_all(), empty, shown)}
             <p class="map-hint small faint" id="map-hint">"Drag a handler out of its box to run it alone, into another to join it; by keys: m."</p>
         </section>
+        {plan::panel(view)}
         {hour::card(view)}
         <div class="columns map-foot">
             {foot::recent(live)}
             <div class="stack">{foot::trouble(live, view.ailments)} {foot::events(view)}</div>
         </div>
-        {plan::panel(view)}
     }
     .into_any()
 }
@@ -160,7 +160,16 @@ impl View {
             (places, placed, pairs)
         });
         let query = Memo::new(move |_| self.query());
+        // A first picture of half of it would be drawn anew at once.
+        let awaited = Memo::new(move |_| {
+            live.handlers.with(Remote::is_loading)
+                || live.placement.with(Remote::is_loading)
+                || live.edges.with(Remote::is_loading)
+        });
         Effect::new(move |_| {
+            if awaited.get() {
+                return;
+            }
             // Read, not only tracked: a memo that nobody reads follows nothing.
             shape.with(|_| ());
             query.with(|_| ());

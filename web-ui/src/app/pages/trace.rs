@@ -114,6 +114,7 @@ fn read(stage: Stage, attempt: usize) {
 fn take(stage: Stage, known: Option<u32>, head: Option<Arc<TraceHead>>, rows: Result<Rows, Problem>) {
     match (rows, head) {
         (Ok(rows), Some(head)) => {
+            stage.gone.set(false);
             // Rows that are being looked at stay where they are unless there are more.
             if known == Some(head.summary.spans) {
                 return;
@@ -122,7 +123,11 @@ fn take(stage: Stage, known: Option<u32>, head: Option<Arc<TraceHead>>, rows: Re
             keep(stage.head, Ok(head));
             stage.with_chart(|chart| chart.begin(stage, whole, rows));
         }
-        (Err(problem), _) => keep(stage.head, Err(problem)),
+        (Err(problem), _) => {
+            // What was read stays; that there will be no more of it is said.
+            stage.gone.set(problem.status == 404 && known.is_some());
+            keep(stage.head, Err(problem));
+        }
         (Ok(_), None) => {}
     }
 }
@@ -152,10 +157,18 @@ fn body(stage: Stage) -> AnyView {
             <p class="small soft critical-words" data-finding="critical-path"><span class="seam-mark" aria-hidden="true"></span><b>"critical path"</b> ": " {text}</p>
         })
     };
+    let gone = move || {
+        stage.gone.get().then(|| view! {
+            <p class="trouble" role="status" data-finding="gone">
+                "This trace is stored no more: it was deleted as one of the oldest. What was read before can still be seen."
+            </p>
+        })
+    };
     let look = Memo::new(move |_| stage.view.with(|view| view.look));
     view! {
         {tags::head(move || title.get(), move || told(stage, about), toolbar::right(stage))}
         {failure}
+        {gone}
         {move || told(stage, |head| Some(linked(&head.linked)))}
         <section class="card flush waterfall-card">
             {toolbar::toolbar(stage)}
@@ -186,6 +199,8 @@ fn about(head: &TraceHead) -> String {
             format::plural(u64::from(head.orphans), "span", "spans")
         ));
     }
+    // Traces of other programs know no placement.
+    parts.retain(|part| !part.is_empty());
     parts.join(" · ")
 }
 

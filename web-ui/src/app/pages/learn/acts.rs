@@ -130,7 +130,7 @@ async fn put(wanted: &Value) -> Result<(), String> {
 
 /// Puts the placement back that was in force before the tour.
 pub async fn undo() -> Result<(), String> {
-    let before: Value = serde_json::from_str(&stored(BEFORE_KEY)).unwrap_or_default();
+    let before: Value = crate::json::from_str(&stored(BEFORE_KEY)).unwrap_or_default();
     if before.is_object() {
         put(&before).await?;
     }

@@ -18,6 +18,7 @@ use wasm_bindgen::prelude::Closure;
 use super::links::{brief, links};
 use super::{View, menu};
 use crate::app::live::Remote;
+use crate::finding::Ailment;
 
 /// The picture of what is shown.
 pub fn drawing(view: View) -> AnyView {
@@ -122,10 +123,6 @@ fn place(rect: Rect) -> (String, String, String) {
     )
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one piece of markup, read from top to bottom"
-)]
 fn handler_box(view: View, name: HandlerName) -> AnyView {
     let (live, ailments) = (view.live, view.ailments);
     let wanted = name.clone();
@@ -138,10 +135,8 @@ fn handler_box(view: View, name: HandlerName) -> AnyView {
         })
     });
     let rect = Memo::new(move |_| {
-        let mut rect = at.get();
-        if let Some((x, y)) = dragged.get() {
-            (rect.x, rect.y) = (rect.x + x, rect.y + y);
-        }
+        let (mut rect, (x, y)) = (at.get(), dragged.get().unwrap_or_default());
+        (rect.x, rect.y) = (rect.x + x, rect.y + y);
         place(rect)
     });
     let drag = drag::Dragging::new(view, name.clone());
@@ -157,29 +152,12 @@ fn handler_box(view: View, name: HandlerName) -> AnyView {
         })
     };
     let known = name.clone();
-    let shown = move || {
-        live.handlers.with(|list| {
-            let listed = list.ready().into_iter().flatten();
-            let found = listed.into_iter().find(|handler| handler.name == known);
-            found.map_or_else(
-                || known.to_string(),
-                |handler| match handler.nodes.len() {
-                    0 | 1 => handler.shown_name().to_owned(),
-                    replicas => format!("{} ×{replicas}", handler.shown_name()),
-                },
-            )
-        })
-    };
+    let shown = move || shown_name(view, &known);
     let hue = live.hue(name.clone());
     let sick = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| ailment.bad));
     let uneasy = move || ailment.with(|ailment| ailment.as_ref().is_some_and(|ailment| !ailment.bad));
-    let title = move || {
-        ailment.with(|ailment| {
-            ailment
-                .as_ref()
-                .map(|ailment| format!("{}: {}", ailment.title, ailment.sentence))
-        })
-    };
+    let told = |ailment: &Ailment| format!("{}: {}", ailment.title, ailment.sentence);
+    let title = move || ailment.with(|ailment| ailment.as_ref().map(told));
     view! {
         <a
             class=move || format!("map-handler {}", hue())
@@ -207,6 +185,21 @@ fn handler_box(view: View, name: HandlerName) -> AnyView {
         {menu::button(view, name.clone(), at)}
     }
     .into_any()
+}
+
+/// What a box is called: the handler's name, with the number of its replicas.
+fn shown_name(view: View, name: &HandlerName) -> String {
+    view.live.handlers.with(|list| {
+        let listed = list.ready().into_iter().flatten();
+        let found = listed.into_iter().find(|handler| handler.name == *name);
+        found.map_or_else(
+            || name.to_string(),
+            |handler| match handler.nodes.len() {
+                0 | 1 => handler.shown_name().to_owned(),
+                replicas => format!("{} ×{replicas}", handler.shown_name()),
+            },
+        )
+    })
 }
 
 /// Calls per second that a handler served then, where the past is shown.

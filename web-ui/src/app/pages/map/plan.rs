@@ -124,7 +124,7 @@ fn put(view: View, wanted: Placement, then: impl FnOnce(u64) -> Asked + 'static)
     });
 }
 
-/// The panel at the bottom of the window; it covers a little and moves nothing.
+/// The panel below the map, which stays in sight at the bottom of the window while the map is taller than that.
 pub fn panel(view: View) -> AnyView {
     let plan = view.plan;
     let body = move || {

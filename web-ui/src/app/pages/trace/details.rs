@@ -13,7 +13,7 @@ use super::nine_steps::{self, Other};
 use super::stage::Stage;
 use super::typical::Typical;
 use super::{again, is_caller};
-use crate::app::live::Remote;
+use crate::app::live::{Remote, live};
 use crate::app::parts::tags;
 use crate::app::{api, shell};
 use crate::format;
@@ -28,6 +28,8 @@ pub fn view(stage: Stage) -> AnyView {
     let shown: RwSignal<Remote<Arc<CallDetail>>> = RwSignal::new(Remote::Loading);
     Effect::new(move |_| {
         let Some(span) = stage.chosen.get() else { return };
+        // What was asked for while the server was away is asked again.
+        live().recoveries.track();
         // A trace that grows may bring the other side of the call.
         stage
             .head

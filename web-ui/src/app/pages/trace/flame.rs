@@ -7,11 +7,12 @@ use std::time::Duration;
 use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use protocol::SpanId;
 use protocol::api::rows::{Overview, Run};
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, MouseEvent, WheelEvent};
 
-use super::chart::{CHAR, Face, Pen};
+use super::chart::{CHAR, Colours, Face, Pen};
 use super::stage::Stage;
 use crate::app::api;
 use crate::app::live::live;
@@ -23,55 +24,23 @@ use crate::waterfall::ticks::{mark, ticks};
 const LEVEL: f64 = 24.0;
 const AXIS: f64 = 26.0;
 const COLUMNS: u32 = 256;
+/// How long what is seen must have rested before it is asked for.
+const REST: Duration = Duration::from_millis(60);
 
 /// What is drawn, and for which part of the time.
 type Drawn = StoredValue<Option<Overview>>;
 
 /// The view.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one piece of markup, read from top to bottom"
-)]
 pub fn view(stage: Stage) -> AnyView {
     let canvas = NodeRef::<html::Canvas>::new();
     let drawn: Drawn = StoredValue::new(None);
     let tip = RwSignal::new(String::new());
-    let asked = StoredValue::new(0_u32);
     let height = RwSignal::new(AXIS + LEVEL * 8.0);
     let paint = move || paint(stage, drawn, canvas);
-    let ask = Memo::new(move |_| {
-        let mut parameters = vec![("columns", COLUMNS.to_string()), ("names", "true".to_owned())];
-        stage.view.with(|view| {
-            if let Some((from, to)) = view.zoom {
-                parameters.push(("from", from.to_string()));
-                parameters.push(("to", to.to_string()));
-            }
-            parameters.extend(view.focus.map(|focus| ("focus", focus.to_string())));
-        });
-        with_query(&format!("traces/{}/overview", stage.id), &parameters)
-    });
-    Effect::new(move |_| {
-        let path = ask.get();
-        asked.update_value(|asked| *asked += 1);
-        let now = asked.get_value();
-        set_timeout(
-            move || {
-                if asked.try_get_value() != Some(now) {
-                    return;
-                }
-                spawn_local(async move {
-                    let answer = api::get::<Overview>(&path).await;
-                    if let (Ok(answer), Some(true)) =
-                        (answer, asked.try_get_value().map(|asked| asked == now))
-                    {
-                        height.set(AXIS + LEVEL * answer.levels.len() as f64 + 6.0);
-                        drawn.set_value(Some(answer));
-                        request_animation_frame(paint);
-                    }
-                });
-            },
-            Duration::from_millis(60),
-        );
+    follow(stage, move |answer| {
+        height.set(AXIS + LEVEL * answer.levels.len() as f64 + 6.0);
+        drawn.set_value(Some(answer));
+        request_animation_frame(paint);
     });
     Effect::new(move |_| {
         stage.chosen.track();
@@ -132,6 +101,40 @@ pub fn view(stage: Stage) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// Asks for the bars of what is seen, whenever that has rested for a moment; only the last answer is taken.
+fn follow(stage: Stage, take: impl Fn(Overview) + Copy + 'static) {
+    let asked = StoredValue::new(0_u32);
+    let ask = Memo::new(move |_| {
+        let mut parameters = vec![("columns", COLUMNS.to_string()), ("names", "true".to_owned())];
+        stage.view.with(|view| {
+            if let Some((from, to)) = view.zoom {
+                parameters.push(("from", from.to_string()));
+                parameters.push(("to", to.to_string()));
+            }
+            parameters.extend(view.focus.map(|focus| ("focus", focus.to_string())));
+        });
+        with_query(&format!("traces/{}/overview", stage.id), &parameters)
+    });
+    Effect::new(move |_| {
+        let path = ask.get();
+        asked.update_value(|asked| *asked += 1);
+        let now = asked.get_value();
+        let is_last = move || asked.try_get_value() == Some(now);
+        let read = move || {
+            if !is_last() {
+                return;
+            }
+            spawn_local(async move {
+                let answer = api::get::<Overview>(&path).await;
+                if let Some(answer) = answer.ok().filter(|_| is_last()) {
+                    take(answer);
+                }
+            });
+        };
+        set_timeout(read, REST);
+    });
 }
 
 fn words_of(run: &Run, words: &[String]) -> String {
@@ -208,6 +211,26 @@ fn paint(stage: Stage, drawn: Drawn, canvas: NodeRef<html::Canvas>) {
     let Some(pen) = Pen::on(&canvas, size.0.max(1.0), size.1.max(1.0)) else {
         return;
     };
+    axis(&pen, &colours, zoom);
+    drawn.with_value(|drawn| {
+        let Some(drawn) = drawn else { return };
+        for (level, runs) in drawn.levels.iter().enumerate() {
+            let y = AXIS + level as f64 * LEVEL;
+            for run in runs {
+                bar(
+                    &pen,
+                    &mut colours,
+                    (drawn, run),
+                    place(run, drawn, zoom),
+                    (y, chosen),
+                );
+            }
+        }
+    });
+}
+
+/// The marks of the time, over the whole height.
+fn axis(pen: &Pen, colours: &Colours, zoom: Zoom) {
     let marks = ticks(zoom.from, zoom.to, (pen.width / 110.0) as usize + 1);
     let between = marks
         .windows(2)
@@ -227,34 +250,35 @@ fn paint(stage: Stage, drawn: Drawn, canvas: NodeRef<html::Canvas>) {
             Face::Small,
         );
     }
-    drawn.with_value(|drawn| {
-        let Some(drawn) = drawn else { return };
-        for (level, runs) in drawn.levels.iter().enumerate() {
-            let y = AXIS + level as f64 * LEVEL;
-            for run in runs {
-                let (left, width) = place(run, drawn, zoom);
-                let (x, width) = (left * pen.width, (width * pen.width).max(1.0));
-                if x > pen.width || x + width < 0.0 {
-                    continue;
-                }
-                let word = |at: u32| drawn.words.get(at as usize).map_or("", String::as_str);
-                let hue = colours.of(word(run.handler)).to_owned();
-                pen.fill(if run.failed > 0 { &colours.bad } else { &hue });
-                pen.alpha(if run.calls > 1 { 0.62 } else { 1.0 });
-                pen.bar(x, y, (width - 1.0).max(1.0), LEVEL - 2.0, 3.0);
-                pen.alpha(1.0);
-                if run.span.is_some() && run.span == chosen {
-                    pen.ring(x + 2.0, y + 2.0, width - 5.0, LEVEL - 6.0, &colours.ink);
-                }
-                let (left, right) = (x.max(0.0), (x + width).min(pen.width));
-                let room = ((right - left - 10.0) / CHAR).max(0.0) as usize;
-                if room >= 4 {
-                    let text = format!("{} {}", word(run.handler), run.label.map_or("", word));
-                    let text: String = text.chars().take(room).collect();
-                    pen.fill("#fff");
-                    pen.text(&text, left + 5.0, y + LEVEL / 2.0 - 1.0, Face::Bold);
-                }
-            }
-        }
-    });
+}
+
+/// One call, or several that stand too close to be told apart.
+fn bar(
+    pen: &Pen,
+    colours: &mut Colours,
+    (drawn, run): (&Overview, &Run),
+    (left, width): (f64, f64),
+    (y, chosen): (f64, Option<SpanId>),
+) {
+    let (x, width) = (left * pen.width, (width * pen.width).max(1.0));
+    if x > pen.width || x + width < 0.0 {
+        return;
+    }
+    let word = |at: u32| drawn.words.get(at as usize).map_or("", String::as_str);
+    let hue = colours.of(word(run.handler)).to_owned();
+    pen.fill(if run.failed > 0 { &colours.bad } else { &hue });
+    pen.alpha(if run.calls > 1 { 0.62 } else { 1.0 });
+    pen.bar(x, y, (width - 1.0).max(1.0), LEVEL - 2.0, 3.0);
+    pen.alpha(1.0);
+    if run.span.is_some() && run.span == chosen {
+        pen.ring(x + 2.0, y + 2.0, width - 5.0, LEVEL - 6.0, &colours.ink);
+    }
+    let (left, right) = (x.max(0.0), (x + width).min(pen.width));
+    let room = ((right - left - 10.0) / CHAR).max(0.0) as usize;
+    if room >= 4 {
+        let text = format!("{} {}", word(run.handler), run.label.map_or("", word));
+        let text: String = text.chars().take(room).collect();
+        pen.fill("#fff");
+        pen.text(&text, left + 5.0, y + LEVEL / 2.0 - 1.0, Face::Bold);
+    }
 }

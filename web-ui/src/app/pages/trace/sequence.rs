@@ -16,8 +16,14 @@ use crate::waterfall::windows::Windows;
 
 /// Calls that are drawn: what a person follows.
 const CALLS_MAX: usize = 48;
-/// Lifelines' distance, and the height of a message, in units of the drawing.
+/// Lifelines' distance: as far as is good to read, and as near as the names allow.
 const LINE: f64 = 148.0;
+const LINE_MIN: f64 = 108.0;
+/// The width that lifelines share, while they are not too near.
+const WIDTH: f64 = 1_100.0;
+/// A drawing that is too wide is drawn smaller, and scrolls where that would be too small to read.
+const SCALE_MIN: f64 = 0.78;
+/// The height of a message, in units of the drawing.
 const STEP: f64 = 27.0;
 const TOP: f64 = 62.0;
 
@@ -64,9 +70,10 @@ fn draw(answer: Rows) -> Drawing {
 }
 
 fn picture(stage: Stage, drawn: &Sequence, spans: &[protocol::SpanId], more: u64) -> AnyView {
-    let width = drawn.lifelines.len() as f64 * LINE + 20.0;
+    let distance = (WIDTH / drawn.lifelines.len().max(1) as f64).clamp(LINE_MIN, LINE);
+    let width = drawn.lifelines.len() as f64 * distance + 20.0;
     let height = TOP + drawn.messages.len() as f64 * STEP + 26.0;
-    let x = |line: usize| 10.0 + (line as f64 + 0.5) * LINE;
+    let x = |line: usize| 10.0 + (line as f64 + 0.5) * distance;
     let lines: Vec<_> = drawn
         .lifelines
         .iter()
@@ -76,7 +83,7 @@ fn picture(stage: Stage, drawn: &Sequence, spans: &[protocol::SpanId], more: u64
             view! {
                 <g class=hue>
                     <line class="seq-line" x1=x(at) x2=x(at) y1="52" y2=height - 12.0></line>
-                    <rect class="seq-head" x=x(at) - 62.0 y="20" width="124" height="30" rx="7"></rect>
+                    <rect class="seq-head" x=x(at) - distance / 2.0 + 6.0 y="20" width=distance - 12.0 height="30" rx="7"></rect>
                     <text class="seq-name" x=x(at) y="40" text-anchor="middle">{line.handler.clone()}</text>
                     <text class="seq-node" x=x(at) y="13" text-anchor="middle">{line.node.clone()}</text>
                 </g>
@@ -102,7 +109,7 @@ fn picture(stage: Stage, drawn: &Sequence, spans: &[protocol::SpanId], more: u64
     });
     view! {
         <div class="sequence" tabindex="0" role="region" aria-label="Sequence of calls">
-            <svg class="seq" viewBox=format!("0 0 {width:.0} {height:.0}") width=width height=height role="group" aria-label="Calls between handlers, from top to bottom">
+            <svg class="seq" viewBox=format!("0 0 {width:.0} {height:.0}") width=width height=height style:min-width=format!("{:.0}px", width * SCALE_MIN) role="group" aria-label="Calls between handlers, from top to bottom">
                 {lines}
                 {messages}
             </svg>

@@ -26,6 +26,8 @@ pub struct Stage {
     pub id: TraceId,
     /// The trace as a whole.
     pub head: RwSignal<Remote<Arc<TraceHead>>>,
+    /// Whether it was deleted since it was read.
+    pub gone: RwSignal<bool>,
     /// What is seen of it.
     pub view: RwSignal<TraceView>,
     /// The selected span: what the address names, else what the page begins with.
@@ -51,6 +53,7 @@ impl Stage {
         let stage = Self {
             id,
             head,
+            gone: RwSignal::new(false),
             view,
             chosen,
             chart: StoredValue::new_local(Rc::new(RefCell::new(Chart::default()))),

@@ -40,10 +40,6 @@ pub fn right(stage: Stage) -> AnyView {
 }
 
 /// Above the rows.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one piece of markup, read from top to bottom"
-)]
 pub fn toolbar(stage: Stage) -> AnyView {
     let search = Search::new(stage);
     let look = move |look: Look| {
@@ -62,7 +58,27 @@ pub fn toolbar(stage: Stage) -> AnyView {
             <button class="wf-step" data-action=action title=words aria-label=words on:click=move |_| { stage.with_chart(act); }>{glyph}</button>
         }
     };
-    let level = move |event: leptos::ev::Event| {
+    view! {
+        <div class="wf-bar">
+            <div class="seg quiet" role="group" aria-label="View">{Look::ALL.map(look)}</div>
+            <span class="wf-steps">{step(stage, search, false)} {step(stage, search, true)}</span>
+            <span class="wf-steps">
+                {zoom("zoom-in", "+", "Nearer: w", |chart| chart.zoom_by(0.5))}
+                {zoom("zoom-out", "−", "Further: s", |chart| chart.zoom_by(2.0))}
+                {zoom("zoom-all", "0", "All of it: 0", Chart::whole)}
+            </span>
+            {level(stage)}
+            {focus(stage)}
+            {find::view(search)}
+            <span class="wf-hint faint small wide">"Ctrl and wheel zoom, drag moves"</span>
+        </div>
+    }
+    .into_any()
+}
+
+/// Which levels are unfolded.
+fn level(stage: Stage) -> AnyView {
+    let choose = move |event: leptos::ev::Event| {
         let chosen = event_target_value(&event).parse().ok();
         stage.edit(|view| {
             view.level = chosen;
@@ -75,7 +91,12 @@ pub fn toolbar(stage: Stage) -> AnyView {
         let selected = move || stage.view.with(|view| view.level == level);
         view! { <option value=value selected=selected>{word}</option> }
     });
-    let focus = move || {
+    view! { <select class="wf-level" aria-label="Levels" on:change=choose>{options}</select> }.into_any()
+}
+
+/// From the whole trace to the selected call and what is below it, and back.
+fn focus(stage: Stage) -> AnyView {
+    let button = move || {
         let focus = stage.view.with(|view| view.focus);
         let chosen = stage.chosen.get();
         let act = move |_| {
@@ -90,39 +111,27 @@ pub fn toolbar(stage: Stage) -> AnyView {
         (focus.is_some() || chosen.is_some())
             .then(|| view! { <button class="btn tiny" data-action="focus" aria-pressed=focus.is_some().to_string() on:click=act>{words}</button> })
     };
-    let step = move |forward: bool| {
-        let (action, words, glyph) = match forward {
-            true => ("next-span", "Next span: ]", "↓"),
-            false => ("previous-span", "Previous span: [", "↑"),
-        };
-        let act = move |_| {
-            if search.step(forward) {
-                return;
-            }
-            let next = stage.with_chart(|chart| chart.neighbour(forward)).flatten();
-            if let Some(span) = next {
-                stage.select(span);
-                stage.with_chart(|chart| chart.reveal(span));
-            }
-        };
-        view! { <button class="wf-step" data-action=action aria-label=words title=words on:click=act>{glyph}</button> }
+    button.into_any()
+}
+
+/// To the next find, or the next span; or to the one before.
+fn step(stage: Stage, search: Search, forward: bool) -> AnyView {
+    let (action, words, glyph) = match forward {
+        true => ("next-span", "Next span: ]", "↓"),
+        false => ("previous-span", "Previous span: [", "↑"),
     };
-    view! {
-        <div class="wf-bar">
-            <div class="seg quiet" role="group" aria-label="View">{Look::ALL.map(look)}</div>
-            <span class="wf-steps">{step(false)} {step(true)}</span>
-            <span class="wf-steps">
-                {zoom("zoom-in", "+", "Nearer: w", |chart| chart.zoom_by(0.5))}
-                {zoom("zoom-out", "−", "Further: s", |chart| chart.zoom_by(2.0))}
-                {zoom("zoom-all", "0", "All of it: 0", Chart::whole)}
-            </span>
-            <select class="wf-level" aria-label="Levels" on:change=level>{options}</select>
-            {focus}
-            {find::view(search)}
-            <span class="wf-hint faint small wide">"Ctrl and wheel zoom, drag moves"</span>
-        </div>
-    }
-    .into_any()
+    let act = move |_| {
+        if search.step(forward) {
+            return;
+        }
+        let next = stage.with_chart(|chart| chart.neighbour(forward)).flatten();
+        if let Some(span) = next {
+            stage.select(span);
+            stage.with_chart(|chart| chart.reveal(span));
+        }
+    };
+    view! { <button class="wf-step" data-action=action aria-label=words title=words on:click=act>{glyph}</button> }
+        .into_any()
 }
 
 /// Other traces of the same request.

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use protocol::NodeName;
 use protocol::api::history::NodeChange;
+use protocol::api::nodes::Node;
 
 use super::super::View;
 use super::place;
@@ -14,10 +15,6 @@ use crate::map::past;
 const NOWHERE: &str = "nowhere";
 
 /// The box.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one piece of markup, read from top to bottom"
-)]
 pub fn node_box(view: View, name: NodeName) -> AnyView {
     let live = view.live;
     let wanted = name.clone();
@@ -29,22 +26,7 @@ pub fn node_box(view: View, name: NodeName) -> AnyView {
         })
     });
     let wanted = name.clone();
-    let target = move || {
-        view.plan.drag.with(|drag| {
-            let with = drag
-                .as_ref()
-                .and_then(|drag| drag.change.as_ref())
-                .and_then(|change| change.with.as_ref());
-            with.is_some_and(|with| {
-                view.picture.with(|picture| {
-                    let handlers = picture.ready().map_or(&[][..], |picture| &picture.handlers);
-                    handlers
-                        .iter()
-                        .any(|handler| handler.name == *with && handler.node == wanted)
-                })
-            })
-        })
-    };
+    let target = move || is_target(view, &wanted);
     // How it stood then, as far as its events tell.
     let wanted = name.clone();
     let then = Memo::new(move |_| {
@@ -60,27 +42,12 @@ pub fn node_box(view: View, name: NodeName) -> AnyView {
                 .cloned()
         })
     });
-    let wanted = name.clone();
-    let figures = move || {
-        if view.at.get().is_some() {
-            return then
-                .get()
-                .filter(|change| *change != NodeChange::Ready)
-                .map(|change| change_word(change).to_owned());
+    let figures = move || match view.at.get() {
+        Some(_) => {
+            let change = then.get().filter(|change| *change != NodeChange::Ready);
+            change.map(|change| change_word(change).to_owned())
         }
-        node.with(|node| {
-            let node = node.as_ref()?;
-            let (_, word) = tags::node_state(node.state);
-            if word != "ready" {
-                return Some(word.to_owned());
-            }
-            let cpu = live.cpu.with(|cpu| cpu.get(&wanted).copied());
-            let memory = format!("{} MB", node.resident_bytes / 1_000_000);
-            Some(cpu.map_or_else(
-                || memory.clone(),
-                |cpu| format!("{} · {memory}", format::percent(cpu, 1.0)),
-            ))
-        })
+        None => node.with(|node| node.as_ref().map(|node| figures(view, node))),
     };
     let state = move || match view.at.get() {
         Some(_) => then.get().map_or("unknown", change_word),
@@ -108,6 +75,36 @@ pub fn node_box(view: View, name: NodeName) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// Whether what is dragged would come into this box.
+fn is_target(view: View, name: &NodeName) -> bool {
+    view.plan.drag.with(|drag| {
+        let change = drag.as_ref().and_then(|drag| drag.change.as_ref());
+        let Some(with) = change.and_then(|change| change.with.as_ref()) else {
+            return false;
+        };
+        view.picture.with(|picture| {
+            let handlers = picture.ready().map_or(&[][..], |picture| &picture.handlers);
+            handlers
+                .iter()
+                .any(|handler| handler.name == *with && handler.node == *name)
+        })
+    })
+}
+
+/// CPU and memory of a node that is ready; of another, its state.
+fn figures(view: View, node: &Node) -> String {
+    let (_, word) = tags::node_state(node.state);
+    if word != "ready" {
+        return word.to_owned();
+    }
+    let memory = format!("{} MB", node.resident_bytes / 1_000_000);
+    let cpu = view.live.cpu.with(|cpu| cpu.get(&node.name).copied());
+    match cpu {
+        Some(cpu) => format!("{} · {memory}", format::percent(cpu, 1.0)),
+        None => memory,
+    }
 }
 
 fn change_word(change: NodeChange) -> &'static str {
