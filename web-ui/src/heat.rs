@@ -243,7 +243,7 @@ pub fn times(heat: &Heat, most: usize, offset_min: i64) -> Vec<(u64, f64)> {
     let step = TIMES
         .into_iter()
         .find(|step| span / step < most.max(1) as u64)
-        .unwrap_or(span.max(1));
+        .unwrap_or_else(|| span.max(1));
     // Marks lie where the day's hours do, also where those are no whole hours of UTC.
     let shift = (offset_min * 60_000).rem_euclid(86_400_000) as u64 % step;
     let first = (heat.from_unix_ms + shift).div_ceil(step) * step - shift;

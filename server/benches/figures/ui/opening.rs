@@ -44,12 +44,12 @@ impl Opened {
         (opened, page)
     }
 
-    /// How long one of the API's answers took.
+    /// How long one of the API's answers took: the page's own, where it was asked for ahead.
     pub fn took(&self, end_of_path: &str) -> f64 {
         let found = self
             .answers
             .iter()
-            .find(|answer| answer.path.ends_with(end_of_path));
+            .rfind(|answer| answer.path.ends_with(end_of_path));
         found.map_or(0.0, |answer| answer.end - answer.start)
     }
 

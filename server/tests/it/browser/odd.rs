@@ -1,11 +1,10 @@
 //! A trace that no good program makes, on its page: deep, wide, in circles, without parents, without length, and with names
 //! that would be markup.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use chromium::Page;
 use http::Method;
 use serde_json::{Value, json};
+use server::clock::Clock;
 
 use super::gallery::Gallery;
 use crate::support::{Home, Req};
@@ -32,8 +31,7 @@ pub(super) fn import(home: &Home) {
 }
 
 fn spans() -> Vec<Value> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    let zero = u64::try_from(now.as_nanos()).expect("before 2500") - 10_000_000_000;
+    let zero = Clock::system().unix_ns() - 10_000_000_000;
     let span = |id: u64, parent: u64, name: &str, (start, end): (u64, u64)| {
         json!({
             "traceId": TRACE, "spanId": format!("{id:016x}"), "name": name, "kind": 1,
