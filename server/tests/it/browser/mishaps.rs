@@ -152,7 +152,8 @@ pub(super) async fn two_tabs(home: &Home) {
         }
     }
     // Steps that were done in one are done in the other.
-    one.evaluate("localStorage.setItem('cleave.learn.done', '1,2')").await;
+    one.evaluate("localStorage.setItem('cleave.learn.done', '1,2')")
+        .await;
     two.click("[data-nav='learn']").await;
     two.wait_for("[data-step='3']").await;
     for page in [&mut one, &mut two] {
