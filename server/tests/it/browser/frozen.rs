@@ -182,9 +182,8 @@ pub(super) async fn compare(home: &Home) {
             };
             write(&to, &BASE64_STANDARD.decode(&picture).expect("base64"));
             let before = BASE64_STANDARD.encode(std::fs::read(&kept).unwrap_or_default());
-            let share = judge
-                .evaluate(&format!("{DIFFERENCE}({})", json!([before, picture])))
-                .await;
+            let script = format!("{DIFFERENCE}({})", json!([before, picture]));
+            let share = judge.evaluate(&script).await;
             if share.as_f64().is_none_or(|share| share > SHARE_MAX) {
                 different.push(format!("{file} ({share})"));
             }
@@ -203,7 +202,7 @@ pub(super) async fn compare(home: &Home) {
 async fn open(page: &mut Page, url: &str, frozen: &Frozen, address: &str, ready: &str) {
     let address = address.replace('A', &frozen.a).replace('B', &frozen.b);
     page.goto(&format!("{url}{address}")).await;
-    page.wait_for(&format!("{ready}")).await;
+    page.wait_for(ready).await;
     page.wait_until(
         "nothing to be loading",
         "!document.querySelector('main .skeleton, main .sequence-wait, main .details-wait')",

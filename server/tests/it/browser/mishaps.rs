@@ -301,7 +301,9 @@ fn send_odd_spans(home: &Home) -> &'static str {
     let door = home.api.get::<Value>("/api/v1/status")["otlp"]["listen"].clone();
     let door = Client::new(door.as_str().expect("the door is open"));
     let id = "0af7651916cd43dd8448eb211c80319c";
-    let now = std::time::SystemTime::now();
+    // Home began a moment ago.
+    let now = std::fs::metadata(home.rules_file()).and_then(|file| file.modified());
+    let now = now.expect("the rules are there");
     let now = now
         .duration_since(std::time::UNIX_EPOCH)
         .expect("now is after 1970")

@@ -22,7 +22,7 @@ const LINE_MIN: f64 = 108.0;
 /// The width that lifelines share, while they are not too near.
 const WIDTH: f64 = 1_100.0;
 /// A drawing that is too wide is drawn smaller, and scrolls where that would be too small to read.
-const SCALE_MIN: f64 = 0.78;
+const SCALE_MIN: f64 = 0.7;
 /// The height of a message, in units of the drawing.
 const STEP: f64 = 27.0;
 const TOP: f64 = 62.0;
