@@ -3,7 +3,7 @@
 //! Promises: one `EventSource` per page load; after a loss the lists are read again, because events may have been
 //! missed; while it lasts, pages keep what they had. Snapshots are whole, so the last one is enough.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ type CpuSeconds = BTreeMap<(NodeName, u64), f64>;
 
 thread_local! {
     static STREAM: RefCell<Option<Stream>> = const { RefCell::new(None) };
+    /// Counts what the stream brought.
+    static HEARD: Cell<u32> = const { Cell::new(0) };
     /// When nodes were seen last, and the CPU that each process had used by then.
     static CPU_BEFORE: RefCell<(f64, CpuSeconds)> = const { RefCell::new((0.0, BTreeMap::new())) };
 }
@@ -142,11 +144,12 @@ impl Live {
         read_list("nodes", self.nodes);
         read_list("edges", self.edges);
         read_list("queues", self.queues);
-        let placement = self.placement;
-        spawn_local(async move { keep(placement, api::get("placement").await) });
-        let status = self.status;
+        read("placement", self.placement, |placement| placement);
+        let (status, before) = (self.status, HEARD.get());
         spawn_local(async move {
-            if let Ok(now) = api::get("status").await {
+            if let Ok(now) = api::get("status").await
+                && (HEARD.get() == before || status.with_untracked(Option::is_none))
+            {
                 status.set(Some(now));
             }
         });
@@ -256,6 +259,7 @@ impl Live {
 fn on(source: &EventSource, name: &str, live: Live, act: fn(Live, &str)) -> Heard {
     let heard = Heard::new(move |event: MessageEvent| {
         if let Some(text) = event.data().as_string() {
+            HEARD.set(HEARD.get().wrapping_add(1));
             act(live, &upright(text));
         }
     });
@@ -271,8 +275,23 @@ fn set<T: DeserializeOwned + Send + Sync + 'static>(signal: RwSignal<Remote<T>>,
 }
 
 fn read_list<T: DeserializeOwned + Send + Sync + 'static>(path: &'static str, list: List<T>) {
+    read(path, list, |page: Page<T>| page.items);
+}
+
+/// Reads something that the stream tells as well. The stream begins with all there is and goes on with what changes, so
+/// once it has spoken, an answer that was under way meanwhile may be older than what is shown, and nothing would correct it.
+fn read<A, T>(path: &'static str, signal: RwSignal<Remote<T>>, of: fn(A) -> T)
+where
+    A: DeserializeOwned + 'static,
+    T: Send + Sync + 'static,
+{
+    let before = HEARD.get();
     spawn_local(async move {
-        keep(list, api::get::<Page<T>>(path).await.map(|page| page.items));
+        let answer = api::get::<A>(path).await;
+        let is_shown = signal.try_with_untracked(|now| now.ready().is_some()) == Some(true);
+        if HEARD.get() == before || !is_shown {
+            keep(signal, answer.map(of));
+        }
     });
 }
 
