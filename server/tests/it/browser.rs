@@ -94,12 +94,15 @@ fn a_purchase_is_followed_together_and_apart() {
 /// Scenario: a person reads a handler's contract, calls it by hand, and drops another handler on the page.
 #[test]
 fn a_handler_is_called_by_hand_and_another_one_uploaded() {
-    let home = Home::with(&["currency"]).start();
+    let home = Home::with(&["currency"])
+        .rules("[traces]\narguments = true\n")
+        .start();
     on_this_thread(async {
         let mut chromium = Chromium::start(screenshots()).await;
         let mut page = chromium.open().await;
         page.goto(&home.url()).await;
         handlers::call_by_hand(&mut page).await;
+        handlers::call_again(&mut page).await;
         handlers::upload(&mut page).await;
         let complaints = page.complaints().await;
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));

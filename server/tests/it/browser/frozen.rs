@@ -43,13 +43,19 @@ const PAGES: [(&str, &str, &str); 13] = [
 /// Keeps what the page is answered.
 const RECORD: &str = "(() => {
     window.kept = {};
+    window.underWay = 0;
     const real = window.fetch;
     window.fetch = async (url, init) => {
-        const answer = await real(url, init);
-        const path = String(url);
-        if (path.startsWith('/api/v1/') && answer.ok && (init?.method ?? 'GET') === 'GET')
-            window.kept[path] = await answer.clone().text();
-        return answer;
+        window.underWay++;
+        try {
+            const answer = await real(url, init);
+            const path = String(url);
+            if (path.startsWith('/api/v1/') && answer.ok && (init?.method ?? 'GET') === 'GET')
+                window.kept[path] = await answer.clone().text();
+            return answer;
+        } finally {
+            window.underWay--;
+        }
     };
 })()";
 
@@ -118,6 +124,7 @@ pub(super) async fn record(page: &mut Page, url: &str, a: &str, b: &str) {
     };
     for (_, address, ready) in PAGES {
         open(page, url, &frozen, address, ready).await;
+        page.wait_until("every answer", "window.underWay === 0").await;
         frozen.now = page.evaluate("Date.now()").await.as_u64().expect("a time");
         let kept = page.evaluate("window.kept").await;
         let kept: BTreeMap<String, String> = serde_json::from_value(kept).expect("texts");

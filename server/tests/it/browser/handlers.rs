@@ -48,6 +48,31 @@ pub(super) async fn call_by_hand(page: &mut Page) {
     page.wait_for("main[data-page='trace']").await;
 }
 
+/// Reads what the open trace's call was made with, makes it once more, and finds it among what was recorded.
+pub(super) async fn call_again(page: &mut Page) {
+    page.wait_for("[data-arguments]").await;
+    assert!(page.text("[data-arguments] pre").await.contains("\"units\": 12"));
+    Gallery::new().take(page, "trace-arguments").await;
+    let before = page.evaluate("location.pathname").await;
+    page.click("[data-action='again']").await;
+    page.wait_until(
+        "the trace of the second call",
+        &format!("location.pathname !== {before} && !!document.querySelector('[data-arguments]')"),
+    )
+    .await;
+    cleave::visit(page, "handlers").await;
+    page.click("tr[data-handler='currency'] .row-link").await;
+    page.wait_for("main[data-page='handler'] [data-caller]").await;
+    page.choose("[data-call='function']", "1").await;
+    page.click("[data-recorded] summary").await;
+    page.click("[data-action='take-arguments']").await;
+    page.wait_until(
+        "the form to have what was recorded",
+        "JSON.parse(document.querySelector('#call-json').value).amount.units === 12",
+    )
+    .await;
+}
+
 /// Uploads a handler by the page's button, and deletes it again.
 pub(super) async fn upload(page: &mut Page) {
     cleave::visit(page, "handlers").await;

@@ -62,6 +62,13 @@ async fn compare(page: &mut Page, gallery: &Gallery) {
     let paths = page.attributes("tr", "data-path").await;
     assert!(paths.iter().any(|path| path == "payment charge"), "{paths:?}");
     gallery.take(page, "compare").await;
+    // The newest change of this run: from together to apart.
+    page.click("[data-divided] li:first-child a").await;
+    page.wait_until(
+        "the traces before and after the change",
+        "location.search.includes('from%3D') && !!document.querySelector(\"main[data-page='compare'] tr[data-path]\")",
+    )
+    .await;
     page.evaluate(&format!(
         "history.pushState(null, '', '/traces/{}'); dispatchEvent(new PopStateEvent('popstate'))",
         trace[0]

@@ -62,8 +62,9 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
     )
     .await;
     let whole = page.text(".heat-words").await;
+    // More may have been stored since.
     let is_whole = format!(
-        "document.querySelector('.heat-words').innerText === {}",
+        "parseInt(document.querySelector('.heat-words').innerText) >= parseInt({})",
         json!(whole)
     );
     let corner = "(box => [box.right - 60, box.bottom - 24])(document.querySelector('.heat-frame').getBoundingClientRect())";

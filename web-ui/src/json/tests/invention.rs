@@ -9,7 +9,7 @@ use serde::de::value::{Error, StrDeserializer};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 /// The forms that a string may have to have.
-const FORMS: [&str; 9] = [
+const FORMS: [&str; 10] = [
     "",
     "af7651916cd43dd8",
     "af7651916cd43dd8448eb211c80319c0",
@@ -18,6 +18,7 @@ const FORMS: [&str; 9] = [
     "2ms",
     "1%",
     "1MB/s",
+    "100Mbit/s",
     "example.org:443",
 ];
 /// Strings that need no form.
