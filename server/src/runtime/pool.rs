@@ -30,10 +30,6 @@ const IDLE_MAX: usize = 32;
 /// How long an instance is kept warm for the next call, from the look that first sees it idle.
 pub const IDLE_FOR_MAX: Duration = Duration::from_secs(30);
 
-/// Who waits for an instance gives up this long before the deadline: the callers further up, who have the same one, would
-/// end before they hear why.
-const TOLD_BEFORE: Duration = Duration::from_millis(5);
-
 /// The instances of one version of a handler.
 pub(super) struct InstancePool {
     handler: HandlerName,
@@ -111,12 +107,7 @@ impl InstancePool {
 
     async fn wait(&self, deadline: Instant) -> Result<(), CallError> {
         let _waiting = Waiting::begin(&self.waiting, self.waiting_max).ok_or_else(|| self.overloaded())?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let until = match left > TOLD_BEFORE * 2 {
-            true => deadline - TOLD_BEFORE,
-            false => deadline,
-        };
-        match tokio::time::timeout_at(until.into(), self.permits.acquire()).await {
+        match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
             Ok(Ok(permit)) => {
                 permit.forget();
                 Ok(())

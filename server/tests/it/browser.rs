@@ -104,7 +104,10 @@ fn a_handler_is_called_by_hand_and_another_one_uploaded() {
         handlers::call_by_hand(&mut page).await;
         handlers::call_again(&mut page).await;
         handlers::upload(&mut page).await;
-        let complaints = page.complaints().await;
+        let mut complaints = page.complaints().await;
+        // The trace of a call is asked for until it is stored, of which the browser complains.
+        complaints
+            .retain(|complaint| !(complaint.contains(" 404 ") && complaint.contains("/api/v1/traces/")));
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     });
 }

@@ -41,8 +41,11 @@ async fn a_cycle_without_an_instance_to_come_back_to_ends_by_its_deadline_and_sa
     let deep = until(ask(1), Duration::from_millis(200));
     let error = house.call(deep).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Deadline, "{error}");
+    // All of the ring end by the same moment: whoever comes first says what it waited for.
+    let names_the_wait =
+        error.message.contains("no instance of `front`") && error.message.contains("raise `instances`");
     assert!(
-        error.message.contains("no instance of `front`") && error.message.contains("raise `instances`"),
+        names_the_wait || error.message.contains("did not end `test:front/front.ask`"),
         "{error}"
     );
     // Nothing is left behind: the next call has its instances.

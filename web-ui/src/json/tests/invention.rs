@@ -153,16 +153,31 @@ impl<'de> de::Deserializer<'de> for &mut Invention<'_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let left = self.items();
-        visitor.visit_seq(Several { of: self, left })
+        let has_places = false;
+        visitor.visit_seq(Several {
+            of: self,
+            left,
+            has_places,
+        })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, left: usize, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_seq(Several { of: self, left })
+        let has_places = true;
+        visitor.visit_seq(Several {
+            of: self,
+            left,
+            has_places,
+        })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let left = self.items();
-        visitor.visit_map(Several { of: self, left })
+        let has_places = false;
+        visitor.visit_map(Several {
+            of: self,
+            left,
+            has_places,
+        })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -195,6 +210,8 @@ impl<'de> de::Deserializer<'de> for &mut Invention<'_> {
 struct Several<'i, 'a> {
     of: &'i mut Invention<'a>,
     left: usize,
+    /// Each element has a form of its own: a tuple.
+    has_places: bool,
 }
 
 impl<'de> de::SeqAccess<'de> for Several<'_, '_> {
@@ -205,7 +222,14 @@ impl<'de> de::SeqAccess<'de> for Several<'_, '_> {
             return Ok(None);
         }
         self.left -= 1;
-        seed.deserialize(&mut *self.of).map(Some)
+        if !self.has_places {
+            return seed.deserialize(&mut *self.of).map(Some);
+        }
+        let outer = std::mem::take(&mut self.of.field);
+        self.of.field = format!("{} before the end of {outer}", self.left);
+        let value = seed.deserialize(&mut *self.of)?;
+        self.of.field = outer;
+        Ok(Some(value))
     }
 }
 
