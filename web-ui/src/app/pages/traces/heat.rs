@@ -135,7 +135,7 @@ impl Map {
             };
             let marked = draw::Marked {
                 selection: self.selection.get(),
-                cursor: self.hover.get().or(self.cursor.get()),
+                cursor: self.hover.get().or_else(|| self.cursor.get()),
             };
             self.colours.with(
                 |colours| match self.traces.heat.get().filter(|heat| heat.traces > 0) {
@@ -177,11 +177,11 @@ impl Map {
     fn readout(self) -> AnyView {
         let words = move || {
             let heat = self.traces.heat.get().filter(|heat| heat.traces > 0);
-            let cell = self.hover.get().or(self.cursor.get());
+            let cell = self.hover.get().or_else(|| self.cursor.get());
             let selection = self
                 .selection
                 .get()
-                .or(cell.map(|cell| Selection::between(cell, cell)));
+                .or_else(|| cell.map(|cell| Selection::between(cell, cell)));
             match (heat, selection) {
                 (Some(heat), Some(selection)) => told(&heat, selection, here()),
                 (Some(_), None) => "Drag to select a time and a latency.".to_owned(),
@@ -193,7 +193,7 @@ impl Map {
             let cursor = self.cursor.get();
             let is_dragged = self.drag.get_value().is_some();
             let selection = self.selection.get().filter(|_| !is_dragged);
-            let selection = selection.or(cursor.map(|cell| Selection::between(cell, cell)))?;
+            let selection = selection.or_else(|| cursor.map(|cell| Selection::between(cell, cell)))?;
             let narrow = (counted(&heat, selection).0 > 0).then(|| {
                 view! { <button class="btn tiny" data-action="heat-narrow" on:click=move |_| self.apply()>"List these"</button> }
             });
@@ -349,7 +349,7 @@ impl Map {
         let anchor = self
             .anchor
             .get_value()
-            .or(self.cursor.get_untracked())
+            .or_else(|| self.cursor.get_untracked())
             .filter(|_| selects);
         self.anchor.set_value(anchor);
         self.selection
