@@ -79,6 +79,9 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
         "!!document.querySelector('tr[data-trace], [data-face=empty]')",
     )
     .await;
+    // Until the map tells of the selection, the one to come would take the place of what is marked later.
+    page.wait_until("the map of the selection", &format!("!({is_whole})"))
+        .await;
     gallery.take(page, "traces-selected").await;
     page.evaluate("history.back()").await;
     page.wait_until("the way back", "location.search === ''").await;
