@@ -136,6 +136,12 @@ pub(super) async fn count(page: &mut Page) {
     );
     page.click("[data-chip='request']").await;
     page.wait_until("no filter", "location.search === ''").await;
+    // The counts of all traces have more requests than one, and stand elsewhere than those before.
+    page.wait_until(
+        "the counts of all",
+        "document.querySelectorAll(\"[data-facet='request'] [data-value]\").length > 1",
+    )
+    .await;
     page.wait_for(ROW).await;
 }
 
