@@ -65,7 +65,7 @@ pub use exemplars::Exemplar;
 use exemplars::Exemplars;
 use held::Held;
 pub use keep::{Keep, SHARE_ALL, Slower};
-pub(crate) use query::{Column, Condition, Field, Literal, Op, Query};
+pub(crate) use query::{Column, Condition, Field, KINDS, Literal, Op, Query};
 use rows::Shelf;
 use sink::{Inlets, Sink, Tally};
 pub use skeleton::Skeleton;

@@ -1,7 +1,7 @@
 //! Finding traces for the APIs of other tools: their questions in the store's query language, their answers in OTLP.
 //!
 //! Promises: a bounded search, as every other of the store; what is read whole is bounded in traces and in spans, and very
-//! large traces are found, and read whole by their id alone. Not here: each API's questions and answers.
+//! large traces are found by their id alone. Not here: each API's questions and answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use protocol::{HandlerName, TraceId};
 use super::error::Failure;
 use crate::otlp::model::AnyValue;
 use crate::otlp::{TracesData, traces_data};
-use crate::traces::{Column, Condition, Field, Literal, Op, Query, Skeleton, Traces, Whole};
+use crate::traces::{Column, Condition, Field, KINDS, Literal, Op, Query, Skeleton, Traces, Whole};
 
 /// Pages of a search that are asked for; each is bounded in time.
 const PAGES_MAX: usize = 8;
@@ -19,7 +19,7 @@ const PAGES_MAX: usize = 8;
 const PAGE: u32 = 200;
 /// Traces of which the handlers are listed.
 const LOOKED_MAX: usize = 2_000;
-/// The largest trace that is read whole for a search.
+/// The largest trace that is searched.
 const TRACE_SPANS_MAX: u32 = 10_000;
 /// Spans that one answer brings.
 const ANSWER_SPANS_MAX: u32 = 50_000;
@@ -46,7 +46,7 @@ pub(super) struct Hit {
     pub(super) data: TracesData,
 }
 
-/// The newest traces that hold what is wanted.
+/// The newest traces that hold what is wanted, as far as one answer goes.
 pub(super) async fn find(traces: &Traces, wanted: &Wanted) -> Result<Vec<TraceSummary>, Failure> {
     const MS: u64 = 1_000_000;
     let mut query = TraceQuery {
@@ -55,29 +55,33 @@ pub(super) async fn find(traces: &Traces, wanted: &Wanted) -> Result<Vec<TraceSu
         to: (wanted.to_ns > 0).then(|| wanted.to_ns.div_ceil(MS)),
         ..TraceQuery::default()
     };
-    let mut found = Vec::new();
+    let (mut found, mut spans) = (Vec::new(), 0);
     for _ in 0..PAGES_MAX {
         let left = wanted.limit.saturating_sub(found.len());
         query.limit = Some(u32::try_from(left).unwrap_or(PAGE).clamp(1, PAGE));
         let page = traces.list(&query).await?;
-        found.extend(page.items);
+        for summary in page.items {
+            if summary.spans > TRACE_SPANS_MAX {
+                continue;
+            }
+            if found.len() >= wanted.limit || spans >= ANSWER_SPANS_MAX {
+                return Ok(found);
+            }
+            spans += summary.spans;
+            found.push(summary);
+        }
         query.before = page.next;
-        if query.before.is_none() || found.len() >= wanted.limit {
+        if query.before.is_none() {
             break;
         }
     }
-    found.truncate(wanted.limit);
     Ok(found)
 }
 
-/// Traces that were found, whole, as far as one answer goes.
+/// Traces that were found, whole.
 pub(super) async fn read(traces: &Traces, found: &[TraceSummary]) -> Result<Vec<Hit>, Failure> {
-    let (mut hits, mut spans) = (Vec::new(), 0);
-    for summary in found.iter().filter(|summary| summary.spans <= TRACE_SPANS_MAX) {
-        if spans >= ANSWER_SPANS_MAX {
-            break;
-        }
-        spans += summary.spans;
+    let mut hits = Vec::with_capacity(found.len());
+    for summary in found {
         // It may have been deleted meanwhile.
         hits.extend(whole(traces, summary.trace_id).await?);
     }
@@ -194,15 +198,12 @@ async fn sample(traces: &Traces, handler: Option<HandlerName>) -> Result<Vec<Hit
     read(traces, &find(traces, &wanted).await?).await
 }
 
-/// Kinds of spans, by OTLP's numbers less one.
-pub(super) const KINDS: [&str; 5] = ["internal", "server", "client", "producer", "consumer"];
-
-/// OTLP's number of a kind in a word.
+/// OTLP's number of a kind in a word; they begin at 1.
 pub(super) fn kind(number: u64) -> &'static str {
     let place = usize::try_from(number)
         .ok()
         .and_then(|number| number.checked_sub(1));
-    place.and_then(|place| KINDS.get(place)).unwrap_or(&KINDS[0])
+    place.and_then(|place| KINDS.get(place)).unwrap_or(&"internal")
 }
 
 /// A value in words.

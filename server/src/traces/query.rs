@@ -14,7 +14,7 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use field::{Column, Field};
+pub(crate) use field::{Column, Field, KINDS};
 
 /// The longest query, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 4_096;

@@ -3,6 +3,7 @@
 //! Promises: every request ends within [`TIMEOUT_MS`]; every failure, also of the network, has a title and a detail
 //! that say what to do.
 
+use protocol::HandlerName;
 use protocol::api::problem::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +14,7 @@ use web_sys::{AbortSignal, ProgressEvent, RequestInit, Response, XmlHttpRequest}
 
 use crate::format::upright;
 use crate::json;
+use crate::route::encode;
 
 const BASE: &str = "/api/v1/";
 
@@ -20,6 +22,15 @@ const BASE: &str = "/api/v1/";
 const TIMEOUT_MS: u32 = 15_000;
 /// A component is compiled and placed before the answer.
 const UPLOAD_TIMEOUT_MS: u32 = 180_000;
+
+/// The path of a function by hand, of one handler: `call/cart%40shop%3Acart%2Fcart/get-cart`.
+pub fn call_path(handler: &HandlerName, interface: &str, function: &str) -> String {
+    format!(
+        "call/{}/{}",
+        encode(&format!("{handler}@{interface}")),
+        encode(function)
+    )
+}
 
 /// Reads a resource: `get("handlers")`.
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {

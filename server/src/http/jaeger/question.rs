@@ -8,7 +8,7 @@ use super::super::error::Failure;
 use super::super::found::{Wanted, attribute_equals, equals, go_duration};
 use super::moment;
 use crate::otlp::service_name;
-use crate::traces::{Column, Condition, Field, Literal, Op, Query};
+use crate::traces::{Column, Condition, Field, KINDS, Literal, Op, Query};
 
 /// A query's parameters; of one that comes twice, the last.
 pub(super) type Parameters = BTreeMap<String, String>;
@@ -147,7 +147,7 @@ fn tag(key: &str, value: &str) -> Result<Condition, Failure> {
         ("error", "true") => failed(Op::Equal),
         ("error", "false") => failed(Op::Unequal),
         ("span.kind", _) => {
-            let kind = super::super::found::KINDS.into_iter().find(|kind| *kind == value);
+            let kind = KINDS.iter().copied().find(|kind| *kind == value);
             let kind = kind.ok_or_else(|| unreadable("span.kind", value, "a kind of spans, as server"))?;
             Condition::Compare(Field::Known(Column::Kind), Op::Equal, Literal::Word(kind))
         }

@@ -50,7 +50,8 @@ pub(crate) enum Level {
 }
 
 pub(super) const STATUSES: &[&str] = &["ok", "err", "error"];
-const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer"];
+/// In the order of [`protocol::SpanKind`].
+pub(crate) const KINDS: &[&str] = &["internal", "server", "client", "producer", "consumer"];
 const TRANSPORTS: &[&str] = &["direct", "quic", "queue", "codec", "uds", "tcp"];
 const PLACEMENTS: &[&str] = &["together", "apart", "groups"];
 

@@ -264,12 +264,7 @@ impl Caller {
     }
 
     fn path(self, callable: &Callable) -> String {
-        let handler = self.handler.get_value();
-        format!(
-            "call/{}/{}",
-            encode(&format!("{handler}@{}", callable.interface)),
-            encode(&callable.function)
-        )
+        api::call_path(&self.handler.get_value(), &callable.interface, &callable.function)
     }
 
     /// Reads the newest calls of the chosen function that kept their arguments; none where `[traces] arguments` is off.

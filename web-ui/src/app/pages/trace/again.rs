@@ -8,7 +8,7 @@ use protocol::api::rows::CallDetail;
 use crate::app::api;
 use crate::app::navigation::navigation;
 use crate::app::parts::tags;
-use crate::route::{Route, encode};
+use crate::route::Route;
 
 /// The card.
 pub fn card(detail: &CallDetail) -> AnyView {
@@ -19,11 +19,7 @@ pub fn card(detail: &CallDetail) -> AnyView {
     let (Some(callee), Some((interface, function))) = (span.peer.clone(), span.name.rsplit_once('.')) else {
         return ().into_any();
     };
-    let path = format!(
-        "call/{}/{}",
-        encode(&format!("{callee}@{interface}")),
-        encode(function)
-    );
+    let path = api::call_path(&callee, interface, function);
     let pretty = serde_json::to_string_pretty(&arguments).unwrap_or_default();
     let navigation = navigation();
     let trouble: RwSignal<Option<String>> = RwSignal::new(None);
