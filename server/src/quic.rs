@@ -345,12 +345,11 @@ impl Quic {
         let sent = timeout(SEND_MAX, async {
             loop {
                 let messenger = peer.reach().messenger(address);
-                let link = match messenger {
-                    Some(link) => link,
-                    None => self
-                        .connect(&peer, (address, 0))
-                        .await
-                        .map_err(|error| error.message)?,
+                let Some(link) = messenger else {
+                    let connected = self.connect(&peer, (address, 0)).await;
+                    connected.map_err(|error| error.message)?;
+                    // Where the peer dialed too there may be two now: the next message leaves on the same one.
+                    continue;
                 };
                 tokio::select! {
                     biased;

@@ -171,6 +171,8 @@ impl Seat {
                 }
                 self.send(Control::Prepared { generation, failed }).await;
             }
+            // What has been overtaken by newer routes changes nothing.
+            Control::Routes(routes) if routes.generation < self.station.generation() => {}
             Control::Routes(routes) => {
                 let failed = self.prepare(&routes);
                 let generation = routes.generation;

@@ -119,6 +119,35 @@ async fn messages_keep_their_order_from_one_connection_to_the_next() {
 }
 
 #[tokio::test]
+async fn messages_keep_their_order_where_both_nodes_dial_at_once() {
+    let world = World::new();
+    let ready = |generation| Control::Ready {
+        generation,
+        failed: Vec::new(),
+    };
+    for _ in 0..60 {
+        let (home, mut cart) = (world.node("home"), world.node("cart"));
+        let (to_cart, to_home) = (cart.quic.local_addr(), home.quic.local_addr());
+        let told = async {
+            for n in 0..20 {
+                home.quic.send(&cart.name, to_cart, ready(n)).await.unwrap();
+            }
+        };
+        let dialed = async {
+            let sent = cart.quic.send(&home.name, to_home, ready(0)).await;
+            sent.unwrap();
+        };
+        let mut inbox = std::mem::replace(&mut cart.control, mpsc::channel(1).1);
+        let heard = async {
+            for n in 0..20 {
+                assert_eq!(inbox.recv().await, Some((home.name.clone(), ready(n))));
+            }
+        };
+        soon(async { tokio::join!(told, dialed, heard) }).await;
+    }
+}
+
+#[tokio::test]
 async fn papers_that_ended_are_refused_until_they_are_renewed() {
     let world = World::new();
     let cart = world.node("cart");
