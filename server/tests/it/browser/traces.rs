@@ -54,6 +54,13 @@ pub(super) async fn ask(page: &mut Page, gallery: &Gallery) {
     page.wait_for(ROW).await;
 }
 
+/// Waits until the map and the counts are those of the search: what comes later would take the place of what is pressed.
+async fn wait_pictures(page: &mut Page) {
+    for picture in [".heat-card", ".facets"] {
+        page.wait_for(&format!("{picture}[aria-busy='false']")).await;
+    }
+}
+
 /// Selects by a drag, goes back, and selects by keys.
 pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
     page.wait_until(
@@ -61,12 +68,6 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
         "document.querySelector('.heat-words').innerText.includes(' from ')",
     )
     .await;
-    let whole = page.text(".heat-words").await;
-    // More may have been stored since.
-    let is_whole = format!(
-        "parseInt(document.querySelector('.heat-words').innerText) >= parseInt({})",
-        json!(whole)
-    );
     let corner = "(box => [box.right - 60, box.bottom - 24])(document.querySelector('.heat-frame').getBoundingClientRect())";
     let told = "document.querySelector('.heat-read').innerText.includes(' to ')";
     page.drag(".heat-frame", corner, told).await;
@@ -79,13 +80,11 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
         "!!document.querySelector('tr[data-trace], [data-face=empty]')",
     )
     .await;
-    // Until the map tells of the selection, the one to come would take the place of what is marked later.
-    page.wait_until("the map of the selection", &format!("!({is_whole})"))
-        .await;
+    wait_pictures(page).await;
     gallery.take(page, "traces-selected").await;
     page.evaluate("history.back()").await;
     page.wait_until("the way back", "location.search === ''").await;
-    page.wait_until("the whole map", &is_whole).await;
+    wait_pictures(page).await;
     page.wait_for(ROW).await;
 
     page.evaluate("document.querySelector('.heat-frame').focus()")
@@ -105,6 +104,7 @@ pub(super) async fn select(page: &mut Page, gallery: &Gallery) {
         .await;
     page.key("Escape").await;
     page.wait_until("all of it", "location.search === ''").await;
+    wait_pictures(page).await;
     page.wait_for(ROW).await;
 }
 
@@ -136,12 +136,7 @@ pub(super) async fn count(page: &mut Page) {
     );
     page.click("[data-chip='request']").await;
     page.wait_until("no filter", "location.search === ''").await;
-    // The counts of all traces have more requests than one, and stand elsewhere than those before.
-    page.wait_until(
-        "the counts of all",
-        "document.querySelectorAll(\"[data-facet='request'] [data-value]\").length > 1",
-    )
-    .await;
+    wait_pictures(page).await;
     page.wait_for(ROW).await;
 }
 

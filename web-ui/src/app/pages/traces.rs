@@ -59,6 +59,8 @@ pub struct Traces {
     pub missed: RwSignal<usize>,
     pub heat: RwSignal<Option<Arc<Heat>>>,
     pub facets: RwSignal<Option<Arc<Facets>>>,
+    /// The search that the map and the counts are of.
+    pub pictured: RwSignal<Option<TraceQuery>>,
     pub chosen: RwSignal<Vec<Chosen>>,
     navigation: Navigation,
     /// Counts searches; an answer to an earlier one is none.
@@ -83,6 +85,7 @@ pub fn page() -> AnyView {
         missed: RwSignal::new(0),
         heat: RwSignal::new(None),
         facets: RwSignal::new(None),
+        pictured: RwSignal::new(None),
         chosen: RwSignal::new(Vec::new()),
         navigation,
         turn: StoredValue::new(0),
@@ -197,6 +200,12 @@ pub fn here() -> Here {
 }
 
 impl Traces {
+    /// Whether the map and the counts are still those of the search before.
+    fn is_picturing(self) -> bool {
+        let query = self.query.get();
+        self.pictured.with(|of| of.as_ref() != Some(&query))
+    }
+
     /// Searches for something else; the back button returns.
     pub fn search(self, query: TraceQuery) {
         self.navigation.push(&Route::Traces(query));

@@ -42,7 +42,12 @@ pub fn view(traces: Traces) -> AnyView {
         .map(|(part, word)| group(traces, part, word))
         .collect_view();
     view! {
-        <aside class="card facets" aria-label="What these traces have in common" class:open=move || is_open.get()>
+        <aside
+            class="card facets"
+            class:open=move || is_open.get()
+            aria-label="What these traces have in common"
+            aria-busy=move || traces.is_picturing().to_string()
+        >
             <button
                 class="facets-toggle"
                 data-action="facets"

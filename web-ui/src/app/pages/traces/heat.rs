@@ -75,7 +75,12 @@ pub fn view(traces: Traces) -> AnyView {
             .then(|| view! { <span class="bone heat-bone"></span> })
     };
     view! {
-        <section class="card heat-card" class:stale=move || is_stale.get() aria-label="Latency over time">
+        <section
+            class="card heat-card"
+            class:stale=move || is_stale.get()
+            aria-label="Latency over time"
+            aria-busy=move || traces.is_picturing().to_string()
+        >
             <div class="heat-head">
                 <p class="heat-words" id="heat-words">{words}{loading}</p>
                 {legend::shades(traces)}

@@ -76,7 +76,8 @@ impl Pictures {
 
     /// Reads both; `is_same` tells that the search is the one of the pictures that are there.
     fn read(self, is_same: bool) {
-        let parameters = trace_parameters(&self.traces.query.get_untracked());
+        let query = self.traces.query.get_untracked();
+        let parameters = trace_parameters(&query);
         self.turn.update_value(|turn| *turn = turn.wrapping_add(1));
         let turn = self.turn.get_value();
         self.is_stale.set_value(false);
@@ -103,6 +104,7 @@ impl Pictures {
                 }
                 self.traces.facets.set(Some(Arc::new(facets)));
             }
+            self.traces.pictured.set(Some(query));
             let now = js_sys::Date::now();
             self.due_ms.set_value(now + REST_MS.max((now - began) * SHARE));
         });
