@@ -96,7 +96,7 @@ pub fn sentence(diff: &Diff) -> String {
     text
 }
 
-/// Where most of the difference lies: the path whose own time differs most.
+/// Where most of the difference lies: the path that differs most without the calls that it makes.
 pub fn cause(diff: &Diff) -> Option<String> {
     let most = diff
         .paths
@@ -108,7 +108,7 @@ pub fn cause(diff: &Diff) -> Option<String> {
         return None;
     }
     let mut text = format!(
-        "The largest part is {} {}: {} a call of its own time",
+        "The largest part is {} {}: {} a call, without what it calls",
         path.handler,
         path.label,
         signed(own.by_ns)
@@ -262,7 +262,7 @@ mod tests {
         let text = cause(&diff(30, shift(5, Verdict::ABetter))).unwrap();
         assert_eq!(
             text,
-            "The largest part is payment call: +500 ns a call of its own time."
+            "The largest part is payment call: +500 ns a call, without what it calls."
         );
         assert_eq!(
             side(&diff(30, shift(5, Verdict::ABetter)).a),

@@ -97,7 +97,7 @@ fn body(diff: Arc<Diff>, (a, b): (String, String), order: RwSignal<Order>) -> An
                         {head(order, Order::B, "B", "num")}
                         {head(order, Order::Difference, "B − A", "num")}
                         <th class="wide">"95 % interval"</th>
-                        <th class="num wide">"own time"</th>
+                        <th class="num wide">"without its calls"</th>
                         <th class="num wide">"way there and back"</th>
                         <th>"verdict"</th>
                     </tr>
@@ -142,7 +142,10 @@ fn row(path: &DiffPath, is_tree: bool) -> AnyView {
     let hue = class(&path.handler);
     let (word, kind) = verdict(path);
     let by = path.length.map_or_else(String::new, |shift| signed(shift.by_ns));
-    let between = path.length.map_or_else(String::new, |shift| interval(&shift));
+    // It may go on below after its first end, and nowhere else.
+    let between = path.length.map_or_else(String::new, |shift| {
+        interval(&shift).replace(' ', "\u{a0}").replace("to\u{a0}", "to ")
+    });
     let own = path.own.map_or_else(String::new, |shift| signed(shift.by_ns));
     let under = (!is_tree && !path.caller.is_empty())
         .then(|| view! { <span class="faint small">" from " {path.caller.clone()}</span> });

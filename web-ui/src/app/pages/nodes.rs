@@ -188,7 +188,12 @@ fn papers(node: &Node) -> String {
         return "–".to_owned();
     };
     let now = js_sys::Date::now() as u64;
-    let whole = |ms: u64| format::age(ms / 60_000 * 60_000);
+    // Nobody watches its seconds.
+    let whole = |ms: u64| match ms / 60_000 {
+        0 => "under a minute".to_owned(),
+        minutes @ 1..60 => format!("{minutes} min"),
+        _ => format::age(ms),
+    };
     format!(
         "{} old, renewed in {}",
         whole(now.saturating_sub(papers.issued_unix_ms)),

@@ -12,9 +12,11 @@ use crate::steps::{Step, lanes, steps, total};
 
 const WIDTH: f64 = 560.0;
 const LEFT: f64 = 8.0;
-const TOP_LANE: f64 = 34.0;
-const BOTTOM_LANE: f64 = 104.0;
+const TOP_LANE: f64 = 46.0;
+const BOTTOM_LANE: f64 = 112.0;
 const BAR: f64 = 16.0;
+/// How far a travel's number stands from its line.
+const ASIDE: f64 = 11.0;
 
 /// Caller above, callee below, time from left to right.
 pub fn picture(steps: &[Step], caller: &str, callee: &str) -> AnyView {
@@ -25,9 +27,9 @@ pub fn picture(steps: &[Step], caller: &str, callee: &str) -> AnyView {
         .map(|(step, (left, width))| shape(step, LEFT + left * room, width * room))
         .collect();
     view! {
-        <div class="lanes-frame"><svg class="lanes" viewBox="0 0 560 132" role="img" aria-label="The nine steps in time, the caller above, the callee below">
-            <text class="lane-name" x="280" y="26" text-anchor="middle">{caller.to_owned()}</text>
-            <text class="lane-name" x="280" y="128" text-anchor="middle">{callee.to_owned()}</text>
+        <div class="lanes-frame"><svg class="lanes" viewBox="0 0 560 142" role="img" aria-label="The nine steps in time, the caller above, the callee below">
+            <text class="lane-name" x="8" y="14">{caller.to_owned()}</text>
+            <text class="lane-name" x="8" y="138">{callee.to_owned()}</text>
             <line class="lane-line" x1="8" x2="552" y1=TOP_LANE y2=TOP_LANE></line>
             <line class="lane-line" x1="8" x2="552" y1=BOTTOM_LANE y2=BOTTOM_LANE></line>
             {shapes}
@@ -49,12 +51,17 @@ fn shape(step: &Step, left: f64, width: f64) -> AnyView {
             (BOTTOM_LANE, TOP_LANE)
         };
         let path = format!("M{left:.1} {y1} L{:.1} {y2}", left + width);
-        let text = format!("{:.1}", left + width / 2.0 + if down { 9.0 } else { -9.0 });
+        // Off the middle of the line, at a right angle to it, on its upper side.
+        let height = BOTTOM_LANE - TOP_LANE;
+        let share = ASIDE / width.hypot(height);
+        let side = if down { height } else { -height };
+        let x = format!("{:.1}", left + width / 2.0 + side * share);
+        let y = format!("{:.1}", (TOP_LANE + BOTTOM_LANE) / 2.0 - width * share + 4.0);
         return view! {
             <g class=class>
                 <title>{title}</title>
                 <path class="lane-travel" d=path></path>
-                <text class="lane-number" x=text y="73" text-anchor="middle">{number}</text>
+                <text class="lane-number" x=x y=y text-anchor="middle">{number}</text>
             </g>
         }
         .into_any();

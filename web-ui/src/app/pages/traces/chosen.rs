@@ -72,7 +72,7 @@ pub fn head(traces: Traces) -> AnyView {
         <div class="list-head">
             <span class="small soft list-reach" role="status">{reach}</span>
             {on}
-            <div class="chosen" aria-live="polite">{move || tray(traces)}</div>
+            <div class="chosen-tray" aria-live="polite">{move || tray(traces)}</div>
         </div>
         {tail::note(traces)}
     }
