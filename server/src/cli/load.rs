@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::Args;
@@ -21,6 +21,8 @@ use load::scenario::Scenario;
 use load::schedule::Arrivals;
 use load::stop::{self, Stop, StopHandle};
 use load::threshold::Threshold;
+
+use crate::clock::Clock;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -112,6 +114,7 @@ pub async fn run(args: LoadArgs) -> ExitCode {
         return fail(USAGE, &message);
     }
     let (handle, stop) = stop::channel();
+    let began = Clock::system().unix_ms() as u64;
     let report = tokio::select! {
         report = measure(&args, scenario, &stop) => report,
         never = stop_on_ctrl_c(handle) => match never {},
@@ -120,10 +123,18 @@ pub async fn run(args: LoadArgs) -> ExitCode {
         Ok(report) => report,
         Err(error) => return fail(FAILED, &format!("{error:#}")),
     };
-    match write(&args, &report) {
-        Ok(()) => ExitCode::from(report.exit_code()),
-        Err(error) => fail(FAILED, &format!("{error:#}")),
+    if let Err(error) = write(&args, &report) {
+        return fail(FAILED, &format!("{error:#}"));
     }
+    if !args.is_json_shown() {
+        let ended = Clock::system().unix_ms() as u64;
+        let [from, to] =
+            [began, ended].map(|ms| humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)));
+        tell(&format!(
+            "its traces, as far as they were sampled: cleave trace --since {from} --until {to} --limit 100000 --export run.jsonl"
+        ));
+    }
+    ExitCode::from(report.exit_code())
 }
 
 impl LoadArgs {

@@ -1,5 +1,6 @@
 //! `cleave trace`: the newest traces, one trace as a tree, or traces as they end.
 
+mod paged;
 mod transfer;
 mod tree;
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use protocol::api::events::Event;
-use protocol::api::traces::{TraceDetail, TracePage, TraceSummary};
+use protocol::api::traces::{TraceDetail, TraceSummary};
 use protocol::{HandlerName, TraceId};
 
 use super::Remote;
@@ -25,7 +26,7 @@ EXAMPLES:
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736   its spans as a tree, and the nine steps of its slowest call
   cleave trace --follow                           a line for each as it ends
   cleave trace 4bf92f3577b34da6a3ce929d0e0e4736 --export trace.json   as OTLP's JSON
-  cleave trace --limit 500 --export run.jsonl     the newest 500, one a line
+  cleave trace --since 10m --export run.jsonl --limit 20000   those of the last ten minutes, one a line
   cleave trace --import run.jsonl                 into another node, say")]
 pub(super) struct TraceArgs {
     /// The trace to show; every answer of the ingress names its own in `x-trace-id`
@@ -56,8 +57,16 @@ pub(super) struct TraceArgs {
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
 
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    /// Only those that began since then: `10m` ago, or `2026-11-22T09:30:00Z`
+    #[arg(long, value_name = "WHEN", value_parser = paged::moment, conflicts_with_all = ["id", "follow"])]
+    since: Option<u64>,
+
+    /// Only those that began until then
+    #[arg(long, value_name = "WHEN", value_parser = paged::moment, conflicts_with_all = ["id", "follow"])]
+    until: Option<u64>,
+
+    /// At most this many, the newest
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 
     /// Write what would be shown into a file, as OTLP's JSON, one trace a line
@@ -65,7 +74,7 @@ pub(super) struct TraceArgs {
     export: Option<PathBuf>,
 
     /// Read traces from such a file, or from another program's
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "follow", "export", "handler", "edge", "min_ms", "status", "query"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "follow", "export", "handler", "edge", "min_ms", "status", "query", "since", "until"])]
     import: Option<PathBuf>,
 
     #[command(flatten)]
@@ -100,7 +109,7 @@ async fn export(args: &TraceArgs, file: &Path) -> Result<(), Error> {
     let traces = match args.id {
         Some(id) => vec![id],
         None => {
-            let page: TracePage = client.get(&args.path()).await?;
+            let page = paged::list(&client, &args.path(), args.limit).await?;
             // The oldest first, as they will come in again.
             page.items.iter().rev().map(|summary| summary.trace_id).collect()
         }
@@ -139,7 +148,7 @@ async fn import(args: &TraceArgs, file: &Path) -> Result<(), Error> {
 }
 
 async fn recent(args: &TraceArgs) -> Result<(), Error> {
-    let page: TracePage = args.remote.client().get(&args.path()).await?;
+    let page = paged::list(&args.remote.client(), &args.path(), args.limit).await?;
     if args.remote.json {
         return print_json(&page);
     }
@@ -182,12 +191,12 @@ async fn follow(args: &TraceArgs) -> Result<(), Error> {
 }
 
 impl TraceArgs {
-    /// The list's path with its filters.
+    /// The list's path with its filters, and without its limit.
     fn path(&self) -> String {
-        let mut path = format!("traces?limit={}", self.limit);
+        let mut path = "traces?".to_owned();
         let mut add = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                path.push_str(&format!("&{name}={}", escaped(&value)));
+                path.push_str(&format!("{name}={}&", escaped(&value)));
             }
         };
         add("handler", self.handler.as_ref().map(ToString::to_string));
@@ -195,6 +204,8 @@ impl TraceArgs {
         add("min_ms", self.min_ms.map(|ms| ms.to_string()));
         add("status", self.status.clone());
         add("q", self.query.clone());
+        add("from", self.since.map(|ms| ms.to_string()));
+        add("to", self.until.map(|ms| ms.to_string()));
         path
     }
 

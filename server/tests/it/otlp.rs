@@ -108,6 +108,25 @@ fn spans_go_on_and_come_in_and_traces_are_files() {
     cleave(&["trace", "--export", &file, "--server", &home.url()]).ok();
     let ran = cleave(&["trace", "--import", &file, "--server", &home.url()]).ok();
     assert_eq!(ran.stdout.trim(), id);
+    let listed = |when: [&str; 2]| {
+        let arguments = [
+            "trace",
+            when[0],
+            when[1],
+            "--limit",
+            "900",
+            "--server",
+            &home.url(),
+            "--json",
+        ];
+        let listed = cleave(&arguments).ok().json();
+        listed["items"].as_array().map(Vec::len)
+    };
+    assert_eq!(
+        (listed(["--since", "1h"]), listed(["--until", "1h"])),
+        (Some(1), Some(0))
+    );
+    cleave(&["trace", "--since", "soon", "--server", &home.url()]).failed(2);
     std::fs::write(&file, "{\"resourceSpans\": 7}").expect("the file is ours");
     let ran = cleave(&["trace", "--import", &file, "--server", &home.url()]).failed(1);
     assert!(ran.stderr.contains("line 1"), "{}", ran.stderr);

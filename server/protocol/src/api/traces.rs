@@ -100,7 +100,7 @@ pub struct LinkedTrace {
 }
 
 /// `traces`: a page of traces, those that arrived last first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TracePage {
     /// The traces.
     pub items: Vec<TraceSummary>,
