@@ -23,7 +23,7 @@ use self::connection::Connection;
 pub use self::page::{Page, Theme};
 
 /// Far beyond what anything here takes, even on a loaded machine.
-pub const WATCHDOG: Duration = Duration::from_secs(60);
+pub const WATCHDOG: Duration = Duration::from_secs(120);
 
 const NAMES: [&str; 4] = [
     "chromium",
