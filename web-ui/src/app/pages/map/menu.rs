@@ -38,7 +38,7 @@ pub fn button(view: View, name: HandlerName, rect: Memo<Rect>) -> AnyView {
     };
     view! {
         <button class="map-more" data-action="menu" tabindex="-1" aria-haspopup="menu" aria-expanded=open aria-label=label style:transform=at on:click=press>
-            <span aria-hidden="true">"⋯"</span>
+            <span aria-hidden="true">"···"</span>
         </button>
     }
     .into_any()

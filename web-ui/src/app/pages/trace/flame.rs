@@ -17,6 +17,7 @@ use super::stage::Stage;
 use crate::app::api;
 use crate::app::live::live;
 use crate::format;
+use crate::palette::letters_on;
 use crate::route::with_query;
 use crate::waterfall::Zoom;
 use crate::waterfall::ticks::{mark, ticks};
@@ -266,8 +267,10 @@ fn bar(
     }
     let word = |at: u32| drawn.words.get(at as usize).map_or("", String::as_str);
     let hue = colours.of(word(run.handler)).to_owned();
-    pen.fill(if run.failed > 0 { &colours.bad } else { &hue });
-    pen.alpha(if run.calls > 1 { 0.62 } else { 1.0 });
+    let fill = if run.failed > 0 { &colours.bad } else { &hue };
+    let opacity = if run.calls > 1 { 0.62 } else { 1.0 };
+    pen.fill(fill);
+    pen.alpha(opacity);
     pen.bar(x, y, (width - 1.0).max(1.0), LEVEL - 2.0, 3.0);
     pen.alpha(1.0);
     if run.span.is_some() && run.span == chosen {
@@ -278,7 +281,7 @@ fn bar(
     if room >= 4 {
         let text = format!("{} {}", word(run.handler), run.label.map_or("", word));
         let text: String = text.chars().take(room).collect();
-        pen.fill("#fff");
+        pen.fill(letters_on(fill, opacity, &colours.surface));
         pen.text(&text, left + 5.0, y + LEVEL / 2.0 - 1.0, Face::Bold);
     }
 }

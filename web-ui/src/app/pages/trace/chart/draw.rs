@@ -7,6 +7,7 @@ use super::colours::Colours;
 use super::pen::{CHAR, Face, Pen};
 use super::{Chart, ROW};
 use crate::format;
+use crate::palette::letters_on;
 use crate::waterfall::Zoom;
 use crate::waterfall::ticks::{mark, ticks};
 use crate::waterfall::windows::Told;
@@ -15,6 +16,8 @@ use crate::waterfall::windows::Told;
 const MARK_ROOM: f64 = 105.0;
 /// A bar is never thinner.
 const BAR_MIN: f64 = 3.0;
+/// The opacity of calls that share a row.
+const GATHERED: f64 = 0.36;
 
 /// Marks of the axis that fit a width.
 fn marks(zoom: Zoom, width: f64) -> Vec<f64> {
@@ -124,21 +127,24 @@ impl Drawn<'_> {
             pen.alpha(1.0);
         }
         let inner = row.inner.map_or(outer, |inner| self.place(inner));
-        pen.fill(if row.failed { &colours.bad } else { &self.hue });
+        let fill = if row.failed { &colours.bad } else { &self.hue };
+        pen.fill(fill);
         pen.bar(inner.0, self.y + 9.0, inner.1, 15.0, 4.0);
         if row.failed && inner.1 > 8.0 {
             pen.alpha(0.45);
             pen.hatch(inner.0, self.y + 9.0, inner.1, 15.0, &colours.surface);
             pen.alpha(1.0);
         }
-        self.figure(format::duration(told.duration()), (outer, inner), colours);
+        let letters = letters_on(fill, 1.0, &colours.surface);
+        let text = format::duration(told.duration());
+        self.figure(text, (outer, inner), (colours, letters));
     }
 
     fn repeats(&self, told: Told<'_>, outer: (f64, f64), colours: &Colours) {
         let Some(repeats) = &told.row.repeats else { return };
         let pen = self.pen;
         pen.fill(&self.hue);
-        pen.alpha(0.36);
+        pen.alpha(GATHERED);
         let is_dense = repeats.bars.is_empty();
         let (top, height) = if is_dense { (9.0, 15.0) } else { (15.0, 3.0) };
         pen.bar(outer.0, self.y + top, outer.1, height, 2.0);
@@ -152,7 +158,8 @@ impl Drawn<'_> {
             failed => format!(", {} failed", format::count(failed)),
         };
         let text = format!("{} in all{failed}", format::duration(repeats.total_ns));
-        self.figure(text, (outer, outer), colours);
+        let letters = letters_on(&self.hue, GATHERED, &colours.surface);
+        self.figure(text, (outer, outer), (colours, letters));
     }
 
     /// A message: a dot, and when it was handled.
@@ -177,7 +184,12 @@ impl Drawn<'_> {
     }
 
     /// The figure stands where there is room: right of the bar, else left of it, else on it.
-    fn figure(&self, text: String, (outer, inner): ((f64, f64), (f64, f64)), colours: &Colours) {
+    fn figure(
+        &self,
+        text: String,
+        (outer, inner): ((f64, f64), (f64, f64)),
+        (colours, letters): (&Colours, &str),
+    ) {
         let (pen, y) = (self.pen, self.y + ROW / 2.0);
         let width = text.chars().count() as f64 * CHAR;
         let right = outer.0 + outer.1;
@@ -188,7 +200,7 @@ impl Drawn<'_> {
         } else {
             let left = inner.0.max(0.0) + 7.0;
             if inner.1.min(pen.width - inner.0.max(0.0)) > width + 14.0 {
-                pen.fill("#fff");
+                pen.fill(letters);
                 pen.text(&text, left, y, Face::Bold);
             } else {
                 self.boxed(&text, (left, width), colours);
