@@ -58,12 +58,14 @@ pub async fn delete(path: &str) -> Result<(), Problem> {
 }
 
 /// Sends a component; `progress` hears the share that has left this page. The server answers once it serves, or says why
-/// it does not.
+/// it does not. The file is read first: one that changed or went since it was chosen is no fault of the server.
 pub async fn upload<T: DeserializeOwned>(
     path: &str,
     file: &web_sys::File,
     progress: impl Fn(f64) + 'static,
 ) -> Result<T, Problem> {
+    let bytes = JsFuture::from(file.array_buffer()).await;
+    let bytes = bytes.map_err(|_| unread(&file.name()))?;
     let sender = XmlHttpRequest::new().map_err(unreachable)?;
     let url = format!("{BASE}{path}");
     sender.open("PUT", &url).map_err(unreachable)?;
@@ -81,7 +83,9 @@ pub async fn upload<T: DeserializeOwned>(
     }
     let waiting = sender.clone();
     let ended = js_sys::Promise::new(&mut |done, _| waiting.set_onloadend(Some(&done)));
-    sender.send_with_opt_blob(Some(file)).map_err(unreachable)?;
+    sender
+        .send_with_opt_buffer_source(Some(bytes.unchecked_ref()))
+        .map_err(unreachable)?;
     JsFuture::from(ended).await.map_err(unreachable)?;
     let status = sender.status().unwrap_or_default();
     let text = sender.response_text().ok().flatten().unwrap_or_default();
@@ -136,6 +140,18 @@ async fn request(method: &str, path: &str, body: Option<String>) -> Result<Strin
         return Ok(text);
     }
     Err(refusal(&text, response.status(), &format!("{method} {url}")))
+}
+
+fn unread(name: &str) -> Problem {
+    Problem {
+        title: format!("{name} cannot be read"),
+        status: 0,
+        code: "unread".to_owned(),
+        detail: "It changed or went since it was chosen, or this browser may not read it. Choose it again."
+            .to_owned(),
+        pointer: None,
+        trace_id: None,
+    }
 }
 
 fn unreachable(_: JsValue) -> Problem {
