@@ -195,6 +195,13 @@ fn two_tabs_live_side_by_side() {
     on_this_thread(mishaps::two_tabs(&home));
 }
 
+/// Scenario: an answer comes after what happened since.
+#[test]
+fn an_answer_that_is_overtaken_changes_nothing() {
+    let home = Home::with(&["currency"]).start();
+    on_this_thread(mishaps::overtaken(&home));
+}
+
 /// Scenario: Cleave is looked at over the line of a phone.
 #[test]
 fn a_slow_line_shows_a_face_at_once() {

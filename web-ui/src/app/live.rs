@@ -144,7 +144,7 @@ impl Live {
         read_list("nodes", self.nodes);
         read_list("edges", self.edges);
         read_list("queues", self.queues);
-        read("placement", self.placement, |placement| placement);
+        self.read_placement();
         let (status, before) = (self.status, HEARD.get());
         spawn_local(async move {
             if let Ok(now) = api::get("status").await
@@ -153,6 +153,11 @@ impl Live {
                 status.set(Some(now));
             }
         });
+    }
+
+    /// Reads the placement without waiting for the stream, as who changed it wants to see.
+    pub fn read_placement(self) {
+        read("placement", self.placement, |placement| placement);
     }
 
     /// The class of a handler's hue, for use in a view.

@@ -23,6 +23,25 @@ const NAMES: [&str; 4] = [
     "دفع-الفاتورة",
 ];
 
+/// Answers what is asked of the placement with the first answer of all, and not before it is let go.
+const HOLD: &str = "(() => {
+    const real = window.fetch;
+    const gate = new Promise(open => { window.letGo = open; });
+    let first;
+    window.fetch = async (url, init) => {
+        if (String(url) !== '/api/v1/placement' || (init?.method ?? 'GET') !== 'GET') return real(url, init);
+        if (first === undefined) {
+            const answer = await real(url, init);
+            first = await answer.clone().text();
+            return answer;
+        }
+        window.held = true;
+        await gate;
+        setTimeout(() => { window.answered = true; });
+        return new Response(first);
+    };
+})()";
+
 /// Does what waits for home, which the thread of the browser must not.
 fn aside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(act).join().expect("it says itself what failed"))
@@ -122,6 +141,27 @@ async fn away(page: &mut Page) {
 async fn here(page: &mut Page) {
     page.wait_until("the stream", "document.querySelector(\"[data-banner='lost']\")?.hidden && !!document.querySelector('.version')?.innerText")
         .await;
+}
+
+/// What the page asks after a change of placement is answered when the stream has told more already.
+pub(super) async fn overtaken(home: &Home) {
+    let mut chromium = Chromium::start(screenshots()).await;
+    let mut page = chromium.open().await;
+    page.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": HOLD }))
+        .await;
+    page.goto(&home.url()).await;
+    page.wait_for("[data-settled='true']").await;
+    cleave::place_apart(&mut page, 1).await;
+    page.wait_until("the page to have asked", "window.held === true")
+        .await;
+    page.evaluate("window.letGo()").await;
+    page.wait_until("its answer", "window.answered === true").await;
+    page.rest().await;
+    assert_eq!(
+        page.attributes("[data-action='apart']", "aria-pressed").await,
+        ["true"],
+        "what is shown is newer than the answer"
+    );
 }
 
 /// Two tabs of one browser: both are live, and what one remembers the other knows.

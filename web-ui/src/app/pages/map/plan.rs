@@ -7,7 +7,6 @@ use protocol::api::placement::{Accepted, Mode, Placement};
 
 use super::View;
 use crate::app::api;
-use crate::app::live::Remote;
 use crate::finding::sentence_case;
 use crate::format;
 use crate::map::{self, Effect, Move};
@@ -112,9 +111,7 @@ fn put(view: View, wanted: Placement, then: impl FnOnce(u64) -> Asked + 'static)
         match api::send::<Accepted>("PUT", "placement", &wanted).await {
             Ok(accepted) => {
                 view.plan.asked.set(Some(then(accepted.generation)));
-                if let Ok(now) = api::get("placement").await {
-                    view.live.placement.set(Remote::Ready(now));
-                }
+                view.live.read_placement();
             }
             Err(problem) => view
                 .plan

@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use protocol::api::placement::{Accepted, Mode, Placement, PlacementStatus};
 
 use crate::app::api;
-use crate::app::live::{Live, Remote};
+use crate::app::live::Live;
 use crate::finding;
 
 /// What was pressed, and what came of it.
@@ -99,11 +99,7 @@ impl Switch {
             };
             let wanted = wanted.by(way.unwrap_or_default());
             match api::send::<Accepted>("PUT", "placement", &wanted).await {
-                Ok(_) => {
-                    if let Ok(now) = api::get("placement").await {
-                        self.live.placement.set(Remote::Ready(now));
-                    }
-                }
+                Ok(_) => self.live.read_placement(),
                 Err(problem) => {
                     self.asked.set(None);
                     self.error
