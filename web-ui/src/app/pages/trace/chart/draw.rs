@@ -135,9 +135,8 @@ impl Drawn<'_> {
             pen.hatch(inner.0, self.y + 9.0, inner.1, 15.0, &colours.surface);
             pen.alpha(1.0);
         }
-        let letters = letters_on(fill, 1.0, &colours.surface);
         let text = format::duration(told.duration());
-        self.figure(text, (outer, inner), (colours, letters));
+        self.figure(text, (outer, inner), (colours, fill, 1.0));
     }
 
     fn repeats(&self, told: Told<'_>, outer: (f64, f64), colours: &Colours) {
@@ -158,8 +157,7 @@ impl Drawn<'_> {
             failed => format!(", {} failed", format::count(failed)),
         };
         let text = format!("{} in all{failed}", format::duration(repeats.total_ns));
-        let letters = letters_on(&self.hue, GATHERED, &colours.surface);
-        self.figure(text, (outer, outer), (colours, letters));
+        self.figure(text, (outer, outer), (colours, &self.hue, GATHERED));
     }
 
     /// A message: a dot, and when it was handled.
@@ -188,7 +186,7 @@ impl Drawn<'_> {
         &self,
         text: String,
         (outer, inner): ((f64, f64), (f64, f64)),
-        (colours, letters): (&Colours, &str),
+        (colours, fill, opacity): (&Colours, &str, f64),
     ) {
         let (pen, y) = (self.pen, self.y + ROW / 2.0);
         let width = text.chars().count() as f64 * CHAR;
@@ -200,7 +198,7 @@ impl Drawn<'_> {
         } else {
             let left = inner.0.max(0.0) + 7.0;
             if inner.1.min(pen.width - inner.0.max(0.0)) > width + 14.0 {
-                pen.fill(letters);
+                pen.fill(letters_on(fill, opacity, &colours.surface));
                 pen.text(&text, left, y, Face::Bold);
             } else {
                 self.boxed(&text, (left, width), colours);
